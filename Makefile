@@ -1,0 +1,42 @@
+# Needs Python 3.11 or later, make and a package index. Everything is made in .venv; a second call starts at once.
+PYTHON ?= python3
+VENV ?= .venv
+
+python := $(VENV)/bin/python
+pip := $(python) -m pip --quiet --disable-pip-version-check install --constraint constraints.txt
+inputs := $(python) pyproject.toml constraints.txt
+
+.PHONY: demo test check install clean
+
+demo: $(VENV)/.base ## prepare the synthetic wine file and show what was made
+	$(VENV)/bin/tensorize wine samples/wine-synthetic.csv --onehot quality --split 0.8,0.1,0.1 -o $(VENV)/wine.h5 --force
+	$(VENV)/bin/tensorize inspect $(VENV)/wine.h5
+
+test: $(VENV)/.test ## run the tests; TENSORIZE_DATA and TENSORIZE_CORPORA add those on real data
+	$(python) -m pytest $(ARGS)
+
+check: $(VENV)/.dev ## format, lint, types
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+
+install: $(VENV)/.dev ## an environment with every extra
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info
+
+$(python):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "tensorize needs Python 3.11 or later, and $(PYTHON) is %d.%d; say make PYTHON=python3.11" % sys.version_info[:2])'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.base: $(inputs)
+	$(pip) --editable .
+	touch $@
+
+$(VENV)/.test: $(inputs)
+	$(pip) --editable '.[test]'
+	touch $(VENV)/.base $@
+
+$(VENV)/.dev: $(inputs)
+	$(pip) --editable '.[fetch,test,dev]'
+	touch $(VENV)/.base $(VENV)/.test $@

@@ -1,0 +1,38 @@
+"""`tensorize convert FILE OUT`: the same tensors and recipe in another format."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tensorize.units import size
+
+from . import flags
+from .show import print_json, say
+
+File = Annotated[Path, typer.Argument(metavar="FILE", help="A prepared file.")]
+Target = Annotated[Path, typer.Argument(metavar="OUT", help="The file to write; its suffix names the format.")]
+
+
+def command(
+    file: File,
+    target: Target,
+    *,
+    format: flags.Format = None,
+    force: flags.Force = False,
+    as_json: flags.AsJson = False,
+    quiet: flags.Quiet = False,
+    debug: flags.Debug = False,
+) -> None:
+    """Write a prepared file in another format: the same tensors, the same recipe."""
+    from tensorize.tensorset import read
+
+    del debug
+    with read(file) as tensors:
+        tensors.save(target, format=format, force=force)
+    if as_json:
+        print_json("convert", {"file": {"path": str(file)}, "output": {"path": str(target), "bytes": target.stat().st_size}})
+    elif not quiet:
+        say(f"{target}   {size(target.stat().st_size)}")

@@ -1,0 +1,104 @@
+"""Flags that many commands share, and flags made from a loader's options."""
+
+from __future__ import annotations
+
+import inspect
+import types
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+import typer
+from pydantic.fields import FieldInfo
+
+from tensorize.options import Options
+
+OUTPUT, HOW, TELL = "Output", "How to run (never changes a bit of the result)", "What is said"
+
+Out = Annotated[
+    Path | None,
+    typer.Option("-o", "--out", metavar="FILE", help="The file to write; its suffix names the format.", rich_help_panel=OUTPUT),
+]
+Format = Annotated[
+    str | None,
+    typer.Option("--format", metavar="NAME", help="The format, where the suffix does not tell.", rich_help_panel=OUTPUT),
+]
+Force = Annotated[bool, typer.Option("--force", help="Replace an existing file.", rich_help_panel=OUTPUT)]
+MaxSize = Annotated[
+    str | None,
+    typer.Option(
+        "--max-size",
+        metavar="SIZE",
+        help="Allow an output of up to this size, such as 10GB. [default: 2 GiB, or 4 × the input]",
+        rich_help_panel=OUTPUT,
+    ),
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Show what would be written, and write nothing.", rich_help_panel=OUTPUT)
+]
+Threads = Annotated[
+    int | None, typer.Option("--threads", metavar="N", min=1, help="Threads. [default: one for each CPU]", rich_help_panel=HOW)
+]
+ChunkBytes = Annotated[
+    str | None,
+    typer.Option("--chunk-bytes", metavar="SIZE", help="How much is read at a time. [default: 4MiB]", rich_help_panel=HOW),
+]
+Scratch = Annotated[
+    Path | None,
+    typer.Option(
+        "--scratch",
+        metavar="DIR",
+        help="Where to keep what does not fit in memory. [default: beside the output]",
+        rich_help_panel=HOW,
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object instead of words.", rich_help_panel=TELL)]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing unless something is wrong.", rich_help_panel=TELL)]
+Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Say more: the schema, every tensor.", rich_help_panel=TELL)]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.", rich_help_panel=TELL)]
+
+
+def option_parameters(model: type[Options]) -> Iterator[inspect.Parameter]:
+    """Yield one keyword parameter for each field of a loader's options; its default is None, for "not given"."""
+    for name, info in model.model_fields.items():
+        flag = "--" + name.replace("_", "-")
+        kind = _flag_type(info)
+        option = typer.Option(flag, help=_help(info), metavar=_metavar(info), rich_help_panel="What to make")
+        default = False if kind is bool else None
+        yield inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option])
+
+
+def given(values: dict[str, Any]) -> dict[str, Any]:
+    """Leave out the options that were not given, so that the model's own defaults stand."""
+    return {name: value for name, value in values.items() if value is not None and value is not False and value != []}
+
+
+def _flag_type(info: FieldInfo) -> Any:
+    """The type that a flag is parsed as: the model itself validates what comes out."""
+    annotation = info.annotation
+    if get_origin(annotation) in (Union, types.UnionType):
+        annotation = next(part for part in get_args(annotation) if part is not type(None))
+    if annotation is bool:
+        return bool
+    if get_origin(annotation) is tuple:
+        return list[str] | None if get_args(annotation)[0] is str else str | None
+    if get_origin(annotation) is Literal:
+        return (
+            annotation if all(isinstance(value, str) for value in get_args(annotation)) else type(get_args(annotation)[0])
+        ) | None
+    return (annotation if annotation in (int, float) else str) | None
+
+
+def _metavar(info: FieldInfo) -> str | None:
+    extra = info.json_schema_extra
+    return str(extra["metavar"]) if isinstance(extra, dict) and "metavar" in extra else None
+
+
+def _help(info: FieldInfo) -> str:
+    """The field's description and its default; square brackets are markup to the help's printer."""
+    text = (info.description or "").replace("[", r"\[")
+    default = info.default
+    if default is None or default is False or default in ((), ""):
+        return text
+    shown = ",".join(str(part) for part in default) if isinstance(default, tuple) else default
+    return rf"{text} \[default: {shown}]"

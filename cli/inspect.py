@@ -1,0 +1,84 @@
+"""`tensorize inspect FILE`: what is in a prepared file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tensorize.units import size
+
+from . import flags
+from .show import print_json, print_schema, print_tensors, say, tensors_body
+
+if TYPE_CHECKING:
+    from tensorize.tensorset import TensorSet
+
+File = Annotated[Path, typer.Argument(metavar="FILE", help="A prepared file (.h5, .pt).")]
+OnlyRecipe = Annotated[bool, typer.Option("--recipe", help="Print the recipe as JSON, and nothing else.")]
+
+
+def command(
+    file: File,
+    *,
+    recipe: OnlyRecipe = False,
+    format: flags.Format = None,
+    as_json: flags.AsJson = False,
+    verbose: flags.Verbose = False,
+    debug: flags.Debug = False,
+) -> None:
+    """Show what is in a prepared file: tensors, channels, and how they were made."""
+    from tensorize.tensorset import read
+
+    del debug
+    with read(file, format) as tensors:
+        if recipe:
+            print(tensors.recipe.to_json(indent=2))
+        elif as_json:
+            print_json("inspect", _body(file, tensors))
+        else:
+            _print(file, tensors, verbose)
+
+
+def _print(file: Path, tensors: TensorSet, verbose: bool) -> None:
+    say(f"{file}   {tensors.kind}   {size(file.stat().st_size)}")
+    if verbose:
+        print_schema(tensors.recipe.schema)
+    print_tensors(tensors.layout, {}, verbose=True)
+    shown: set[tuple[str, tuple[str, ...]]] = set()
+    for spec in tensors.layout.tensors:
+        for axis, names in spec.labels.items():
+            if (axis, names) not in shown:
+                shown.add((axis, names))
+                say(
+                    f"  {axis}: {', '.join(names if verbose else names[:24])}"
+                    + ("" if verbose or len(names) <= 24 else f", … {len(names)} in all")
+                )
+    for key, values in tensors.meta.items():
+        say(f"  {key}: {len(values):,} texts, such as {values[0] if len(values) else ''}")
+    options = tensors.recipe.options
+    if options:
+        say("  options: " + "  ".join(f"{name}={_option(value)}" for name, value in options.items()))
+    learned = [f"{step.step} of {step.of}" for step in tensors.recipe.steps]
+    if learned:
+        say(
+            "  learned: "
+            + ", ".join(learned if verbose else learned[:12])
+            + ("" if verbose or len(learned) <= 12 else f", … {len(learned)} in all")
+        )
+
+
+def _option(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _body(file: Path, tensors: TensorSet) -> dict[str, Any]:
+    return {
+        "file": {"path": str(file), "bytes": file.stat().st_size},
+        "kind": tensors.kind,
+        "splits": list(tensors.splits),
+        "tensors": tensors_body(tensors.layout.tensors, {}),
+        "texts": {key: len(values) for key, values in tensors.meta.items()},
+        "recipe": tensors.recipe.model_dump(mode="json", by_alias=True),
+    }

@@ -1,0 +1,67 @@
+"""The entry point: run a command, and turn every failure into a message and an exit code.
+
+0 done; 1 the data or the run failed; 2 the call is wrong; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from typer.exceptions import Abort, TyperException
+
+from tensorize.errors import TensorizeError
+
+from .group import root
+from .show import print_error
+
+INTERRUPTED = 130
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Run `tensorize` with the arguments of the shell, or with `args`; end the process with its exit code."""
+    given = list(sys.argv[1:] if args is None else args)
+    try:
+        code = _run(given)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read our output has gone: nothing more to say, and nothing for Python to flush at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    sys.exit(code)
+
+
+def _run(given: list[str]) -> int:
+    debug, as_json = "--debug" in given, "--json" in given
+    try:
+        return int(root().main(given, prog_name="tensorize", standalone_mode=False) or 0)
+    except TyperException as error:
+        print_error(TensorizeError(error.format_message(), hint=_help_hint(error)), as_json, getattr(error, "exit_code", 2))
+        return int(getattr(error, "exit_code", 2))
+    except (Abort, KeyboardInterrupt):
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except TensorizeError as error:
+        if debug:
+            raise
+        print_error(error, as_json, error.exit_code)
+        return error.exit_code
+    except BrokenPipeError:
+        raise
+    except Exception as error:
+        if debug:
+            raise
+        what = f"{type(error).__name__}: {error}"
+        print_error(TensorizeError(f"unexpected: {what}", hint="this is a fault of tensorize; --debug shows where"), as_json, 1)
+        return 1
+
+
+def _help_hint(error: TyperException) -> str:
+    """Where to read on: the help of the command that was called wrongly."""
+    context = getattr(error, "ctx", None)
+    return f"see {context.command_path} --help" if context is not None else "see tensorize --help"
+
+
+if __name__ == "__main__":
+    main()

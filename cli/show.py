@@ -1,0 +1,172 @@
+"""Print results and errors: words for people, one JSON object for programs.
+
+What comes out of files (names, cells, paths) is escaped before it meets a terminal.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from tensorize.errors import TensorizeError
+from tensorize.types import Layout, TensorSpec
+from tensorize.units import seconds, size
+
+if TYPE_CHECKING:
+    from tensorize.engine.local import Result
+    from tensorize.schema import Schema
+
+JSON_VERSION = 1
+
+
+def safe(text: str) -> str:
+    r"""Text without anything that a terminal would obey: control characters become escapes.
+
+    >>> print(safe("a\x1b[2Jb"))
+    a\x1b[2Jb
+    """
+    return "".join(char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode() for char in text)
+
+
+def say(line: str = "") -> None:
+    """Print one line of the result."""
+    print(safe(line))
+
+
+def print_json(command: str, body: Mapping[str, Any]) -> None:
+    """Print one object, with the version of its schema (see docs/json.md)."""
+    print(json.dumps({"tensorize_json": JSON_VERSION, "command": command, **body}))
+
+
+def print_error(error: TensorizeError, as_json: bool, code: int) -> None:
+    """Print what is wrong, where, and the way out: on stderr, or as JSON on stdout."""
+    if as_json:
+        body = {"what": error.what, "details": list(error.details), "hint": error.hint, "exit_code": code}
+        print(json.dumps({"tensorize_json": JSON_VERSION, "error": body}))
+        return
+    print(f"{_red('error')}: {safe(str(error))}", file=sys.stderr)
+
+
+def _colours() -> bool:
+    return sys.stderr.isatty() and "NO_COLOR" not in os.environ
+
+
+def _red(word: str) -> str:
+    return f"\x1b[31m{word}\x1b[0m" if _colours() else word
+
+
+def print_result(command: str, result: Result, *, as_json: bool, quiet: bool, verbose: bool) -> None:
+    """The summary of a run."""
+    if as_json:
+        print_json(command, result_body(result))
+        return
+    if quiet:
+        return
+    facts = result.facts
+    say("   ".join(part for part in (facts.source, facts.shape, *facts.notes, size(facts.size)) if part))
+    if verbose or result.output.dry_run:
+        print_schema(result.schema)
+    print_tensors(result.layout, result.made, verbose=verbose or result.output.dry_run)
+    for note in result.notes:
+        say(f"  note: {note}")
+    _print_output(result)
+
+
+def _print_output(result: Result) -> None:
+    path = result.output.path
+    if path is None:
+        return
+    if result.output.dry_run:
+        say(f"{path}   {size(result.layout.nbytes)}   would be written (dry run)")
+        return
+    say(f"{path}   {size(path.stat().st_size)}   {seconds(result.seconds)}")
+    say(f"next: tensorize inspect {path}")
+
+
+def print_schema(schema: Schema) -> None:
+    """The columns as inferred."""
+    if not schema.columns:
+        return
+    width = max(len(column.name) for column in schema.columns)
+    say("schema")
+    for column in schema.columns:
+        say(f"  {column.name:<{width}}  {column.kind:<8}  {column.storage}")
+    say("tensors")
+
+
+def print_tensors(layout: Layout, made: Mapping[str, str], *, verbose: bool) -> None:
+    """One line for each tensor, its splits side by side."""
+    rows = [_tensor_row(specs, made, verbose) for specs in by_name(layout).values() if verbose or specs[0].role != "meta"]
+    widths = [max(len(row[index]) for row in rows) for index in range(4)] if rows else []
+    for row in rows:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
+        say(("  " + "  ".join([*cells, row[4]])).rstrip())
+
+
+def by_name(layout: Layout) -> dict[str, list[TensorSpec]]:
+    """Tensor name → its specs, one for each split."""
+    found: dict[str, list[TensorSpec]] = {}
+    for spec in layout.tensors:
+        found.setdefault(spec.name, []).append(spec)
+    return found
+
+
+def _tensor_row(specs: Sequence[TensorSpec], made: Mapping[str, str], verbose: bool) -> tuple[str, str, str, str, str]:
+    first = specs[0]
+    shapes = "   ".join(f"{spec.split} {shape(spec)}" if spec.split else shape(spec) for spec in specs)
+    if verbose:
+        shapes += f"   {size(sum(spec.nbytes for spec in specs))}"
+    return first.name, first.dtype, f"({', '.join(first.axes)})", shapes, made.get(first.name, "")
+
+
+def shape(spec: TensorSpec) -> str:
+    """`3918×11`."""
+    return "×".join(map(str, spec.shape))
+
+
+def result_body(result: Result) -> dict[str, Any]:
+    """A run as JSON."""
+    facts, output = result.facts, result.output
+    return {
+        "source": {
+            "name": facts.source,
+            "files": facts.files,
+            "bytes": facts.size,
+            "shape": facts.shape,
+            "notes": list(facts.notes),
+        },
+        "schema": [column.model_dump() for column in result.schema.columns],
+        "tensors": tensors_body(result.layout.tensors, result.made),
+        "notes": list(result.notes),
+        "output": None
+        if output.path is None
+        else {"path": str(output.path), "bytes": _bytes(result), "dry_run": output.dry_run},
+        "seconds": round(result.seconds, 3),
+    }
+
+
+def _bytes(result: Result) -> int:
+    path = result.output.path
+    return result.layout.nbytes if result.output.dry_run or path is None else path.stat().st_size
+
+
+def tensors_body(specs: Iterable[TensorSpec], made: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Tensors as JSON."""
+    return [
+        {
+            "key": spec.key,
+            "name": spec.name,
+            "split": spec.split,
+            "role": spec.role,
+            "dtype": spec.dtype,
+            "shape": list(spec.shape),
+            "axes": list(spec.axes),
+            "labels": {axis: list(names) for axis, names in spec.labels.items()},
+            "bytes": spec.nbytes,
+            "made": made.get(spec.name, ""),
+        }
+        for spec in specs
+    ]

@@ -1,0 +1,66 @@
+"""Run the examples of the pages, in order, from a folder in which samples/ lies: python docs/examples.py
+
+A `console` block holds commands after `$ ` and what they print; a `python` block has to run without an error. Running
+this file writes what the commands print now into the pages; tests/test_docs.py compares it with what stands there.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = (ROOT / "README.md", ROOT / "docs/files.md", ROOT / "docs/recipes.md", ROOT / "docs/json.md")
+
+_BLOCK = re.compile(r"^```(console|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_TIME = re.compile(r'\d+(\.\d+)? (ms|s)\b|(?<="seconds": )[\d.e-]+')
+
+
+def masked(text: str) -> str:
+    """The text with every duration replaced, since no two runs take the same time."""
+    return _TIME.sub("0.0 s", text)
+
+
+def renewed(page: str) -> str:
+    """The text of a page with every console block as it comes out now.
+
+    Raises RuntimeError where a python block fails.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "samples").symlink_to(ROOT / "samples")
+        return _BLOCK.sub(lambda block: f"```{block[1]}\n{_run(block[1], block[2], folder)}```", page)
+
+
+def _run(language: str, text: str, folder: str) -> str:
+    if language == "python":
+        _python(text, folder)
+        return text
+    return "".join(_console(command, folder) for command in re.findall(r"^\$ (.*(?:\\\n.*)*)$", text, re.MULTILINE))
+
+
+def _python(text: str, folder: str) -> None:
+    done = subprocess.run([sys.executable, "-c", text], cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{text}\n{done.stderr}")
+
+
+def _console(command: str, folder: str) -> str:
+    """The command and what it prints; its errors too."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    env = {**os.environ, "PATH": path, "NO_COLOR": "1", "COLUMNS": "120", "PYTHONUTF8": "1"}
+    streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    done = subprocess.run(["bash", "-c", command], cwd=folder, env=env, text=True, check=False, **streams)
+    return f"$ {command}\n{done.stdout}"
+
+
+if __name__ == "__main__":
+    for path in PAGES:
+        old = path.read_text("utf-8")
+        new = renewed(old)
+        if masked(new) != masked(old):
+            path.write_text(new, "utf-8")
+            print(f"renewed {path.relative_to(ROOT)}")

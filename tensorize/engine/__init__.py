@@ -1,0 +1,1 @@
+"""Runs a recipe over chunks. It may change the speed, never a bit of the result."""

@@ -1,0 +1,187 @@
+"""The local engine: one source through a loader's job into a file, or into memory."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tensorize import registry
+from tensorize.errors import UsageError
+from tensorize.options import Options
+from tensorize.recipe import Recipe
+from tensorize.schema import Schema
+from tensorize.types import Facts, Job, Layout, Run, Scan, Writer
+
+if TYPE_CHECKING:
+    from tensorize.tensorset import TensorSet
+
+MAX_BYTES = 2 << 30
+"""An output up to here is never refused."""
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where the result goes: a file, or memory where `path` is None. `max_size` in bytes; None for the default limit."""
+
+    path: Path | None = None
+    format: str | None = None
+    force: bool = False
+    max_size: int | None = None
+    dry_run: bool = False
+
+    def check(self) -> None:
+        """Raise UsageError, before any work, for a target that exists or a format that does not."""
+        if self.path is None:
+            return
+        registry.exporter_for(self.path, self.format)
+        if self.path.exists() and not self.force:
+            raise UsageError(f"{self.path} exists", hint="say --force to replace it, or name another file with -o")
+        if not self.path.parent.is_dir():
+            raise UsageError(f"the folder {self.path.parent} does not exist", hint="make it, or name another file with -o")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of a run, and what its summary tells."""
+
+    recipe: Recipe
+    facts: Facts
+    schema: Schema
+    layout: Layout
+    notes: tuple[str, ...]
+    made: Mapping[str, str]
+    """Tensor name → a few words on how it was made."""
+    output: Output
+    seconds: float
+    _tensors: Callable[[], TensorSet] | None = field(default=None, repr=False)
+
+    @property
+    def tensors(self) -> TensorSet:
+        """The result itself: in memory, or lazily from the file. Raises UsageError after a dry run."""
+        if self._tensors is None:
+            raise UsageError("a dry run makes no tensors")
+        return self._tensors()
+
+
+def default_threads() -> int:
+    """The number of CPUs that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def make_run(
+    threads: int | None = None,
+    chunk_bytes: int | None = None,
+    scratch: str | Path | None = None,
+    progress: Callable[[str, int, int | None], None] | None = None,
+) -> Run:
+    """How to run, with defaults for what is None. Raises UsageError for values that make no sense."""
+    if (threads is not None and threads < 1) or (chunk_bytes is not None and chunk_bytes < 1):
+        raise UsageError("--threads and --chunk-bytes are at least 1")
+    folder = Path(scratch) if scratch is not None else None
+    if folder is not None and not folder.is_dir():
+        raise UsageError(f"the scratch folder {folder} does not exist")
+    return Run(threads or default_threads(), chunk_bytes or Run.chunk_bytes, folder, progress)
+
+
+def prepare(kind: str, source: Any, options: Mapping[str, Any], run: Run, output: Output) -> Result:
+    """Learn a recipe from a source and apply it. See `tensorize.prepare`."""
+    started = time.monotonic()
+    output.check()
+    loader = registry.load("loaders", kind)()
+    parsed: Options = loader.Options.parse(dict(options))
+    run = _beside(run, output)
+    with loader.scan(source, parsed, run) as scan:
+        job: Job = loader.job(scan, parsed, run)
+        recipe = Recipe.of(kind, parsed, scan.schema, job.learn())
+        return _finish(recipe, scan, job, output, started)
+
+
+def apply(recipe: Recipe, source: Any, run: Run, output: Output) -> Result:
+    """Do what a recipe says to another source: nothing is learned, nothing is split."""
+    started = time.monotonic()
+    output.check()
+    loader, options = recipe.loader, recipe.parsed_options().for_apply()
+    run = _beside(run, output)
+    with loader.scan(source, options, run, recipe.schema) as scan:
+        return _finish(recipe, scan, loader.job(scan, options, run), output, started)
+
+
+def _beside(run: Run, output: Output) -> Run:
+    """Scratch lies beside the output, unless it was said where."""
+    return replace(run, scratch=output.path.parent) if run.scratch is None and output.path is not None else run
+
+
+def _finish(recipe: Recipe, scan: Scan, job: Job, output: Output, started: float) -> Result:
+    """Lay out, check the size, and write."""
+    specs = job.layout(recipe.learned)
+    layout = Layout(recipe.kind, specs, recipe.to_json(), job.texts())
+    _check_size(layout, scan.facts, output)
+    opener = None if output.dry_run else _write(layout, job, recipe, output)
+    names = dict.fromkeys(spec.name for spec in specs)
+    made = {name: job.describe(name, recipe.learned) for name in names}
+    seconds = time.monotonic() - started
+    return Result(recipe, scan.facts, scan.schema, layout, job.notes, made, output, seconds, opener)
+
+
+def _check_size(layout: Layout, facts: Facts, output: Output) -> None:
+    """Raise UsageError for an output that nobody can have meant."""
+    limit = output.max_size if output.max_size is not None else max(MAX_BYTES, 4 * facts.size)
+    if layout.nbytes > limit:
+        from tensorize.units import size
+
+        largest = sorted(layout.tensors, key=lambda spec: -spec.nbytes)[:3]
+        lines = [f"{spec.key}  {spec.dtype}  {'×'.join(map(str, spec.shape))}  {size(spec.nbytes)}" for spec in largest]
+        raise UsageError(
+            f"the output would take {size(layout.nbytes)}, over the limit of {size(limit)}",
+            lines,
+            "make it smaller (--encode ids, --dtype uint8), or allow it: --max-size 10GB",
+        )
+
+
+def _write(layout: Layout, job: Job, recipe: Recipe, output: Output) -> Callable[[], TensorSet]:
+    """Write every piece; return how the result is opened."""
+    if output.path is None:
+        return _in_memory(layout, job, recipe)
+    path, exporter = output.path, registry.exporter_for(output.path, output.format)
+    writer: Writer = exporter.create(path, layout, force=output.force)
+    try:
+        _copy(job, recipe, writer)
+        writer.commit()
+    finally:
+        writer.abort()
+    return partial(exporter.open, path)
+
+
+def _copy(job: Job, recipe: Recipe, writer: Any) -> None:
+    at: dict[str, int] = {}
+    for piece in job.pieces(recipe.learned):
+        for name, values in piece.values.items():
+            key = f"{piece.split}/{name}" if piece.split else name
+            writer.write(key, at.get(key, 0), values)
+            at[key] = at.get(key, 0) + len(values)
+
+
+class _Memory:
+    """A writer into arrays."""
+
+    def __init__(self, layout: Layout) -> None:
+        import numpy as np
+
+        self.arrays = {spec.key: np.empty(spec.shape, spec.dtype) for spec in layout.tensors}
+
+    def write(self, key: str, start: int, values: Any) -> None:
+        self.arrays[key][start : start + len(values)] = values
+
+
+def _in_memory(layout: Layout, job: Job, recipe: Recipe) -> Callable[[], TensorSet]:
+    from tensorize.tensorset import MemoryStore, TensorSet
+
+    memory = _Memory(layout)
+    _copy(job, recipe, memory)
+    tensors = TensorSet(layout, MemoryStore(memory.arrays))
+    return lambda: tensors

@@ -1,0 +1,128 @@
+"""Scratch: bytes that are kept for a second pass. The first 64 MB stay in memory, the rest goes to a file.
+
+The file has no name (it is unlinked as it is made), so nothing of ours is left behind, whatever happens. It is
+written and read with plain file calls, never through a memory map: see DESIGN, "Files".
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Self
+
+from tensorize.errors import RunError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+MEMORY_BYTES = 64 << 20
+
+
+class Scratch:
+    """Append-only bytes, addressed by offset. Close it, or use it as a context manager.
+
+    >>> with Scratch() as scratch:
+    ...     at = scratch.append(b"abc")
+    ...     scratch.read(at, 3)
+    b'abc'
+    """
+
+    def __init__(self, folder: Path | None = None, memory: int = MEMORY_BYTES) -> None:
+        self.size = 0
+        self._folder = folder
+        self._memory = memory
+        self._held = bytearray()
+        self._file: IO[bytes] | None = None
+
+    def append(self, data: bytes | memoryview) -> int:
+        """Keep `data`; return its offset. Raises RunError where the scratch folder is full or cannot be written."""
+        at, size = self.size, len(data)
+        if self._file is None and at + size <= self._memory:
+            self._held += data
+        else:
+            self._write(data)
+        self.size += size
+        return at
+
+    def read(self, at: int, size: int) -> bytes:
+        """Return `size` bytes from offset `at`; safe to call from several threads."""
+        held = len(self._held)
+        head = bytes(memoryview(self._held)[at : min(at + size, held)]) if at < held else b""
+        if len(head) == size or self._file is None:
+            return head
+        return head + os.pread(self._file.fileno(), size - len(head), max(at - held, 0))
+
+    def _write(self, data: bytes | memoryview) -> None:
+        try:
+            if self._file is None:
+                self._file = tempfile.TemporaryFile(dir=self._folder, buffering=0)  # noqa: SIM115 - close() closes it
+            view = memoryview(data).cast("B")
+            while len(view):
+                view = view[self._file.write(view) :]
+        except OSError as error:
+            folder = self._folder or tempfile.gettempdir()
+            raise RunError(
+                f"scratch space in {folder}: {error.strerror}", hint="say where there is room: --scratch DIR"
+            ) from error
+
+    def close(self) -> None:
+        self._held = bytearray()
+        if self._file is not None:
+            with suppress(OSError):
+                self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+@dataclass(frozen=True)
+class _Slot:
+    at: int
+    size: int
+
+
+class Spool:
+    """Arrow record batches that are gone through again and again: in memory at first, then in scratch."""
+
+    def __init__(self, folder: Path | None = None, memory: int = MEMORY_BYTES) -> None:
+        self._scratch = Scratch(folder, memory=0)
+        self._room = memory
+        self._items: list[pa.RecordBatch | _Slot] = []
+        self._schemas: list[pa.Schema] = []
+
+    def append(self, batch: pa.RecordBatch) -> None:
+        """Keep one batch."""
+        self._schemas.append(batch.schema)
+        if batch.nbytes <= self._room:
+            self._room -= batch.nbytes
+            self._items.append(batch)
+            return
+        self._room = 0
+        data = memoryview(batch.serialize())
+        self._items.append(_Slot(self._scratch.append(data), len(data)))
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __getitem__(self, index: int) -> pa.RecordBatch:
+        item = self._items[index]
+        if not isinstance(item, _Slot):
+            return item
+        import pyarrow as pa
+
+        return pa.ipc.read_record_batch(pa.py_buffer(self._scratch.read(item.at, item.size)), self._schemas[index])
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        for index in range(len(self)):
+            yield self[index]
+
+    def close(self) -> None:
+        self._items.clear()
+        self._scratch.close()

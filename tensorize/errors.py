@@ -1,0 +1,83 @@
+"""One error root: every failure that a user can meet derives from `TensorizeError`.
+
+A message has three parts: what is wrong, where it was seen, and the way out. The exit code of the command line
+stands on the class, so that the two can never disagree.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+SHOWN = 5
+
+
+class TensorizeError(Exception):
+    """Something that tensorize refuses or cannot do. `exit_code` is what the command line ends with.
+
+    >>> print(TensorizeError("2 values are missing", ["d.csv:3  area  (empty)"], "say --missing drop"))
+    2 values are missing
+      d.csv:3  area  (empty)
+      say --missing drop
+    """
+
+    exit_code = 1
+
+    def __init__(self, what: str, details: Sequence[str] = (), hint: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.details = tuple(details)
+        self.hint = hint
+
+    def __str__(self) -> str:
+        lines = [self.what, *(f"  {line}" for line in self.details)]
+        if self.hint:
+            lines += [f"  {line}" for line in self.hint.splitlines()]
+        return "\n".join(lines)
+
+
+class DataError(TensorizeError, ValueError):
+    """The data are not what was asked for: a missing value, a broken image, a ragged row."""
+
+
+class RunError(TensorizeError, OSError):
+    """The machine said no: a full disk, a folder that cannot be written."""
+
+    def __str__(self) -> str:
+        return TensorizeError.__str__(self)
+
+
+class UsageError(TensorizeError, ValueError):
+    """The call is wrong: an option, a column name, a suffix, a recipe, an existing output, a size limit."""
+
+    exit_code = 2
+
+
+class RecipeError(UsageError):
+    """A recipe that cannot be read: unknown fields, a newer version, values out of their range."""
+
+
+def near(name: str, known: Iterable[str]) -> str:
+    """Return `; did you mean "price"?` for the known name nearest to `name`, or an empty string.
+
+    >>> near("prize", ["price", "area"])
+    '; did you mean "price"?'
+    """
+    matches = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f'; did you mean "{matches[0]}"?' if matches else ""
+
+
+def some(items: Sequence[str], total: int | None = None) -> list[str]:
+    """Return the first few of `items`, and a line that counts the rest of `total`."""
+    total = len(items) if total is None else total
+    shown = list(items[:SHOWN])
+    return [*shown, f"… and {total - len(shown):,} more"] if total > len(shown) else shown
+
+
+def plural(count: int, noun: str, nouns: str = "") -> str:
+    """Return `1 row`, `2 rows`; `nouns` where an s does not do.
+
+    >>> plural(1, "value is", "values are"), plural(1200, "row")
+    ('1 value is', '1,200 rows')
+    """
+    return f"{count:,} {noun if count == 1 else nouns or noun + 's'}"

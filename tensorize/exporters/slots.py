@@ -1,0 +1,172 @@
+"""Tensors at known offsets of a file: written in slices, read in slices, never mapped into memory."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tensorize.errors import DataError
+from tensorize.exporters.partfile import PartFile
+from tensorize.types import Array, TensorSpec
+
+DIGEST_SIZE = 64
+"""A SHA-256 in hexadecimal."""
+_READ_BYTES = 4 << 20
+
+
+@dataclass(frozen=True)
+class Slot:
+    """Where a tensor lies: C order, little-endian, from byte `at`."""
+
+    spec: TensorSpec
+    at: int
+
+    @property
+    def row_bytes(self) -> int:
+        return self.spec.nbytes // self.spec.shape[0] if self.spec.shape[0] else 0
+
+
+@dataclass
+class SlotWriter:
+    """See `tensorize.types.Writer`. `finish(checksums)` writes what a format needs to know of the finished tensors.
+
+    The digest is a SHA-256 of the whole file with its own 64 bytes at `digest_at` taken as zeros.
+    """
+
+    part: PartFile
+    slots: Mapping[str, Slot]
+    size: int
+    digest_at: int
+    finish: Callable[[Mapping[str, int]], None]
+    check: Callable[[Path], None]
+    checksums: bool = False
+    _rows: dict[str, int] = field(default_factory=dict)
+    _crc: dict[str, int] = field(default_factory=dict)
+
+    def write(self, key: str, start: int, values: Array) -> None:
+        """Write the next rows of a tensor. ValueError for rows out of order, or of another shape or dtype."""
+        slot = self.slots[key]
+        spec, done = slot.spec, self._rows.get(key, 0)
+        if start != done or values.dtype != np.dtype(spec.dtype) or values.shape[1:] != spec.shape[1:]:
+            raise ValueError(f"{key}: rows from {start} of {values.dtype} {values.shape} do not follow row {done} of {spec}")
+        if start + len(values) > spec.shape[0]:
+            raise ValueError(f"{key}: {start + len(values)} rows, where {spec.shape[0]} were laid out")
+        data = memoryview(np.ascontiguousarray(values)).cast("B") if values.size else memoryview(b"")
+        self.part.write(slot.at + start * slot.row_bytes, data)
+        if self.checksums:
+            self._crc[key] = zlib.crc32(data, self._crc.get(key, 0))
+        self._rows[key] = start + len(values)
+
+    def commit(self) -> None:
+        """Finish the file, and make it appear. ValueError where rows are lacking."""
+        for key, slot in self.slots.items():
+            if self._rows.get(key, 0) != slot.spec.shape[0]:
+                raise ValueError(f"{key}: {self._rows.get(key, 0)} rows were written of {slot.spec.shape[0]}")
+        self.part.truncate(self.size)
+        self.finish({key: self._crc.get(key, 0) for key in self.slots})
+        self.part.write(self.digest_at, digest(self.part.fd, self.size, self.digest_at).encode())
+        self.check(self.part.path)
+        self.part.commit()
+
+    def abort(self) -> None:
+        self.part.abort()
+
+
+def digest(fd: int, size: int, at: int) -> str:
+    """The SHA-256 of a file of `size` bytes, with the slot of 64 bytes at `at` taken as zeros."""
+    found = hashlib.sha256()
+    for start, data in _pieces(fd, size):
+        first, last = max(at, start), min(at + DIGEST_SIZE, start + len(data))
+        if first < last:
+            data[first - start : last - start] = bytes(last - first)
+        found.update(data)
+    return found.hexdigest()
+
+
+def _pieces(fd: int, size: int) -> Iterator[tuple[int, bytearray]]:
+    at = 0
+    while at < size:
+        data = bytearray(os.pread(fd, min(_READ_BYTES, size - at), at))
+        if not data:
+            return
+        yield at, data
+        at += len(data)
+
+
+def check_digest(path: Path, at: int) -> None:
+    """Raise DataError where the digest at `at` is not that of the file."""
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        size = os.fstat(fd).st_size
+        said = os.pread(fd, DIGEST_SIZE, at)
+        found = digest(fd, size, at).encode()
+    finally:
+        os.close(fd)
+    if found != said:
+        raise changed(path)
+
+
+def changed(path: Path) -> DataError:
+    """The error for a file whose digest does not fit."""
+    return DataError(f"{path} has changed since it was written: its SHA-256 does not fit", hint="make it again from the source")
+
+
+class FileStore:
+    """Reads tensors at known offsets. Safe to pickle, and to use from forked or spawned workers."""
+
+    def __init__(self, path: Path, slots: Mapping[str, Slot]) -> None:
+        self.path, self._slots = path, dict(slots)
+        self._fd: tuple[int, int] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"path": self.path, "_slots": self._slots, "_fd": None}
+
+    def read(self, key: str, start: int, stop: int) -> Array:
+        """Rows `start:stop` of a tensor. Raises DataError where the file ends too soon."""
+        slot = self._slots[key]
+        out = np.empty((max(stop - start, 0), *slot.spec.shape[1:]), dtype=slot.spec.dtype)
+        if out.size:
+            self._fill(out, slot.at + start * slot.row_bytes)
+        return out
+
+    def take(self, key: str, rows: Array) -> Array:
+        """The rows at int64 positions (row), in that order; neighbours are read at once."""
+        slot = self._slots[key]
+        out = np.empty((len(rows), *slot.spec.shape[1:]), dtype=slot.spec.dtype)
+        if not out.size:
+            return out
+        breaks = np.flatnonzero(np.diff(rows) != 1) + 1
+        for first, last in zip([0, *breaks], [*breaks, len(rows)], strict=True):
+            self._fill(out[first:last], slot.at + int(rows[first]) * slot.row_bytes)
+        return out
+
+    def _fill(self, out: Array, at: int) -> None:
+        view = memoryview(out).cast("B")
+        while len(view):
+            count = os.preadv(self._opened(), [view], at)
+            if not count:
+                raise DataError(f"{self.path} ends too soon", hint="it was cut off; make it again from the source")
+            view, at = view[count:], at + count
+
+    def _opened(self) -> int:
+        """The descriptor of this process."""
+        if self._fd is None or self._fd[0] != os.getpid():
+            self._fd = (os.getpid(), os.open(self.path, os.O_RDONLY))
+        return self._fd[1]
+
+    def close(self) -> None:
+        if self._fd is not None and self._fd[0] == os.getpid():
+            with suppress(OSError):
+                os.close(self._fd[1])
+        self._fd = None
+
+    def __del__(self) -> None:
+        self.close()

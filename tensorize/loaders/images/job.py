@@ -1,0 +1,181 @@
+"""Images on their way to tensors: learn the classes and the pixel statistics from train, then normalise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import cast
+
+import numpy as np
+
+from tensorize.engine.learn import gather
+from tensorize.engine.parallel import ordered_map
+from tensorize.errors import DataError, RecipeError, near, plural
+from tensorize.loaders.images.normalize import constant, normalized, table
+from tensorize.loaders.images.options import ImagesOptions
+from tensorize.loaders.images.parts import class_names, parts
+from tensorize.loaders.images.scan import Chunk, ImageScan
+from tensorize.loaders.images.state import Classes, Normalize, Shape, State
+from tensorize.statistics.histograms import Histogram
+from tensorize.types import Array, Learned, Piece, Run, TensorSpec
+
+_AXES = ("row", "channel", "height", "width")
+_FITTED = {"crop": "scaled and cropped to", "pad": "scaled and padded to", "stretch": "stretched to"}
+_BY = {
+    "dataset": "z-score of each channel, learned from train",
+    "imagenet": "normalised by ImageNet's mean and std",
+    "half": "normalised by mean 0.5 and std 0.5",
+    "none": "pixel / {top}",
+}
+
+
+class ImageJob:
+    """One source of images, bound to its options. Nothing is written here."""
+
+    def __init__(self, scan: ImageScan, options: ImagesOptions, run: Run) -> None:
+        self._scan = scan
+        self._options = options
+        self._run = run
+        self._listing = scan.source.listing
+        self._parts = parts(self._listing, options)
+        self._notes: dict[str, None] = {}
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Constant channels, missing labels, and how many transparent images were handled."""
+        laid = "the alpha channel dropped" if self._options.alpha == "drop" else f"laid on {self._options.alpha}"
+        count = self._scan.translucent
+        transparent = [f"{plural(count, 'transparent image')}, {laid}"] if count else []
+        return (*self._notes, *transparent)
+
+    def learn(self) -> tuple[Learned, ...]:
+        """The classes, the shape, and the mean and std of each channel over all train pixels, exact from counts."""
+        names = class_names(self._listing)
+        classes = Classes(classes=names) if names else None
+        channels = len(self._options.channel_names)
+        known = self._options.normalize
+        normalize = self._from_pixels(channels) if known == "dataset" else constant(known, channels)
+        return State(classes, self._scan.shape, normalize).learned()
+
+    def _from_pixels(self, channels: int) -> Normalize:
+        bits = self._scan.shape.bits
+        counted = cast(Histogram, gather({"images": Histogram.empty(channels, 1 << bits)}, self._train_pixels)["images"])
+        top = (1 << bits) - 1
+        state = Normalize(mean=counted.mean(top), std=counted.std(top))
+        for name, std in zip(self._options.channel_names, state.std, strict=True):
+            if std == 0:
+                self._notes[f"the {name} channel is constant in train: it is divided by 1, not by its std of 0"] = None
+        return state
+
+    def _train_pixels(self) -> Iterator[Mapping[str, Array]]:
+        """The train images of every chunk; all images are kept in scratch as they pass."""
+        for chunk in self._scan.chunks():
+            self._scan.keep(chunk)
+            train = self._parts.of[chunk.start : chunk.start + len(chunk.images)] == 0
+            yield {"images": chunk.images[train]} if train.any() else {}
+
+    def layout(self, learned: Sequence[Learned]) -> tuple[TensorSpec, ...]:
+        """`images`, `labels` where there are class folders, and `row`, for each split."""
+        state = self._checked(State.of(learned))
+        shape = len(self._options.channel_names), self._scan.shape.height, self._scan.shape.width
+        labelled = self._codes(state) is not None
+        specs: list[TensorSpec] = []
+        for part, split in enumerate(self._parts.names):
+            rows = len(self._parts.rows(part))
+            names = {"channel": self._options.channel_names}
+            specs.append(TensorSpec("images", (rows, *shape), self._options.dtype, _AXES, "input", names, split))
+            if labelled:
+                specs.append(TensorSpec("labels", (rows,), "int64", ("row",), "target", split=split))
+            specs.append(TensorSpec("row", (rows,), "int64", ("row",), "meta", split=split))
+        return tuple(specs)
+
+    def texts(self) -> Mapping[str, Sequence[str]]:
+        """`paths`, or `train/paths` and so on: where each image came from, relative to the source; none for arrays."""
+        paths = self._listing.paths if self._listing.files else ()
+        if not paths:
+            return {}
+        names = {part: f"{split}/paths" if split else "paths" for part, split in enumerate(self._parts.names)}
+        return {name: [paths[row] for row in self._parts.rows(part)] for part, name in names.items()}
+
+    def pieces(self, learned: Sequence[Learned]) -> Iterator[Piece]:
+        """Finished rows, chunk by chunk and split by split."""
+        state = self._checked(State.of(learned))
+        codes = self._codes(state)
+        lookup = table(state.normalize, state.shape.bits) if self._options.dtype == "float32" else None
+
+        def finished(chunk: Chunk) -> Chunk:
+            return chunk if lookup is None else Chunk(chunk.start, normalized(chunk.images, lookup))
+
+        for chunk in ordered_map(finished, self._scan.kept(), self._run.threads):
+            yield from self._split(chunk, codes)
+
+    def _split(self, chunk: Chunk, codes: Array | None) -> Iterator[Piece]:
+        part_of = self._parts.of[chunk.start : chunk.start + len(chunk.images)]
+        for part, split in enumerate(self._parts.names):
+            at = np.flatnonzero(part_of == part)
+            if not len(at):
+                continue
+            rows = at + chunk.start
+            values = {"images": chunk.images if len(at) == len(part_of) else chunk.images[at], "row": rows}
+            yield Piece(split, values if codes is None else values | {"labels": codes[rows]})
+
+    @cached_property
+    def _found(self) -> Array:
+        """(row) str: the class folder of each image."""
+        return np.array(self._listing.classes)
+
+    def _codes(self, state: State) -> Array | None:
+        """(row) int64: the class of each image, by the recipe's classes; None without labels.
+
+        Raises DataError for class folders that the recipe does not know.
+        """
+        if self._listing.classes is None or state.classes is None:
+            if state.classes is not None:
+                self._notes["there are no class folders: the output has no labels"] = None
+            return None
+        known = state.classes.classes
+        names, codes = np.unique(self._found, return_inverse=True)
+        unknown = [str(name) for name in names if name not in known]
+        if unknown:
+            lines = [f"{name}{near(name, known)}" for name in unknown]
+            raise DataError(
+                f"the recipe knows no {plural(len(lines), 'class', 'classes')} of these names",
+                lines,
+                "classes: " + ", ".join(known),
+            )
+        return np.array([known.index(name) for name in names], dtype=np.int64)[codes]
+
+    def _checked(self, state: State) -> State:
+        """Raises DataError for images of another shape than the recipe's, RecipeError for other channels than the options'."""
+        channels = len(self._options.channel_names)
+        if len(state.normalize.mean) != channels:
+            raise RecipeError(
+                f"the recipe normalises {plural(len(state.normalize.mean), 'channel')}, its images have {channels}"
+            )
+        made, found = state.shape, self._scan.shape
+        if made != found:
+            raise DataError(
+                f"the images are {_text(found)}, the recipe was made with {_text(made)}",
+                hint=f"prepare with --size {made.height}x{made.width}, so that the recipe scales what comes"
+                if made.bits == found.bits
+                else "",
+            )
+        return state
+
+    def describe(self, tensor: str, learned: Sequence[Learned]) -> str:
+        """A few words on how a tensor was made."""
+        state = State.of(learned)
+        if tensor == "labels":
+            names = state.classes.classes if state.classes else ()
+            ends = ", ".join(names) if len(names) <= 3 else f"{names[0]} … {names[-1]}"
+            return f"{plural(len(names), 'class', 'classes')}: {ends}"
+        return self._said(state.shape) if tensor == "images" else "position in the list of all images"
+
+    def _said(self, shape: Shape) -> str:
+        scaled = f"{_FITTED[self._options.fit]} {shape.height}×{shape.width}, " if self._options.size else ""
+        by = _BY[self._options.normalize].format(top=(1 << shape.bits) - 1)
+        return f"{scaled}{by}{' on reading' if self._options.dtype == 'uint8' else ''}"
+
+
+def _text(shape: Shape) -> str:
+    return f"{shape.height}×{shape.width} of {shape.bits} bits"

@@ -1,0 +1,189 @@
+"""Which images there are: flat folders, class folders, and `train/ val/ test/` of either."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tensorize.errors import DataError, plural, some
+from tensorize.sources import missing_file, resolve
+
+SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The images of a source in their order. Every sequence is (row)."""
+
+    name: str
+    """The source as the user gave it."""
+    files: Sequence[str]
+    """What to open."""
+    paths: Sequence[str]
+    """Relative to the source, with `/`."""
+    classes: Sequence[str] | None = None
+    """The class folder of each, where there are class folders."""
+    splits: Sequence[str] | None = None
+    """`train`, `val` or `test`, where there are such folders."""
+    skipped: Mapping[str, int] = field(default_factory=dict)
+    """Suffix, or name without one → how many files of that kind are no images."""
+
+
+@dataclass(frozen=True)
+class Folder:
+    """One folder: the images right inside, as paths relative to the source, and its folders by name."""
+
+    images: tuple[str, ...]
+    folders: Mapping[str, Folder]
+
+    def all(self) -> Iterator[str]:
+        """The images inside and below."""
+        yield from self.images
+        for folder in self.folders.values():
+            yield from folder.all()
+
+    @property
+    def empty(self) -> bool:
+        return next(self.all(), None) is None
+
+
+def list_images(source: Any) -> Listing:
+    """Find the images of a folder, a file, a glob or a list of files; a list keeps its order, the rest is sorted by path.
+
+    Raises UsageError for a path that does not exist; DataError for no images, an empty class folder, images beside
+    class folders, and a folder that holds itself through a link.
+    """
+    if isinstance(source, str | os.PathLike) and os.path.isdir(source):
+        return _of_folder(os.fspath(source))
+    if isinstance(source, str | os.PathLike) and not os.path.exists(source) and not any(c in os.fspath(source) for c in "*?["):
+        raise missing_file(source)
+    return _of_files(source)
+
+
+def _of_files(source: Any) -> Listing:
+    """One file and a list are taken as they are; from a glob the files with an image's suffix."""
+    files = [str(file.path) for file in resolve(source)]
+    name = (
+        source
+        if isinstance(source, str)
+        else os.fspath(source)
+        if isinstance(source, os.PathLike)
+        else plural(len(files), "file")
+    )
+    skipped: Counter[str] = Counter()
+    if isinstance(source, str) and not os.path.exists(source):
+        skipped.update(_kind(file) for file in files if not _is_image(file))
+        files = [file for file in files if _is_image(file)]
+    if not files:
+        raise _no_images(name, skipped)
+    base = os.path.commonpath([os.path.dirname(os.path.abspath(file)) for file in files])
+    paths = [_shown(Path(os.path.relpath(file, base)).as_posix()) for file in files]
+    return Listing(name, files, paths, skipped=skipped)
+
+
+def _of_folder(root: str) -> Listing:
+    skipped: Counter[str] = Counter()
+    tree = _read(root, "", skipped, frozenset())
+    if tree.empty:
+        raise _no_images(root, skipped)
+    split = bool(tree.folders) and not tree.images and "train" in tree.folders and set(tree.folders) <= set(SPLITS)
+    if split:
+        _refuse_empty(root, tree.folders)
+    parts = dict(tree.folders) if split else {"": tree}
+    found = {path: (part, name) for part, folder in parts.items() for path, name in _members(os.path.join(root, part), folder)}
+    paths = sorted(found)
+    classes = [found[path][1] for path in paths]
+    return Listing(
+        root,
+        [os.path.join(root, path) for path in paths],
+        [_shown(path) for path in paths],
+        _all_or_none(root, paths, classes),
+        [found[path][0] for path in paths] if split else None,
+        skipped,
+    )
+
+
+def _read(folder: str, prefix: str, skipped: Counter[str], above: frozenset[tuple[int, int]]) -> Folder:
+    """Read a folder and all below it; `above` are the folders it lies in, so that a link cannot lead back for ever."""
+    images: list[str] = []
+    folders: dict[str, Folder] = {}
+    status = os.stat(folder)
+    here = (status.st_dev, status.st_ino)
+    if here in above:
+        raise DataError(f"{folder} is a link to a folder that it lies in", hint="remove the link")
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError as error:
+        raise DataError(f"{folder} cannot be read: {error.strerror}") from error
+    for entry in entries:
+        hidden = entry.name.startswith(".")
+        if not hidden and entry.is_dir():
+            folders[entry.name] = _read(entry.path, f"{prefix}{entry.name}/", skipped, above | {here})
+        elif hidden or not _is_image(entry.name):
+            skipped[_kind(entry.name)] += 1
+        else:
+            images.append(prefix + entry.name)
+    return Folder(tuple(images), folders)
+
+
+def _members(where: str, folder: Folder) -> Iterator[tuple[str, str | None]]:
+    """(path, class) of the images of a flat folder or of class folders."""
+    if not folder.images:
+        _refuse_empty(where, folder.folders)
+        for name, inside in folder.folders.items():
+            yield from ((path, _shown(name)) for path in inside.all())
+        return
+    beside = [name for name, inside in folder.folders.items() if not inside.empty]
+    if beside:
+        raise DataError(
+            f"{where} holds images beside folders of images",
+            [*some([f"image   {path}" for path in folder.images]), *some([f"folder  {name}" for name in beside])],
+            "move the images into a class folder, or name one of the folders",
+        )
+    yield from ((path, None) for path in folder.images)
+
+
+def _refuse_empty(where: str, folders: Mapping[str, Folder]) -> None:
+    empty = [name for name, folder in folders.items() if folder.empty]
+    if empty:
+        verb = "folder holds" if len(empty) == 1 else "folders hold"
+        lines = some([os.path.join(where, name) for name in empty])
+        raise DataError(f"{len(empty):,} {verb} no images", lines, "remove them, or put images in")
+
+
+def _all_or_none(root: str, paths: Sequence[str], classes: Sequence[str | None]) -> Sequence[str] | None:
+    """The class of every image, or None where there are no class folders. Raises DataError where only some have one."""
+    named = [name for name in classes if name is not None]
+    if named and len(named) < len(classes):
+        bare = [path for path, name in zip(paths, classes, strict=True) if name is None]
+        raise DataError(
+            f"{plural(len(bare), 'image')} of {root} lie in no class folder, the others do",
+            some(bare),
+            "put them into class folders",
+        )
+    return named or None
+
+
+def _no_images(name: str, skipped: Mapping[str, int]) -> DataError:
+    found = [f"found: {', '.join(f'{count:,} {kind}' for kind, count in skipped.items())}"] if skipped else []
+    return DataError(f"{name} holds no images", found, "images end in " + ", ".join(sorted(SUFFIXES)))
+
+
+def _is_image(name: str) -> bool:
+    return os.path.splitext(name)[1].lower() in SUFFIXES
+
+
+def _kind(name: str) -> str:
+    """What a skipped file is called: its suffix, or its name."""
+    base = os.path.basename(name)
+    return _shown(base if base.startswith(".") else os.path.splitext(base)[1].lower() or base)
+
+
+def _shown(path: str) -> str:
+    """A path as valid text: bytes that are not UTF-8 are written as escapes."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")

@@ -1,0 +1,64 @@
+"""Pixels to normalised float32 by a table: every value is computed once, in float64."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tensorize.loaders.images.state import Normalize
+from tensorize.types import Array
+
+CONSTANTS = {
+    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "half": ((0.5,), (0.5,)),
+    "none": ((0.0,), (1.0,)),
+}
+"""Means and stds of pixels in 0…1; one stands for every channel. ImageNet's are those of torchvision's model weights."""
+
+_CACHED = 1 << 16
+"""Values looked up at a time, so that their places stay in the processor's cache."""
+
+
+def constant(name: str, channels: int) -> Normalize:
+    """The mean and std of a normalisation that learns nothing.
+
+    >>> constant("half", 3).mean
+    (0.5, 0.5, 0.5)
+    """
+    mean, std = CONSTANTS[name]
+    repeat = channels // len(mean)
+    return Normalize(mean=mean * repeat, std=std * repeat)
+
+
+def divisors(state: Normalize) -> Array:
+    """(channel) float64: the stds, 1 where a channel is constant."""
+    std = np.array(state.std, dtype=np.float64)
+    return np.where(std == 0, 1.0, std)
+
+
+def table(state: Normalize, bits: int) -> Array:
+    """(channel, pixel value) float32: ((value / top) − mean) / std, in float64 and then cast; top is 255 or 65,535."""
+    values = np.arange(1 << bits, dtype=np.float64) / ((1 << bits) - 1)
+    mean = np.array(state.mean, dtype=np.float64)
+    scaled: Array = (values - mean[:, None]) / divisors(state)[:, None]
+    return scaled.astype(np.float32)
+
+
+def normalized(images: Array, lookup: Array) -> Array:
+    """(row, channel, height, width) uint8 or uint16 → float32, by the table of each channel, (channel, pixel value)."""
+    out = np.empty(images.shape, dtype=np.float32)
+    first = (np.arange(len(lookup), dtype=np.intp) * lookup.shape[1])[:, None, None]
+    step = max(1, _CACHED // max(1, images[:1].size))
+    for start in range(0, len(images), step):
+        places = images[start : start + step] + first
+        lookup.ravel().take(places, out=out[start : start + step], mode="clip")
+    return out
+
+
+def pixels(images: Array, state: Normalize, bits: int) -> Array:
+    """Undo `normalized`: (row, channel, height, width) float32 → uint8 or uint16, the nearest pixel value."""
+    top = (1 << bits) - 1
+    shape = (-1, 1, 1)
+    mean, std = np.array(state.mean).reshape(shape), divisors(state).reshape(shape)
+    values = np.rint((images.astype(np.float64) * std + mean) * top)
+    nearest: Array = np.clip(values, 0, top).astype(np.uint8 if bits == 8 else np.uint16)
+    return nearest

@@ -1,0 +1,94 @@
+"""What to make of a folder of images."""
+
+from __future__ import annotations
+
+import re
+from functools import cached_property
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
+
+from tensorize.options import SplitOptions
+
+PIXELS = 89_478_485
+
+
+def _size(value: Any) -> Any:
+    """224 and (224, 160) are as good as "224" and "224x160"."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if isinstance(value, list | tuple):
+        return "x".join(map(str, value))
+    return value
+
+
+Size = Annotated[str, BeforeValidator(_size)]
+
+
+class ImagesOptions(SplitOptions):
+    """Options of the kind `images`."""
+
+    channels: Literal["rgb", "gray"] = Field(
+        "rgb", description="Colour channels: red, green, blue, or one of luma (ITU-R 601). Gray images are repeated for rgb."
+    )
+    size: Size | None = Field(
+        None,
+        description="Height and width in pixels: 224, or 224x160 (height first). Without it all images must agree.",
+        json_schema_extra={"metavar": "HxW"},
+    )
+    fit: Literal["crop", "pad", "stretch"] = Field(
+        "crop",
+        description="With --size: cover it and crop the centre, fit inside and pad with black, or change the aspect ratio. "
+        "Bilinear, antialiased.",
+    )
+    alpha: Literal["error", "white", "black", "drop"] = Field(
+        "error",
+        description="Transparent pixels: refuse, lay on white or black, or drop the alpha channel. Opaque ones are no error.",
+    )
+    normalize: Literal["dataset", "imagenet", "half", "none"] = Field(
+        "dataset",
+        description="Each channel by mean and std of the train pixels, by ImageNet's, by 0.5 and 0.5, or only to 0…1.",
+    )
+    dtype: Literal["float32", "uint8"] = Field(
+        "float32",
+        description="What is stored: normalised numbers, or pixels, normalised as they are read (a quarter of the bytes).",
+    )
+    stratify: bool = Field(False, description="With --split: every class in the same ratios.")
+    max_pixels: int = Field(PIXELS, ge=1, description="Refuse an image of more pixels than this, before it is decoded.")
+
+    @field_validator("size")
+    @classmethod
+    def _height_and_width(cls, size: str | None) -> str | None:
+        if size is not None and not re.fullmatch(r"[1-9]\d{0,4}(x[1-9]\d{0,4})?", size, re.ASCII):
+            raise ValueError("give pixels, such as 224, or height and width, such as 224x160")
+        return size
+
+    @field_validator("normalize")
+    @classmethod
+    def _imagenet_is_rgb(cls, normalize: str, info: ValidationInfo) -> str:
+        if normalize == "imagenet" and info.data.get("channels") == "gray":
+            raise ValueError("ImageNet's means and stds are for rgb; with --channels gray say dataset, half or none")
+        return normalize
+
+    @field_validator("stratify")
+    @classmethod
+    def _stratify_splits(cls, stratify: bool, info: ValidationInfo) -> bool:
+        if stratify and not info.data.get("split"):
+            raise ValueError("there is nothing to stratify without --split")
+        return stratify
+
+    @cached_property
+    def height_and_width(self) -> tuple[int, int] | None:
+        """`size` in pixels, or None where the images keep theirs.
+
+        >>> ImagesOptions(size="224x160").height_and_width, ImagesOptions(size=32).height_and_width
+        ((224, 160), (32, 32))
+        """
+        if self.size is None:
+            return None
+        height, _, width = self.size.partition("x")
+        return int(height), int(width or height)
+
+    @property
+    def channel_names(self) -> tuple[str, ...]:
+        return ("red", "green", "blue") if self.channels == "rgb" else ("gray",)

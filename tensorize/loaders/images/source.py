@@ -1,0 +1,115 @@
+"""Where the pixels come from: files, or arrays in memory. Both answer the same questions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from tensorize.errors import DataError, UsageError, plural
+from tensorize.loaders.images.decode import decode
+from tensorize.loaders.images.header import Header, read_file, read_header, size_of
+from tensorize.loaders.images.listing import Listing, list_images
+from tensorize.types import Array
+
+_AXES = "(row, height, width) or (row, height, width, channel)"
+
+
+class Source(Protocol):
+    """Images in a fixed order."""
+
+    @property
+    def listing(self) -> Listing: ...
+
+    def size(self) -> int:
+        """Bytes of the whole source."""
+        ...
+
+    def header(self, row: int) -> Header: ...
+
+    def load(self, row: int) -> Any:
+        """What `pixels` takes: the bytes of a file, or the array itself. Raises ImageError."""
+        ...
+
+    def pixels(self, loaded: Any, header: Header) -> Array:
+        """(height, width, channel) uint8 or uint16, 1 to 4 channels, upright. Raises ImageError."""
+        ...
+
+
+@dataclass(frozen=True)
+class Files:
+    """Image files."""
+
+    listing: Listing
+    max_pixels: int
+
+    def size(self) -> int:
+        return sum(map(size_of, self.listing.files))
+
+    def header(self, row: int) -> Header:
+        return read_header(self.listing.files[row], self.max_pixels)
+
+    def load(self, row: int) -> bytes:
+        return read_file(self.listing.files[row])
+
+    def pixels(self, loaded: bytes, header: Header) -> Array:
+        return decode(loaded, header)
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """Arrays in memory, each (height, width, channel)."""
+
+    arrays: Sequence[Array]
+
+    @property
+    def listing(self) -> Listing:
+        names = [f"array {row}" for row in range(len(self.arrays))]
+        return Listing(plural(len(names), "array"), (), names)
+
+    def size(self) -> int:
+        return sum(array.nbytes for array in self.arrays)
+
+    def header(self, row: int) -> Header:
+        height, width, _ = self.arrays[row].shape
+        return Header("array", height, width, 8 * self.arrays[row].itemsize)
+
+    def load(self, row: int) -> Array:
+        return self.arrays[row]
+
+    def pixels(self, loaded: Array, header: Header) -> Array:
+        return loaded
+
+
+def open_source(source: Any, max_pixels: int) -> Source:
+    """Files for a path, a glob or a list of paths; arrays for an array or tensor of images, or a list of them.
+
+    Raises UsageError for a missing path, and for arrays of another dtype or shape than images have.
+    """
+    if _is_array(source):
+        if source.ndim not in (3, 4):
+            raise UsageError(f"an array of {source.ndim} axes is no set of images", hint=f"give {_AXES}, or a list of images")
+        return Arrays([_image(array, row) for row, array in enumerate(np.asarray(source))])
+    if isinstance(source, list | tuple) and source and all(map(_is_array, source)):
+        return Arrays([_image(np.asarray(array), row) for row, array in enumerate(source)])
+    if isinstance(source, list | tuple) and any(map(_is_array, source)):
+        raise UsageError("a list of images holds arrays or paths, not both")
+    return Files(list_images(source), max_pixels)
+
+
+def _is_array(value: Any) -> bool:
+    return hasattr(value, "__array__") and hasattr(value, "ndim")
+
+
+def _image(array: Array, row: int) -> Array:
+    if array.dtype not in (np.uint8, np.uint16):
+        raise DataError(f"array {row} is {array.dtype}", hint="images are uint8 (0 to 255) or uint16 (0 to 65535)")
+    if array.ndim == 2:
+        array = array[..., None]
+    if array.ndim != 3 or not 1 <= array.shape[2] <= 4 or 0 in array.shape:
+        raise DataError(
+            f"array {row} of shape {array.shape} is no image", hint="an image is (height, width), or has 1 to 4 channels last"
+        )
+    return array

@@ -1,0 +1,66 @@
+"""The table loader: CSV and TSV files, data frames, Arrow tables and rows become feature vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from tensorize.errors import UsageError
+from tensorize.loaders.table.options import ColumnOptions, TableOptions
+
+if TYPE_CHECKING:
+    from tensorize.loaders.table.job import TableJob
+    from tensorize.loaders.table.rows import TableScan
+    from tensorize.recipe import Recipe
+    from tensorize.schema import Schema
+    from tensorize.tensorset import TensorSet
+    from tensorize.types import Run
+
+
+class Table:
+    """Rows become `features` (row, feature) float32 and `target`.
+
+    A loader for another raw format that has rows and columns derives from this class and overrides `scan` alone, most
+    often with `tensorize.loaders.table.memory.ArrowScan` over its own record batches.
+    """
+
+    Options: ClassVar[type[ColumnOptions]] = TableOptions
+
+    def scan(self, source: Any, options: Any, run: Run, schema: Schema | None = None) -> TableScan:
+        """Parse a file, a glob, a list of them, `-`, a DataFrame, an Arrow table, columns, rows, or one row."""
+        from tensorize.loaders.table.open import open_table
+
+        return open_table(source, options, run, schema)
+
+    def job(self, scan: Any, options: Any, run: Run) -> TableJob:
+        from tensorize.loaders.table.job import TableJob
+
+        return TableJob(scan, options, run)
+
+    def expand(self, recipe: Recipe, batch: Mapping[str, Any]) -> Any:
+        """`features` as stored; with `--encode ids` the one-hot blocks are scattered in their places."""
+        from tensorize.loaders.table.expand import expand
+
+        return expand(recipe, batch)
+
+    def inverse(self, recipe: Recipe, tensors: TensorSet) -> Any:
+        """Return a pyarrow Table (row) of the columns in their original units; of each split, where there is one."""
+        from tensorize.loaders.table.expand import inverse
+
+        return inverse(recipe, tensors)
+
+
+def read_table(path: Any, infer: Literal[False] = False, **options: Any) -> Any:
+    r"""Return a file's cells as a pyarrow Table of strings, exactly as the loader sees them; a missing cell is ''.
+
+    >>> import tempfile, pathlib
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "d.csv"
+    >>> _ = path.write_text("a;b\n007;x\n")
+    >>> read_table(path).to_pylist()
+    [{'a': '007', 'b': 'x'}]
+    """
+    from tensorize.loaders.table.open import read_text
+
+    if infer:
+        raise UsageError("read_table gives every cell as text (infer=False); typed columns come from tensorize.prepare")
+    return read_text(path, **options)

@@ -1,0 +1,142 @@
+"""The columns of a recipe, ready to use: encoders built from learned state, and the channels they make."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from tensorize import registry
+from tensorize.encoders.base import Encoder
+from tensorize.encoders.impute import Impute
+from tensorize.encoders.one_hot import OneHot
+from tensorize.errors import SHOWN
+from tensorize.loaders.table.cells import Cells
+from tensorize.loaders.table.times import to_times
+from tensorize.types import Array, Learned
+
+
+@dataclass(frozen=True)
+class Channelled:
+    """One encoder over one column, and where its channels lie: `start:stop` of the channel axis."""
+
+    column: str
+    encoder: Encoder
+    start: int
+    stop: int
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self.encoder.channels(self.column)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """Everything learned, as encoders. The channels are the inputs in the order of the recipe, then the indicators."""
+
+    learned: Sequence[Learned]
+
+    @cached_property
+    def inputs(self) -> tuple[Channelled, ...]:
+        return _channelled([item for item in self.learned if item.role == "input"])
+
+    @cached_property
+    def targets(self) -> tuple[Channelled, ...]:
+        return _channelled([item for item in self.learned if item.role == "target"])
+
+    @cached_property
+    def fills(self) -> Mapping[str, Impute]:
+        """Column → the value for what is missing."""
+        return {item.of: Impute(**item.state) for item in self.learned if item.step == "impute"}
+
+    @cached_property
+    def indicators(self) -> tuple[str, ...]:
+        """The columns whose missing values leave a trace, in the order of the recipe."""
+        return tuple(name for name, fill in self.fills.items() if fill.indicator)
+
+    @cached_property
+    def channels(self) -> tuple[str, ...]:
+        """The names of all channels."""
+        return tuple(name for part in self.inputs for name in part.names) + tuple(
+            f"{name} is missing" for name in self.indicators
+        )
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that the inputs need, each once."""
+        return tuple(dict.fromkeys(part.column for part in self.inputs))
+
+    def filled(self, batch: pa.RecordBatch, column: str) -> pa.Array:
+        """One column (row) with its missing values filled, where the recipe says so; dates as time stamps."""
+        values = batch.column(column)
+        if values.null_count and column in self.fills:
+            values = self.fills[column].fill_nulls(values)
+        return values
+
+    def encode(self, batch: pa.RecordBatch, out: Array, parts: Sequence[Channelled]) -> None:
+        """Write the channels of `parts` into `out` (row, channel), which is zeroed; unseen categories stay zero."""
+        for part in parts:
+            values = ready(self.filled(batch, part.column), part)
+            if isinstance(part.encoder, OneHot):
+                ids = part.encoder.ids(values)
+                rows = np.flatnonzero(ids >= 0)
+                out[rows, part.start + ids[rows]] = 1
+            else:
+                out[:, part.start : part.stop] = part.encoder.encode(values)
+
+    def indicate(self, batch: pa.RecordBatch, out: Array) -> None:
+        """Write the indicators into the last channels of `out` (row, channel)."""
+        first = out.shape[1] - len(self.indicators)
+        for offset, name in enumerate(self.indicators):
+            out[:, first + offset] = self.fills[name].missing(batch.column(name))
+
+
+@dataclass
+class Unseen:
+    """Gathers the cells that an encoder has no place for."""
+
+    cells: Cells = field(default_factory=Cells)
+
+    def look(self, batch: pa.RecordBatch, rows: Array, fitted: Fitted, parts: Sequence[Channelled]) -> None:
+        """Look at the kept rows of a block; `rows` (row) are their source rows."""
+        for part in parts:
+            values = fitted.filled(batch, part.column)
+            mask = part.encoder.unseen(ready(values, part))
+            if mask is not None and mask.any():
+                at = np.flatnonzero(mask)
+                self.cells.add(part.column, rows[at], values.take(pa.array(at[:SHOWN])).to_pylist(), len(at))
+
+
+def ready(values: pa.Array, part: Channelled) -> pa.Array:
+    """A column as its encoder takes it."""
+    return ready_values(values, part.encoder.kinds, part.column)
+
+
+def ready_values(values: pa.Array, kinds: frozenset[str], column: str) -> pa.Array:
+    """Dates as time stamps, for encoders of dates."""
+    return to_times(values, column) if "time" in kinds and pa.types.is_string(values.type) else values
+
+
+def build(step: str, state: Mapping[str, Any]) -> Encoder:
+    """An encoder from its registered name and its state; a transform of that name is wrapped as one."""
+    if step in registry.table("encoders"):
+        encoder: Encoder = registry.load("encoders", step)(**state)
+        return encoder
+    from tensorize.encoders.transform import Transformed
+
+    return Transformed(name=step, state=dict(state))
+
+
+def _channelled(items: Sequence[Learned]) -> tuple[Channelled, ...]:
+    parts: list[Channelled] = []
+    at = 0
+    for item in items:
+        encoder = build(item.step, item.state)
+        width = len(encoder.channels(item.of))
+        parts.append(Channelled(item.of, encoder, at, at + width))
+        at += width
+    return tuple(parts)

@@ -1,0 +1,147 @@
+"""Learn the steps of columns from train rows: every statistic from the parsed, observed values."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pyarrow as pa
+
+from tensorize import registry
+from tensorize.encoders.base import Encoder
+from tensorize.encoders.impute import Impute
+from tensorize.engine.learn import gather
+from tensorize.errors import DataError, plural
+from tensorize.loaders.table.fitted import ready_values
+from tensorize.loaders.table.missing import is_filled
+from tensorize.loaders.table.options import ColumnOptions
+from tensorize.loaders.table.plan import AUTO, Use
+from tensorize.schema import Schema
+from tensorize.statistics.categories import Categories
+from tensorize.types import Learned, Statistic
+
+Batches = Callable[[], Iterator[pa.RecordBatch]]
+FILL = "impute"
+
+
+class ColumnLearner:
+    """Learns what the uses and the missing policies of a table (or a series) need.
+
+    `notes` are warnings, such as of a constant column.
+    """
+
+    def __init__(self, schema: Schema, uses: Sequence[Use], policies: Mapping[str, str], options: ColumnOptions) -> None:
+        self._schema, self._options = schema, options
+        self._uses = uses
+        inputs = dict.fromkeys(use.column for use in uses if use.role == "input")
+        self._fills = {name: policies[name] for name in inputs if is_filled(policies[name])}
+        self.notes: list[str] = []
+
+    def learn(self, train: Batches) -> tuple[Learned, ...]:
+        """Return the learned steps in channel order, then the fills. `train()` starts a pass over blocks of train rows."""
+        wanted: dict[Any, Statistic] = {}
+        for index, use in enumerate(self._uses):
+            statistic = self._statistic(use)
+            if statistic is not None:
+                wanted["use", index] = statistic
+        for name, policy in self._fills.items():
+            statistic = Impute.statistic({"policy": policy})
+            if statistic is not None:
+                wanted["fill", name] = statistic
+        lacking: Counter[str] = Counter()
+        found = gather(wanted, lambda: self._observed(train, list(wanted), lacking))
+        if not wanted and self._fills:
+            list(self._observed(train, [], lacking))
+        steps = [self._finish(use, found.get(("use", index))) for index, use in enumerate(self._uses)]
+        fills = [self._fill(name, found.get(("fill", name)), lacking[name] > 0) for name in self._fills]
+        return (*steps, *fills)
+
+    def _statistic(self, use: Use) -> Statistic | None:
+        if use.step == AUTO:
+            column = self._schema[use.column]
+            classes = self._options.task == "classes" or (self._options.task == "auto" and column.storage != "float64")
+            declared = self._options.declared(use.column)
+            return (
+                Categories(limit=1 << 20 if self._options.task == "classes" else self._limit)
+                if classes and not declared
+                else None
+            )
+        statistic: Statistic | None = self._class(use).statistic(use.params)
+        return statistic
+
+    @property
+    def _limit(self) -> int:
+        return self._options.max_categories
+
+    def _class(self, use: Use) -> Any:
+        if use.step in registry.table("encoders"):
+            return registry.load("encoders", use.step)
+        from tensorize.encoders.transform import Transformed
+
+        return Transformed.of(use.step)
+
+    def _observed(self, train: Batches, keys: Sequence[Any], lacking: Counter[str]) -> Iterator[dict[Any, Any]]:
+        """For each block of train rows, what every statistic looks at: the values that are there."""
+        lacking.clear()
+        for batch in train():
+            block = {}
+            for name in self._fills:
+                lacking[name] += batch.column(name).null_count
+            for key in keys:
+                block[key] = self._look(batch, *key)
+            yield block
+
+    def _look(self, batch: pa.RecordBatch, sort: str, which: Any) -> Any:
+        """What one statistic looks at: the values of its column that are there."""
+        column = which if sort == "fill" else self._uses[which].column
+        values = batch.column(column)
+        values = values.drop_null() if values.null_count else values
+        if sort == "fill":
+            return Impute.observe_as(values, self._fills[column])
+        if self._uses[which].step == AUTO:
+            return values
+        owner = self._class(self._uses[which])
+        return owner.observe(ready_values(values, owner.kinds, column))
+
+    def _finish(self, use: Use, statistic: Statistic | None) -> Learned:
+        use, statistic = self._decided(use, statistic)
+        params = {**use.params, "kind": self._schema[use.column].kind}
+        encoder: Encoder = self._class(use).learn(statistic, params)
+        self._check_automatic(use, encoder)
+        self.notes += encoder.remarks(use.column)
+        if use.automatic:
+            self.notes.append(f'"{use.column}" is text of {plural(len(encoder.channels(use.column)), "value")}: one-hot')
+        return Learned(use.step, use.column, encoder.model_dump(mode="json"), use.role)
+
+    def _decided(self, use: Use, statistic: Statistic | None) -> tuple[Use, Statistic | None]:
+        """Decide the task of a target that no flag settled: class ids, or the number itself."""
+        if use.step != AUTO:
+            return use, statistic
+        declared = self._options.declared(use.column)
+        if declared and self._options.task != "numbers":
+            return replace(use, step="onehot", params={"values": declared}), None
+        if isinstance(statistic, Categories) and not statistic.overflowed:
+            return replace(use, step="onehot"), statistic
+        if self._schema[use.column].kind not in ("number", "bool"):
+            raise DataError(
+                f'the target "{use.column}" has more than {self._limit} values in train',
+                hint="is it the right column? Else say --task classes, or raise --max-categories",
+            )
+        return replace(use, step="raw"), None
+
+    def _check_automatic(self, use: Use, encoder: Encoder) -> None:
+        """A text column that nobody declared is one-hot only up to a number of values."""
+        values = len(encoder.channels(use.column))
+        if use.automatic and values > self._limit:
+            raise DataError(
+                f'the text column "{use.column}" has more than {self._limit} values',
+                hint=f'say --drop "{use.column}", or --onehot "{use.column}" to have them all, or raise --max-categories',
+            )
+
+    def _fill(self, name: str, statistic: Statistic | None, lacks: bool) -> Learned:
+        params = {"policy": self._fills[name], "kind": self._schema[name].storage}
+        indicator = "true" if self._options.indicator and lacks else "false"
+        fill = Impute.learn(statistic, {**params, "indicator": indicator})
+        return Learned(FILL, name, fill.model_dump(mode="json"), "meta")

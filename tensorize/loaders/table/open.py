@@ -1,0 +1,46 @@
+"""Open a source as a table: files by name, or what Python holds in memory."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from tensorize.loaders.table.memory import ArrowScan, to_arrow
+from tensorize.loaders.table.options import ColumnOptions, CsvOptions
+from tensorize.loaders.table.roles import needs, needs_of
+from tensorize.loaders.table.rows import Needs, Roles, TableScan
+from tensorize.loaders.table.scan import CsvScan
+from tensorize.schema import Schema
+from tensorize.sources import resolve
+from tensorize.types import Run
+
+
+def open_table(source: Any, options: ColumnOptions, run: Run, schema: Schema | None = None) -> TableScan:
+    """Look through a source; with a recipe's `schema`, its columns must be there and have its kinds."""
+
+    def wanted(names: Sequence[str]) -> Needs:
+        return needs(names, options) if schema is None else needs_of(schema, options, names)
+
+    if is_path(source):
+        return CsvScan(resolve(source), options, wanted, run)
+    return ArrowScan(to_arrow(source), wanted)
+
+
+def is_path(source: Any) -> bool:
+    """A path, a glob, `-`, or a list of those."""
+    if isinstance(source, list | tuple):
+        return bool(source) and all(is_path(part) for part in source)
+    return isinstance(source, str | os.PathLike)
+
+
+def read_text(path: Any, **options: Any) -> pa.Table:
+    """Every cell as text: see `tensorize.loaders.table.read_table`."""
+    with CsvScan(resolve(path), CsvOptions.parse(options), _all_text, Run()) as scan:
+        return pa.Table.from_batches(list(scan.parsed()))
+
+
+def _all_text(names: Sequence[str]) -> Needs:
+    return Needs(Roles(tuple(names), tuple(names), (), ()), dict.fromkeys(names, "category"))

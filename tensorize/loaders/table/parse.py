@@ -1,0 +1,147 @@
+"""Parse one chunk of a delimited file: bytes → an Arrow record batch, and what was seen in each column.
+
+The first lines say what each column probably holds, so that most cells are parsed straight to numbers. Where that
+fails, the chunk is parsed again as text and each column is looked at: the guess costs time, never a value.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pacsv
+
+from tensorize.loaders.table.dialect import Dialect
+from tensorize.loaders.table.infer import NUMBER_NA, NUMBERS, WORDS, Seen, is_code, look, pointed
+from tensorize.schema import Storage
+
+
+@dataclass(frozen=True)
+class Reader:
+    """How chunks of one file are parsed: its dialect, the columns that are wanted, and the guess for each."""
+
+    dialect: Dialect
+    wanted: tuple[str, ...]
+    text: frozenset[str]
+    """Columns that are text whatever they hold."""
+    lenient: frozenset[str]
+    """Columns that are text where they mix numbers and words: kept as written until the whole file is known."""
+    na: tuple[str, ...]
+    """More words that mean a missing value, in every column."""
+    guess: tuple[Seen, ...] = ()
+
+    @property
+    def number_na(self) -> list[str]:
+        return [*NUMBER_NA, *self.na]
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """One parsed chunk: a column is int64 or float64 where all its cells are numbers, else string as written."""
+
+    batch: pa.RecordBatch
+    seen: tuple[Seen, ...]
+
+
+def parse(data: bytes, reader: Reader) -> Parsed:
+    """Parse the records in `data`. Raises pyarrow.ArrowInvalid for ragged rows and bytes that are not UTF-8."""
+    floats = {name for name, seen in zip(reader.wanted, reader.guess, strict=False) if seen & Seen.FLOAT and not seen & WORDS}
+    floats -= reader.text | reader.lenient
+    table = None
+    if floats:
+        try:
+            table = _read(data, reader, floats)
+        except pa.ArrowInvalid:
+            floats = set()
+    table = _read(data, reader, set()) if table is None else table
+    columns, seen = [], []
+    for name in reader.wanted:
+        cells = _one(table.column(name))
+        values, what = (cells, Seen.FLOAT) if name in floats else _column(cells, reader, name)
+        columns.append(values)
+        seen.append(what)
+    return Parsed(pa.RecordBatch.from_arrays(columns, names=list(reader.wanted)), tuple(seen))
+
+
+def _read(data: bytes, reader: Reader, floats: set[str]) -> pa.Table:
+    """Pyarrow's reader over one block: `floats` as float64, every other wanted column as text."""
+    dialect = reader.dialect
+    names = list(dialect.names)
+    return pacsv.read_csv(
+        pa.BufferReader(data),
+        read_options=pacsv.ReadOptions(use_threads=False, column_names=names, block_size=len(data) + 1),
+        parse_options=pacsv.ParseOptions(
+            delimiter=dialect.delimiter,
+            quote_char=dialect.quote or False,
+            newlines_in_values=dialect.quote is not None,
+            ignore_empty_lines=len(names) > 1,
+        ),
+        convert_options=pacsv.ConvertOptions(
+            include_columns=list(reader.wanted),
+            column_types={name: pa.float64() if name in floats else pa.string() for name in reader.wanted},
+            null_values=reader.number_na,
+            strings_can_be_null=False,
+            decimal_point=dialect.decimal,
+        ),
+    )
+
+
+def _one(column: pa.ChunkedArray) -> pa.Array:
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+
+
+def _column(cells: pa.Array, reader: Reader, name: str) -> tuple[pa.Array, Seen]:
+    """Turn a string column into numbers where all its cells are, and say what it holds."""
+    if name in reader.text:
+        return cells, Seen.WORD
+    numbers = _plain_integers(cells) if name not in reader.lenient else None
+    if numbers is not None:
+        return numbers, Seen.INT
+    seen = look(_nulled(cells, reader.na), reader.dialect.decimal)
+    if name in reader.lenient or not seen & NUMBERS or seen & WORDS or is_code(seen):
+        return cells, seen
+    return to_numbers(cells, reader.number_na, reader.dialect.decimal, "float64" if seen & Seen.FLOAT else "int64"), seen
+
+
+def _plain_integers(cells: pa.Array) -> pa.Array | None:
+    """int64, where every cell is an integer in its plain form; None where one is not (empty, 007, +5, 1.5, a word)."""
+    try:
+        numbers = pc.cast(cells, pa.int64())
+    except pa.ArrowInvalid:
+        return None
+    plain = pc.all(pc.equal(pc.cast(numbers, pa.string()), cells))
+    return numbers if plain.as_py() else None
+
+
+def to_numbers(cells: pa.Array, na: list[str], decimal: str, storage: Storage) -> pa.Array:
+    """String cells (row) → int64 or float64 (row); words in `na` become null."""
+    cells = pc.utf8_ltrim(pc.utf8_trim_whitespace(_nulled(cells, na)), "+")
+    if storage == "float64" and decimal == ",":
+        cells = pointed(cells)
+    return pc.cast(cells, pa.int64() if storage == "int64" else pa.float64())
+
+
+def _nulled(cells: pa.Array, na: tuple[str, ...] | list[str]) -> pa.Array:
+    """Cells with the words that mean missing turned to null."""
+    if not na:
+        return cells
+    missing = pc.is_in(pc.utf8_trim_whitespace(cells), value_set=pa.array(na, pa.string()))
+    return pc.if_else(missing, pa.scalar(None, pa.string()), cells) if pc.any(missing).as_py() else cells
+
+
+def to_storage(cells: pa.Array, storage: Storage, reader: Reader, code: bool) -> pa.Array:
+    """Bring one parsed column to the type that the whole file's column has; missing cells become null.
+
+    `code` marks integers kept as text (007): among them the words for missing numbers mean missing, too.
+    """
+    if storage in ("int64", "float64"):
+        if pa.types.is_string(cells.type):
+            return to_numbers(cells, reader.number_na, reader.dialect.decimal, storage)
+        return pc.cast(cells, pa.float64(), safe=False) if storage == "float64" and cells.type != pa.float64() else cells
+    if not pa.types.is_string(cells.type):
+        cells = pc.cast(cells, pa.string())
+    cells = _nulled(cells, reader.number_na if code else ("", *reader.na))
+    if storage == "bool":
+        return pc.cast(pc.utf8_lower(pc.utf8_trim_whitespace(cells)), pa.bool_())
+    return cells

@@ -1,0 +1,104 @@
+"""What a table is once it was looked through: blocks of rows, and what was wanted of its columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, Self
+
+import pyarrow as pa
+
+from tensorize.schema import Kind, Schema
+from tensorize.types import BLOCK_ROWS, Facts
+
+
+@dataclass(frozen=True)
+class RowBlock:
+    """Up to 65,536 parsed rows: `batch` in the storage types of the schema, missing cells null.
+
+    `start` is the 0-based source row of the first.
+    """
+
+    start: int
+    batch: pa.RecordBatch
+
+    def __len__(self) -> int:
+        return int(self.batch.num_rows)
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Which column plays which part, in file order. `names` are all columns of the source."""
+
+    names: tuple[str, ...]
+    inputs: tuple[str, ...]
+    targets: tuple[str, ...]
+    keys: tuple[str, ...]
+    """Neither input nor target, and needed all the same: id, group, order, stratify, where."""
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """The columns that are parsed, in file order."""
+        parts = {*self.inputs, *self.targets, *self.keys}
+        return tuple(name for name in self.names if name in parts)
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What is wanted of the columns, known before the first cell is read.
+
+    `forced` are kinds given by flags or by a recipe; `lenient` columns may mix numbers and words and are text then.
+    """
+
+    roles: Roles
+    forced: Mapping[str, Kind] = field(default_factory=dict)
+    lenient: frozenset[str] = frozenset()
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        return self.roles.wanted
+
+
+class TableScan(Protocol):
+    """A table that was looked through."""
+
+    schema: Schema
+    facts: Facts
+    needs: Needs
+    rows: int
+    codes: tuple[str, ...]
+    """Columns of integers that are kept as text: leading zeros, or too many digits."""
+
+    def chunks(self) -> Iterator[RowBlock]:
+        """Yield blocks of 65,536 source rows, in source order."""
+        ...
+
+    def place(self, rows: Sequence[int]) -> list[str]:
+        """Say where source rows stand, such as `houses.csv:212`, for messages."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+def blocks(batches: Iterable[pa.RecordBatch], rows: int = BLOCK_ROWS) -> Iterator[RowBlock]:
+    """Cut record batches of any size into blocks of `rows` rows; the last one may be shorter."""
+    held: list[pa.RecordBatch] = []
+    start, count = 0, 0
+    for given in batches:
+        batch = given
+        while count + batch.num_rows >= rows:
+            take = rows - count
+            yield RowBlock(start, _joined([*held, batch.slice(0, take)]))
+            batch, held, count, start = batch.slice(take), [], 0, start + rows
+        if batch.num_rows:
+            held.append(batch)
+            count += batch.num_rows
+    if held:
+        yield RowBlock(start, _joined(held))
+
+
+def _joined(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
+    """One batch of many, each column contiguous."""
+    return batches[0] if len(batches) == 1 else pa.concat_batches(list(batches))

@@ -1,0 +1,180 @@
+"""The tensors of a table: their specs, and their values for a block of rows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+
+from tensorize.encoders.one_hot import OneHot
+from tensorize.errors import plural
+from tensorize.loaders.table.fitted import Channelled, Fitted, ready
+from tensorize.loaders.table.options import ColumnOptions
+from tensorize.loaders.table.roles import one, separate
+from tensorize.options import column_and
+from tensorize.schema import Schema
+from tensorize.types import Array, TensorSpec
+
+EXACT = 1 << 24
+"""float32 holds every integer up to here."""
+
+
+@dataclass(frozen=True)
+class Tensors:
+    """What the rows of a table become: `features`, `categories`, `target`, `row` and a numeric `id`."""
+
+    fitted: Fitted
+    options: ColumnOptions
+    schema: Schema
+    with_target: bool
+    origin: str = ""
+    """Where the statistics come from, in words."""
+    _inexact: Counter[str] = field(default_factory=Counter, repr=False)
+
+    @property
+    def as_ids(self) -> bool:
+        """Whether one-hot blocks are stored as ids."""
+        return getattr(self.options, "encode", "onehot") == "ids"
+
+    @cached_property
+    def blocks(self) -> tuple[Channelled, ...]:
+        """The one-hot blocks among the inputs."""
+        return tuple(part for part in self.fitted.inputs if isinstance(part.encoder, OneHot))
+
+    @cached_property
+    def plain(self) -> tuple[Channelled, ...]:
+        """What `features` holds: all inputs, or those that are no ids; with their places in it."""
+        kept = [part for part in self.fitted.inputs if not (self.as_ids and part in self.blocks)]
+        at = np.cumsum([0, *(part.stop - part.start for part in kept)])
+        return tuple(
+            Channelled(part.column, part.encoder, int(start), int(stop))
+            for part, start, stop in zip(kept, at, at[1:], strict=False)
+        )
+
+    @property
+    def reserved(self) -> int:
+        """1 where id 0 means unseen, else 0."""
+        return int(self.options.unseen == "unknown")
+
+    @cached_property
+    def may_be_unseen(self) -> tuple[Channelled, ...]:
+        """Where a value without a place is an error: everywhere, or in targets and ranks alone."""
+        strict = [part for part in self.fitted.inputs if not (self.reserved and isinstance(part.encoder, OneHot))]
+        parts = [*strict, *(self.fitted.targets if self.with_target else ())]
+        return tuple(part for part in parts if part.encoder.may_be_unseen)
+
+    @cached_property
+    def target_is_index(self) -> bool:
+        """A class target that no flag asked to be one-hot: int64 index into the sorted values."""
+        asked = {column_and(value, self.schema.names)[0] for value in separate(self.options.onehot, self.schema.names)}
+        parts = self.fitted.targets
+        return len(parts) == 1 and isinstance(parts[0].encoder, OneHot) and parts[0].column not in asked
+
+    @property
+    def id(self) -> str | None:
+        """The column of a numeric id."""
+        name = one(self.options, "id")
+        return name if name and name in self.schema and self.schema[name].storage in ("int64", "float64") else None
+
+    def specs(self, rows: int, split: str | None) -> list[TensorSpec]:
+        """The specs of one split of so many rows."""
+        names = tuple(name for part in self.plain for name in part.names) + self.fitted.channels[self._width :]
+        found = [TensorSpec("features", (rows, len(names)), "float32", ("row", "feature"), "input", {"feature": names}, split)]
+        if self.as_ids and self.blocks:
+            columns = tuple(part.column for part in self.blocks)
+            found.append(
+                TensorSpec("categories", (rows, len(columns)), "int64", ("row", "column"), "input", {"column": columns}, split)
+            )
+        if self.fitted.targets and self.with_target:
+            found.append(self._target_spec(rows, split))
+        found.append(TensorSpec("row", (rows,), "int64", ("row",), "meta", {}, split))
+        if self.id:
+            found.append(TensorSpec("id", (rows,), self.schema[self.id].storage, ("row",), "meta", {}, split))
+        return found
+
+    @property
+    def _width(self) -> int:
+        """The number of channels before the indicators."""
+        return self.fitted.inputs[-1].stop if self.fitted.inputs else 0
+
+    def _target_spec(self, rows: int, split: str | None) -> TensorSpec:
+        parts = self.fitted.targets
+        if self.target_is_index:
+            return TensorSpec("target", (rows,), "int64", ("row",), "target", {}, split)
+        names = tuple(name for part in parts for name in part.names)
+        if len(parts) == 1 and len(names) == 1:
+            return TensorSpec("target", (rows,), "float32", ("row",), "target", {}, split)
+        axis = "class" if len(parts) == 1 else "target"
+        return TensorSpec("target", (rows, len(names)), "float32", ("row", axis), "target", {axis: names}, split)
+
+    def values(self, batch: pa.RecordBatch, rows: Array) -> dict[str, Array]:
+        """The values of every tensor for the rows of a batch; `rows` (row) int64 are their source rows."""
+        count = batch.num_rows
+        width = sum(part.stop - part.start for part in self.plain) + len(self.fitted.indicators)
+        features = np.zeros((count, width), dtype=np.float32)
+        self.fitted.encode(batch, features, self.plain)
+        self.fitted.indicate(batch, features)
+        self._count_inexact(batch, features)
+        found: dict[str, Array] = {"features": features}
+        if self.as_ids and self.blocks:
+            found["categories"] = np.stack([self._ids(batch, part) + self.reserved for part in self.blocks], axis=1)
+        if self.fitted.targets and self.with_target:
+            found["target"] = self._target(batch)
+        found["row"] = rows
+        if self.id:
+            found["id"] = batch.column(self.id).to_numpy(zero_copy_only=False)
+        return found
+
+    def _ids(self, batch: pa.RecordBatch, part: Channelled) -> Array:
+        assert isinstance(part.encoder, OneHot)
+        ids: Array = part.encoder.ids(self.fitted.filled(batch, part.column))
+        return ids
+
+    def _target(self, batch: pa.RecordBatch) -> Array:
+        parts = self.fitted.targets
+        if self.target_is_index:
+            return self._ids(batch, parts[0])
+        values = np.zeros((batch.num_rows, parts[-1].stop), dtype=np.float32)
+        self.fitted.encode(batch, values, parts)
+        return values[:, 0] if values.shape[1] == 1 and len(parts) == 1 else values
+
+    def _count_inexact(self, batch: pa.RecordBatch, features: Array) -> None:
+        """Count the values of unscaled columns that float32 cannot hold: ids above 2^24, time stamps."""
+        for part in self.plain:
+            if part.stop - part.start == 1 and part.encoder.describe() == "raw":
+                given = ready(self.fitted.filled(batch, part.column), part).to_numpy(zero_copy_only=False).astype(np.float64)
+                large = np.abs(given) > EXACT
+                if large.any():
+                    self._inexact[part.column] += int((large & (features[:, part.start] != given)).sum())
+
+    def remarks(self) -> list[str]:
+        """Warnings about what was written."""
+        return [
+            f'"{name}": {plural(count, "value does", "values do")} not fit float32 exactly; say --zscore or --drop "{name}"'
+            for name, count in self._inexact.items()
+            if count
+        ]
+
+    def describe(self, tensor: str) -> str:
+        """A few words on how a tensor was made."""
+        parts = self.plain if tensor == "features" else self.fitted.targets if tensor == "target" else ()
+        if tensor == "categories":
+            return "ids of " + ", ".join(part.column for part in self.blocks)
+        if tensor == "target" and self.target_is_index:
+            return f"class index of {parts[0].column}: {_classes(parts[0])}"
+        if tensor == "target" and len(parts) == 1 and isinstance(parts[0].encoder, OneHot):
+            return f"one-hot of {parts[0].column}: {_classes(parts[0])}"
+        words = dict.fromkeys(part.encoder.describe() for part in parts)
+        return ", ".join(words) + ("" if set(words) <= {"raw"} else f", {self.origin}")
+
+
+def _classes(part: Channelled) -> str:
+    """The categories of a target, shortened: 0…9, or red, green."""
+    assert isinstance(part.encoder, OneHot)
+    values = [str(value) for value in part.encoder.categories]
+    if len(values) <= 4:
+        return ", ".join(values)
+    return f"{values[0]}…{values[-1]}"

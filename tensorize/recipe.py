@@ -1,0 +1,150 @@
+"""The recipe: how raw data became tensors, as plain, versioned JSON. Applying it never learns anything."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+
+from tensorize import registry
+from tensorize.errors import RecipeError, UsageError, some
+from tensorize.schema import Schema
+from tensorize.types import Learned, Role
+
+if TYPE_CHECKING:
+    from tensorize.options import Options
+    from tensorize.tensorset import TensorSet
+    from tensorize.types import Loader
+
+VERSION = 1
+
+
+class Step(BaseModel):
+    """One learned step: its registered name, what it works on, and its state."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    step: str
+    of: str
+    state: dict[str, JsonValue]
+    role: Role = "input"
+
+
+class Recipe(BaseModel):
+    """Schema, options, and everything learned. Frozen.
+
+    >>> recipe = Recipe(kind="text", options={"level": "char"})
+    >>> Recipe.from_json(recipe.to_json()) == recipe
+    True
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+
+    tensorize: int = Field(VERSION, description="The version of this format.")
+    kind: str
+    options: dict[str, JsonValue]
+    schema_: Schema = Field(Schema(), alias="schema")
+    steps: tuple[Step, ...] = ()
+
+    @classmethod
+    def of(cls, kind: str, options: Options, schema: Schema, learned: tuple[Learned, ...]) -> Self:
+        """Put a recipe together from the parts of a finished run."""
+        steps = [Step(step=item.step, of=item.of, state=dict(item.state), role=item.role) for item in learned]
+        dumped = options.model_dump(mode="json", exclude_defaults=True)
+        return cls(kind=kind, options=dumped, schema=schema, steps=tuple(steps))  # type: ignore[call-arg]
+
+    @property
+    def schema(self) -> Schema:  # type: ignore[override]
+        return self.schema_
+
+    @property
+    def loader(self) -> Loader:
+        """The loader of this kind. Raises UsageError where it is not installed."""
+        loader: Loader = registry.load("loaders", self.kind)()
+        return loader
+
+    def parsed_options(self) -> Any:
+        """The options as the loader's model. Raises RecipeError where they do not fit it."""
+        try:
+            return self.loader.Options.parse(dict(self.options))
+        except UsageError as error:
+            raise RecipeError(f"the recipe's options are wrong: {error.what}", error.details, error.hint) from None
+
+    @property
+    def learned(self) -> tuple[Learned, ...]:
+        return tuple(Learned(step.step, step.of, step.state, step.role) for step in self.steps)
+
+    def to_json(self, indent: int | None = None) -> str:
+        """The recipe as JSON, the same bytes for the same recipe."""
+        return self.model_dump_json(by_alias=True, indent=indent)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Read a recipe. Raises RecipeError for what is not one: no JSON, a key twice, an unknown field, a newer version."""
+        try:
+            raw = json.loads(text, object_pairs_hook=_no_key_twice)
+        except (ValueError, RecursionError) as error:
+            raise RecipeError(f"the recipe is not JSON: {error}") from None
+        version = raw.get("tensorize") if isinstance(raw, dict) else None
+        if not isinstance(version, int) or isinstance(version, bool):
+            raise RecipeError(
+                "this is not a tensorize recipe", hint='a recipe is a JSON object with a number "tensorize", its version'
+            )
+        if version > VERSION:
+            raise RecipeError(
+                f"the recipe has version {version}; this tensorize reads up to version {VERSION}",
+                hint="update it: pip install --upgrade tensorize",
+            )
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            lines = [f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()]
+            raise RecipeError("the recipe cannot be read", some(lines)) from None
+
+    @classmethod
+    def read(cls, path: str | Path) -> Self:
+        """Read the recipe of a prepared file (`wine.h5`), or a recipe alone (`wine.json`)."""
+        if Path(path).suffix.lower() == ".json":
+            try:
+                return cls.from_json(Path(path).read_text("utf-8"))
+            except (OSError, UnicodeDecodeError) as error:
+                raise RecipeError(f"{path}: {error}") from None
+        from tensorize.tensorset import read
+
+        with read(path) as tensors:
+            return cls.from_json(tensors.recipe_json)
+
+    def apply(
+        self,
+        source: Any,
+        *,
+        out: str | Path | None = None,
+        format: str | None = None,
+        force: bool = False,
+        max_size: int | None = None,
+        **run: Any,
+    ) -> TensorSet:
+        """Do the same to new data: a path, a table, or one row as a mapping. Nothing is learned, nothing is split.
+
+        `out` and the other keywords are those of `tensorize.prepare`; `run` takes threads, chunk_bytes, scratch and
+        progress. A row comes out with the very bits that it has in the file.
+        """
+        from tensorize.engine import local
+
+        output = local.Output(Path(out) if out is not None else None, format, force, max_size)
+        return local.apply(self, source, local.make_run(**run), output).tensors
+
+    def inverse(self, tensors: TensorSet) -> Any:
+        """Undo what can be undone: scaled and one-hot tensors to columns in their original units, ids to words."""
+        return self.loader.inverse(self, tensors)
+
+
+def _no_key_twice(pairs: list[tuple[str, Any]]) -> Mapping[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"the key {next(name for name in names if names.count(name) > 1)!r} stands twice")
+    return found

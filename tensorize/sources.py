@@ -1,0 +1,117 @@
+"""Where raw bytes are: a path, a glob, a list of them, or `-` for standard input."""
+
+from __future__ import annotations
+
+import glob
+import io
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, BinaryIO, cast
+
+from tensorize.errors import DataError, UsageError, near
+
+STDIN = "-"
+_MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
+
+
+@dataclass(frozen=True)
+class InputFile:
+    """One file to be read, as often as needed. `name` is what messages call it: the path as the user gave it."""
+
+    name: str
+    path: Path
+    _held: IO[bytes] | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def size(self) -> int:
+        """Bytes on disk (compressed ones, where it is compressed)."""
+        return os.fstat(self._held.fileno()).st_size if self._held else self.path.stat().st_size
+
+    def open(self) -> BinaryIO:
+        """Open for reading, from the start; `.gz` and `.zst` are recognised by content and decompressed."""
+        raw = io.BufferedReader(_Positioned(self._held)) if self._held else _opened(self)
+        compression = next((kind for magic, kind in _MAGIC.items() if raw.peek(4)[:4].startswith(magic)), None)
+        if compression is None:
+            return cast(BinaryIO, raw)
+        import pyarrow as pa
+
+        return cast(BinaryIO, pa.CompressedInputStream(pa.PythonFile(raw, mode="r"), compression))
+
+
+class _Positioned(io.RawIOBase):
+    """A read position of its own over a file that others read too."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = os.pread(self._file.fileno(), len(buffer), self._at)
+        buffer[: len(data)] = data
+        self._at += len(data)
+        return len(data)
+
+
+def _opened(file: InputFile) -> io.BufferedReader:
+    try:
+        return file.path.open("rb")
+    except OSError as error:
+        raise DataError(f"{file.name} cannot be read: {error.strerror}") from error
+
+
+def resolve(source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> list[InputFile]:
+    """Return the files of a source: a glob in sorted order, a list in its own.
+
+    Raises UsageError for what is not there (with the near names of its folder) or is a folder.
+    """
+    if isinstance(source, list | tuple):
+        if not source:
+            raise UsageError("no input is named")
+        return [file for part in source for file in resolve(part)]
+    name = os.fspath(cast("str | os.PathLike[str]", source))
+    if name == STDIN:
+        return [_stdin()]
+    path = Path(name)
+    if path.is_dir():
+        inside = sorted(entry.name for entry in path.iterdir())[:5]
+        raise UsageError(
+            f"{name} is a folder, not a file",
+            hint=f'name files, or a glob such as "{path / "*.csv"}"; inside: {", ".join(inside)}',
+        )
+    if path.exists():
+        return [InputFile(name, path)]
+    matches = sorted(glob.glob(name, recursive=True)) if glob.has_magic(name) else []
+    if not matches:
+        raise missing_file(path)
+    return [InputFile(match, Path(match)) for match in matches if not Path(match).is_dir()]
+
+
+def _stdin() -> InputFile:
+    """Standard input, kept in a nameless temporary file since it is read more than once."""
+    held = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the source
+    shutil.copyfileobj(sys.stdin.buffer, held)
+    held.flush()
+    return InputFile("<stdin>", Path(STDIN), held)
+
+
+def missing_file(path: str | os.PathLike[str]) -> UsageError:
+    """The error for a path that does not exist: the near name in its folder, or the folder that is missing."""
+    missing = Path(path)
+    parent = missing.parent
+    if not parent.is_dir():
+        return UsageError(f"there is no file {missing}", hint=f"the folder {parent} does not exist")
+    names = sorted(entry.name for entry in parent.iterdir())
+    hint = (
+        f"in {parent}: " + ", ".join(names[:8]) + (f", … and {len(names) - 8} more" if len(names) > 8 else "")
+        if names
+        else f"the folder {parent} is empty"
+    )
+    return UsageError(f"there is no file {missing}{near(missing.name, names)}", hint=hint)

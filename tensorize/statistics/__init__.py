@@ -1,0 +1,1 @@
+"""What is learned: frozen, mergeable in block order, JSON. No torch here."""

@@ -1,0 +1,63 @@
+"""Distinct values and how often each occurs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+Value = str | int | float | bool
+
+
+@dataclass(frozen=True)
+class Categories:
+    """At most `limit` distinct values are kept; beyond that `overflowed` is True and counting stops.
+
+    >>> found = Categories().update(pa.array(["b", "a", "b"]))
+    >>> found.values, found.mode
+    (('a', 'b'), 'b')
+    """
+
+    limit: int = 1_000_000
+    counts: Mapping[Value, int] = field(default_factory=dict)
+    overflowed: bool = False
+
+    def update(self, block: pa.Array) -> Self:
+        """Add a block (row) of strings, int64, float64 or bool, without nulls."""
+        if self.overflowed or not len(block):
+            return self
+        found = pc.value_counts(block)
+        values, counts = found.field("values").to_pylist(), found.field("counts").to_pylist()
+        return self.merge(type(self)(self.limit, dict(zip(values, counts, strict=True))))
+
+    def merge(self, other: Self) -> Self:
+        counts = dict(self.counts)
+        for value, count in other.counts.items():
+            counts[value] = counts.get(value, 0) + count
+        if self.overflowed or other.overflowed or len(counts) > self.limit:
+            return type(self)(self.limit, {}, overflowed=True)
+        return type(self)(self.limit, counts)
+
+    def again(self) -> None:
+        return None
+
+    @property
+    def values(self) -> tuple[Value, ...]:
+        """Sorted: numbers as numbers, strings by code point."""
+        return tuple(sorted(self.counts))
+
+    @property
+    def mode(self) -> Value:
+        """The most frequent value; the smallest of them where they tie."""
+        return min(self.counts, key=lambda value: (-self.counts[value], value))
+
+    def to_json(self) -> dict[str, Any]:
+        pairs = [[value, self.counts[value]] for value in self.values]
+        return {"limit": self.limit, "counts": pairs, "overflowed": self.overflowed}
+
+    @classmethod
+    def from_json(cls, state: Mapping[str, Any]) -> Self:
+        return cls(state["limit"], {value: count for value, count in state["counts"]}, state["overflowed"])

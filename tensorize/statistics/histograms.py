@@ -1,0 +1,69 @@
+"""How often each pixel value occurs in each channel: whole numbers, so that mean and spread are exact."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from tensorize.types import Array
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """`counts` is (channel, bin) int64.
+
+    >>> found = Histogram.empty(1).update(np.array([[[1, 3]]], dtype=np.uint8))
+    >>> found.mean(), found.std()
+    ((2.0,), (1.4142135623730951,))
+    """
+
+    counts: npt.NDArray[np.int64]
+
+    @classmethod
+    def empty(cls, channels: int, bins: int = 256) -> Self:
+        """Nothing counted yet: 256 bins for uint8, 65,536 for uint16."""
+        return cls(np.zeros((channels, bins), dtype=np.int64))
+
+    def update(self, block: Array) -> Self:
+        """Add a block of pixels (image, channel, …) uint8 or uint16."""
+        channels, bins = self.counts.shape
+        found = [np.bincount(block[:, channel].reshape(-1), minlength=bins) for channel in range(channels)]
+        return type(self)(self.counts + np.array(found, dtype=np.int64))
+
+    def merge(self, other: Self) -> Self:
+        return type(self)(self.counts + other.counts)
+
+    def again(self) -> None:
+        return None
+
+    def mean(self, scale: int = 1) -> tuple[float, ...]:
+        """(channel): the mean of pixel / scale, rounded once."""
+        return tuple(float(self._sum(row, 1) / (max(int(row.sum()), 1) * scale)) for row in self.counts)
+
+    def std(self, scale: int = 1, ddof: int = 1) -> tuple[float, ...]:
+        """(channel): the standard deviation of pixel / scale; 0 where there are no more than `ddof` pixels."""
+        return tuple(math.sqrt(self._variance(row, ddof)) / scale for row in self.counts)
+
+    def _variance(self, row: npt.NDArray[np.int64], ddof: int) -> float:
+        count = int(row.sum())
+        if count <= ddof:
+            return 0.0
+        return float((self._sum(row, 2) - self._sum(row, 1) ** 2 / count) / (count - ddof))
+
+    @staticmethod
+    def _sum(row: npt.NDArray[np.int64], power: int) -> Fraction:
+        """The exact sum of the values to a power."""
+        return Fraction(sum(count * value**power for value, count in enumerate(row.tolist()) if count))
+
+    def to_json(self) -> dict[str, Any]:
+        return {"counts": self.counts.tolist()}
+
+    @classmethod
+    def from_json(cls, state: Mapping[str, Any]) -> Self:
+        return cls(np.array(state["counts"], dtype=np.int64))

@@ -1,0 +1,133 @@
+"""CONTRIBUTING.md, carried out: its examples are added as it says, and then they work."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, Command
+
+GUIDE = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+RULE, PACKAGE = "## The ten-second rule", "## A package of your own"
+
+
+def section(heading: str) -> str:
+    return re.split(r"^## ", GUIDE.split(heading, 1)[1], maxsplit=1, flags=re.MULTILINE)[0]
+
+
+def files(heading: str) -> dict[str, str]:
+    """Name → text of every code block of a section that follows a line with just a name in backquotes."""
+    return dict(re.findall(r"^`([\w./-]+)`:\n\n```\w*\n(.*?)^```", section(heading), flags=re.MULTILINE | re.DOTALL))
+
+
+def lines(heading: str) -> list[tuple[str, str, str]]:
+    """(table, file, line) of every line that a section adds to a table."""
+    pattern = r"`([A-Z]+)` in `([\w./]+)`:\n\n```python\n(.*?\n)```"
+    return re.findall(pattern, section(heading), flags=re.MULTILINE)
+
+
+def run(*command: object, **options: object) -> str:
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False, **options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the project to which the examples of the ten-second rule were added: one file and one line each."""
+    root = tmp_path_factory.mktemp("project")
+    shutil.copytree(ROOT / "tensorize", root / "tensorize")
+    shutil.copytree(ROOT / "cli", root / "tensorize_cli")
+    assert (len(files(RULE)), len(lines(RULE))) == (5, 6)
+    for name, text in files(RULE).items():
+        (root / name.replace("cli/", "tensorize_cli/")).write_text(text, "utf-8")
+    for table, name, line in lines(RULE):
+        path = root / name.replace("cli/", "tensorize_cli/")
+        before = path.read_text("utf-8")
+        (start,) = re.findall(rf"^{table} = {{", before, flags=re.MULTILINE)
+        path.write_text(before.replace(start, f"{start}\n{line}"), "utf-8")
+    return root
+
+
+def test_the_doctests_of_the_examples_hold(project: Path) -> None:
+    modules = [name.removesuffix(".py").replace("/", ".") for name, text in files(RULE).items() if ">>>" in text]
+    assert len(modules) >= 2
+    for module in modules:
+        code = f"import doctest, {module} as m; found = doctest.testmod(m); assert found.attempted and not found.failed, found"
+        run(sys.executable, "-c", code, cwd=project)
+
+
+def test_the_examples_work_from_the_shell(project: Path, samples: Path) -> None:
+    tensorize = [sys.executable, "-m", "tensorize"]
+    houses = samples / "houses-synthetic.csv"
+    convert = f"import pandas; pandas.read_csv({str(houses)!r}).dropna().to_parquet('houses.parquet')"
+    run(sys.executable, "-c", convert, cwd=project)
+    steps = ["--step", "maxabs:area", "--step", "Clip:rooms:low=2:high=5"]
+    said = run(*tensorize, "parquet", "houses.parquet", "--target", "price", *steps, "-o", "houses.flat", cwd=project)
+    assert "max-abs" in said
+    assert "Millbrook" in run(*tensorize, "names", "houses.flat", cwd=project)
+    run(*tensorize, "convert", "houses.flat", "houses.h5", cwd=project)
+    code = (
+        "import tensorize; a, b = tensorize.read('houses.flat'), tensorize.read('houses.h5'); assert a.equals(b);"
+        "x = a['features']; print(x[:, a.labels('features', 'feature').index('rooms')].unique().tolist(), x[:, 2].max().item())"
+    )
+    assert run(sys.executable, "-c", code, cwd=project).startswith("[2.0, 3.0, 4.0, 5.0] 1.0")
+
+
+@pytest.fixture
+def plugged(tmp_path: Path) -> dict[str, str]:
+    """The environment in which the plug-in package is installed."""
+    source, site = tmp_path / "plug-in", tmp_path / "site"
+    source.mkdir()
+    for name, text in files(PACKAGE).items():
+        (source / name).write_text(text, "utf-8")
+    pip = [sys.executable, "-m", "pip", "install", "--no-deps", "--no-build-isolation", "--no-index"]
+    run(*pip, "--target", site, source)
+    return {"PYTHONPATH": os.pathsep.join(filter(None, [str(site), os.environ.get("PYTHONPATH")]))}
+
+
+def test_a_plug_in_package_is_listed_with_its_distribution(tensorize: Command, plugged: dict[str, str]) -> None:
+    (line,) = [line for line in tensorize("plugins", env=plugged).stdout.splitlines() if " dna " in line]
+    assert "DNA reads, one a line, become one-hot tensors." in line
+    assert "tensorize-dna" in line
+    assert "dna" in tensorize("--help", env=plugged).stdout
+
+
+def test_the_loader_of_a_plug_in_is_a_command_with_its_options_and_help(
+    tensorize: Command, plugged: dict[str, str], tmp_path: Path
+) -> None:
+    shown = tensorize("dna", "--help", env=plugged).stdout
+    assert "--length" in shown
+    assert "Bases in a read" in shown
+    (tmp_path / "reads.txt").write_text("ACGT\nTTAG\nNCCA\n")
+    done = tensorize("dna", "reads.txt", "--length", 4, "-o", "reads.h5", env=plugged)
+    assert done.returncode == 0, done.stderr
+    assert "3×4×4" in done.stdout
+    again = tensorize("apply", "reads.h5", "reads.txt", "-o", "again.h5", env=plugged)
+    assert again.returncode == 0, again.stderr
+    assert (tmp_path / "again.h5").read_bytes() == (tmp_path / "reads.h5").read_bytes()
+
+
+def test_the_mistakes_of_a_call_of_a_plug_in_are_those_of_a_built_in_command(
+    tensorize: Command, plugged: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "reads.txt").write_text("ACGT\nTTAGA\nNCXA\n")
+    wrong = tensorize("dna", "reads.txt", "--length", 4, "-o", "x.h5", env=plugged)
+    assert (wrong.returncode, wrong.stderr.splitlines()[0]) == (1, "error: 2 reads are not 4 of ACGTN")
+    assert "reads.txt:2" in wrong.stderr
+    assert tensorize("dna", "red.txt", "-o", "x.h5", env=plugged).returncode == 2
+    assert "--length" in tensorize("dna", "reads.txt", "--lenght", 4, "-o", "x.h5", env=plugged).stderr
+    assert not (tmp_path / "x.h5").exists()
+
+
+def test_a_file_of_a_plug_in_that_is_gone_says_so(tensorize: Command, plugged: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "reads.txt").write_text("ACGT\n")
+    tensorize("dna", "reads.txt", "--length", 4, "-o", "reads.h5", env=plugged)
+    done = tensorize("apply", "reads.h5", "reads.txt", "-o", "again.h5")
+    assert done.returncode == 2
+    assert 'there is no loader "dna"' in done.stderr
