@@ -75,7 +75,7 @@ def given(values: dict[str, Any]) -> dict[str, Any]:
 
 def _flag_type(info: FieldInfo) -> Any:
     """The type that a flag is parsed as: the model itself validates what comes out."""
-    annotation = info.annotation
+    annotation: Any = info.annotation
     if get_origin(annotation) in (Union, types.UnionType):
         annotation = next(part for part in get_args(annotation) if part is not type(None))
     if annotation is bool:

@@ -60,7 +60,9 @@ def find_dialect(head: str, complete: bool, options: CsvOptions, name: str) -> D
         )
     cells = split_lines(lines, delimiter, quote)
     header = options.header == "yes" or (options.header == "auto" and _is_header(cells))
-    names = options.names or (tuple(cells[0]) if header else tuple(f"c{index + 1}" for index in range(len(cells[0]))))
+    names = _given_names(options.names, len(cells[0])) or (
+        tuple(cells[0]) if header else tuple(f"c{index + 1}" for index in range(len(cells[0])))
+    )
     if len(names) != len(cells[0]):
         raise UsageError(
             f"--names gives {len(names)} names for {len(cells[0])} columns", hint="columns in the file: " + ", ".join(cells[0])
@@ -81,6 +83,11 @@ def rows(lines: Iterable[str], delimiter: str, quote: str | None) -> Reader:
     """The standard library's reader: slow, and sure to know the line it is at (`line_num`)."""
     quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE
     return csv.reader(lines, delimiter=delimiter, quotechar=quote, quoting=quoting)
+
+
+def _given_names(flags: Sequence[str], width: int) -> tuple[str, ...]:
+    """`--names` as they are where there is one for each column, else split on commas."""
+    return tuple(flags) if len(flags) == width else tuple(name for flag in flags for name in flag.split(","))
 
 
 def _quote(option: str) -> str | None:

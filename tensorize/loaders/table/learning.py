@@ -11,11 +11,11 @@ import pyarrow as pa
 
 from tensorize import registry
 from tensorize.encoders.base import Encoder
-from tensorize.encoders.impute import Impute
+from tensorize.encoders.impute import Impute, constant
 from tensorize.engine.learn import gather
 from tensorize.errors import DataError, plural
 from tensorize.loaders.table.fitted import ready_values
-from tensorize.loaders.table.missing import is_filled
+from tensorize.loaders.table.missing import LEARNED, is_filled
 from tensorize.loaders.table.options import ColumnOptions
 from tensorize.loaders.table.plan import AUTO, Use
 from tensorize.schema import Schema
@@ -107,9 +107,12 @@ class ColumnLearner:
 
     def _finish(self, use: Use, statistic: Statistic | None) -> Learned:
         use, statistic = self._decided(use, statistic)
+        if isinstance(statistic, Categories) and statistic.overflowed:
+            raise self._too_many(use, statistic.limit)
+        if isinstance(statistic, Categories) and use.role == "input":
+            statistic = statistic.merge(self._declared_fill(use.column))
         params = {**use.params, "kind": self._schema[use.column].kind}
         encoder: Encoder = self._class(use).learn(statistic, params)
-        self._check_automatic(use, encoder)
         self.notes += encoder.remarks(use.column)
         if use.automatic:
             self.notes.append(f'"{use.column}" is text of {plural(len(encoder.channels(use.column)), "value")}: one-hot')
@@ -131,14 +134,17 @@ class ColumnLearner:
             )
         return replace(use, step="raw"), None
 
-    def _check_automatic(self, use: Use, encoder: Encoder) -> None:
-        """A text column that nobody declared is one-hot only up to a number of values."""
-        values = len(encoder.channels(use.column))
-        if use.automatic and values > self._limit:
-            raise DataError(
-                f'the text column "{use.column}" has more than {self._limit} values',
-                hint=f'say --drop "{use.column}", or --onehot "{use.column}" to have them all, or raise --max-categories',
-            )
+    def _declared_fill(self, name: str) -> Categories:
+        """A constant that stands for what is missing is a category of its own: declared, not learned."""
+        policy = self._fills.get(name, LEARNED[0])
+        return Categories() if policy in LEARNED else Categories(counts={constant(policy, self._schema[name].storage): 0})
+
+    def _too_many(self, use: Use, limit: int) -> DataError:
+        """The error for a column of more values than may become channels: 100, unless a flag asks for them all."""
+        hint = f'say --drop "{use.column}"'
+        if use.automatic:
+            hint += f', or --onehot "{use.column}" to have them all, or raise --max-categories'
+        return DataError(f'the text column "{use.column}" has more than {limit:,} values', hint=hint)
 
     def _fill(self, name: str, statistic: Statistic | None, lacks: bool) -> Learned:
         params = {"policy": self._fills[name], "kind": self._schema[name].storage}

@@ -48,7 +48,7 @@ def plan_uses(schema: Schema, roles: Roles, options: ColumnOptions) -> tuple[Use
         elif name in onehot and name not in keep:
             continue
         elif kind in ("number", "bool"):
-            plain.append(Use(name, SCALES[options.scale] if kind == "number" else "raw"))
+            plain.append(_scaled(name, SCALES[options.scale] if kind == "number" else "raw", options))
         elif kind == "time":
             dates.append(name)
         elif name not in onehot:
@@ -74,14 +74,13 @@ def _named(roles: Roles, options: ColumnOptions) -> dict[str, list[Use]]:
             raise UsageError(f'"{name}" is to be scaled twice: {clash[0]} and {step}')
         found.setdefault(name, []).append(Use(name, step, params, "target" if name in roles.targets else "input"))
 
-    scaling = {"ddof": str(options.ddof)}
     for flag, given, step in (
         ("--zscore", options.zscore, "zscore"),
         ("--minmax", options.minmax, "minmax"),
         ("--raw", options.raw, "raw"),
     ):
         for name in columns(given, roles.names, flag):
-            add(name, step, scaling if step == "zscore" else {}, flag)
+            add(name, step, _scaled(name, step, options).params, flag)
     for value in options.ordinal:
         name, order = known(value, roles.names, "--ordinal")
         add(name, "ordinal", {"order": order or ""}, "--ordinal")
@@ -93,6 +92,10 @@ def _named(roles: Roles, options: ColumnOptions) -> dict[str, list[Use]]:
         for name in names:
             add(name, step, params, "--step")
     return found
+
+
+def _scaled(name: str, step: str, options: ColumnOptions) -> Use:
+    return Use(name, step, {"ddof": str(options.ddof)} if step == "zscore" else {})
 
 
 def _step(value: str, roles: Roles) -> tuple[str, list[str], dict[str, str]]:
