@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import codecs
 import glob
 import io
 import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
@@ -115,3 +116,21 @@ def missing_file(path: str | os.PathLike[str]) -> UsageError:
         else f"the folder {parent} is empty"
     )
     return UsageError(f"there is no file {missing}{near(missing.name, names)}", hint=hint)
+
+
+def utf8(stream: BinaryIO, encoding: str, size: int) -> Iterator[bytes]:
+    """Yield the bytes of a stream as UTF-8, `size` at a time; a byte order mark at its start is left out by `utf-8-sig`.
+
+    Raises UnicodeDecodeError where another encoding does not fit; UTF-8 itself is checked by the parser.
+    """
+    name = codecs.lookup(encoding).name
+    if name in ("utf-8", "utf-8-sig"):
+        first = True
+        while data := stream.read(size):
+            yield data.removeprefix(codecs.BOM_UTF8) if first and name == "utf-8-sig" else data
+            first = False
+        return
+    decoder = codecs.getincrementaldecoder(name)()
+    while data := stream.read(size):
+        yield decoder.decode(data).encode()
+    yield decoder.decode(b"", final=True).encode()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Iterator
-from typing import BinaryIO
 
 import numpy as np
 
@@ -19,24 +17,6 @@ class StrayQuoteError(Exception):
     def __init__(self, at: int) -> None:
         super().__init__(at)
         self.at = at
-
-
-def utf8(stream: BinaryIO, encoding: str, size: int) -> Iterator[bytes]:
-    """Yield the bytes of a stream as UTF-8, `size` at a time; a byte order mark at its start is left out by `utf-8-sig`.
-
-    Raises UnicodeDecodeError where another encoding does not fit; UTF-8 itself is checked by the parser.
-    """
-    name = codecs.lookup(encoding).name
-    if name in ("utf-8", "utf-8-sig"):
-        first = True
-        while data := stream.read(size):
-            yield data.removeprefix(codecs.BOM_UTF8) if first and name == "utf-8-sig" else data
-            first = False
-        return
-    decoder = codecs.getincrementaldecoder(name)()
-    while data := stream.read(size):
-        yield decoder.decode(data).encode()
-    yield decoder.decode(b"", final=True).encode()
 
 
 def records(pieces: Iterator[bytes], delimiter: str, quote: str | None, size: int) -> Iterator[bytes]:

@@ -14,14 +14,14 @@ from tensorize.engine.parallel import ordered_map
 from tensorize.engine.scratch import Spool
 from tensorize.errors import DataError, UsageError, plural
 from tensorize.loaders.table import faults
-from tensorize.loaders.table.cut import StrayQuoteError, records, utf8
+from tensorize.loaders.table.cut import StrayQuoteError, records
 from tensorize.loaders.table.dialect import Dialect, find_dialect
 from tensorize.loaders.table.infer import NUMBERS, Seen, column, is_code, is_mixed
 from tensorize.loaders.table.options import CsvOptions
 from tensorize.loaders.table.parse import Parsed, Reader, parse, to_storage
 from tensorize.loaders.table.rows import Needs, RowBlock, blocks
 from tensorize.schema import Kind, Schema
-from tensorize.sources import InputFile
+from tensorize.sources import InputFile, utf8
 from tensorize.types import Facts, Run
 
 HEAD_BYTES = 256 << 10

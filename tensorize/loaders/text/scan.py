@@ -1,0 +1,135 @@
+"""Look through a text once: every token as a provisional id in scratch, and how many there are in each line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Self
+
+import numpy as np
+import pyarrow as pa
+
+from tensorize.engine.parallel import ordered_map
+from tensorize.engine.scratch import Scratch
+from tensorize.errors import DataError, plural
+from tensorize.loaders.text.options import TextOptions
+from tensorize.loaders.text.source import TextFile, pieces, undecodable
+from tensorize.loaders.text.tokens import Tokens, Words, characters, cut
+from tensorize.schema import Schema
+from tensorize.types import Array, Facts, Run
+
+
+@dataclass(frozen=True)
+class TextChunk:
+    """Tokens in text order. `ids` (token) are code points, or places in `TextScan.words`.
+
+    `counts` (line) says how many belong to each line from `line` on; the first one may go on from the chunk before,
+    and the last one goes on in the next where the chunk is `open`.
+    """
+
+    line: int
+    ids: Array
+    counts: Array
+    open: bool
+
+
+@dataclass(frozen=True)
+class _Stored:
+    line: int
+    at: int
+    tokens: int
+    dtype: str
+    lines: int
+    open: bool
+
+
+class TextScan:
+    """See `tensorize.types.Scan`."""
+
+    schema = Schema()
+
+    def __init__(self, files: Sequence[TextFile], options: TextOptions, run: Run) -> None:
+        self._scratch, self._stored = Scratch(run.scratch), list[_Stored]()
+        self.lines, self.tokens, self._line, self._open = 0, 0, 0, False
+        self._words = Words(options.case == "lower")
+        self._total, self._done = sum(file.size for file in files), 0
+        try:
+            for file in files:
+                self._read(file, options, run)
+        except BaseException:
+            self._scratch.close()
+            raise
+        self.lines = self._line + self._open
+        names = files[0].name if len(files) == 1 else f"{files[0].name} … {files[-1].name}"
+        if not self.tokens:
+            self._scratch.close()
+            raise DataError(
+                f"{names} holds no {'character' if options.level == 'char' else 'word'}",
+                [f"{plural(self.lines, 'line')}, {plural(self._total, 'byte')}"],
+            )
+        noun = "character" if options.level == "char" else "word"
+        self.facts = Facts(names, len(files), self._total, f"{plural(self.lines, 'line')} × {plural(self.tokens, noun)}")
+
+    @property
+    def words(self) -> list[str]:
+        """Every word of the text, in the order of meeting; empty at the level of characters."""
+        return list(self._words.words)
+
+    def _read(self, file: TextFile, options: TextOptions, run: Run) -> None:
+        if self._open:
+            self._keep(_newline(options))
+        by_word = options.level == "word"
+        given = pieces(file, options.encoding, run.chunk_bytes, whole_words=by_word)
+        sized = _sized(given, self)
+        try:
+            if by_word:
+                for piece in ordered_map(cut, sized, run.threads):
+                    self._keep(self._words.place(piece))
+                    run.report("read", min(self._done, self._total), self._total)
+                return
+            for tokens in ordered_map(partial(characters, lower=options.case == "lower"), sized, run.threads):
+                self._keep(tokens)
+                run.report("read", min(self._done, self._total), self._total)
+        except (UnicodeDecodeError, pa.ArrowInvalid):
+            raise undecodable(file, options.encoding) from None
+
+    def count(self, size: int) -> None:
+        """Note that so many bytes went by, for the progress."""
+        self._done += size
+
+    def _keep(self, tokens: Tokens) -> None:
+        """Put a piece away; it begins in the line in which the last one ended."""
+        ids = np.ascontiguousarray(tokens.ids)
+        at = self._scratch.append(ids.tobytes())
+        self._scratch.append(tokens.counts.astype(np.int64).tobytes())
+        self._stored.append(_Stored(self._line, at, len(ids), ids.dtype.str, len(tokens.counts), tokens.open))
+        self._line += len(tokens.counts) - tokens.open
+        self._open = tokens.open
+        self.tokens += len(ids)
+
+    def chunks(self) -> Iterator[TextChunk]:
+        for item in self._stored:
+            dtype = np.dtype(item.dtype)
+            size = item.tokens * dtype.itemsize
+            data = self._scratch.read(item.at, size + item.lines * 8)
+            counts = np.frombuffer(data, np.int64, item.lines, size) if item.lines else np.empty(0, np.int64)
+            yield TextChunk(item.line, np.frombuffer(data, dtype, item.tokens), counts, item.open)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._scratch.close()
+
+
+def _newline(options: TextOptions) -> Tokens:
+    """The end of a file that lacks its last newline, where another file follows."""
+    by_word = options.level == "word"
+    return Tokens(np.array([] if by_word else [10], np.uint8), np.array([0 if by_word else 1]), open=False)
+
+
+def _sized(given: Iterator[bytes], scan: TextScan) -> Iterator[bytes]:
+    for piece in given:
+        scan.count(len(piece))
+        yield piece

@@ -1,0 +1,122 @@
+"""Take a piece of text apart: characters to code points, words to places in a growing list."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+
+from tensorize.types import Array
+
+STRIPPED = '.,;:"!?“”_-'
+"""Taken off both ends of a word."""
+
+_SPACE = np.zeros(256, dtype=bool)
+_SPACE[list(b" \t\n\r\v\f\x1c\x1d\x1e\x1f")] = True
+_NEWLINE = ord("\n")
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """The tokens of a piece of text: `ids` (token), and how many there are in each of its lines, `counts` (line).
+
+    A piece that does not end with a newline is `open`: its last line goes on in the next piece, or ends the text.
+    """
+
+    ids: Array
+    counts: Array
+    open: bool
+
+
+def characters(data: bytes, lower: bool) -> Tokens:
+    """UTF-8 → code points. Each letter is lowered by itself, so that where a piece is cut makes no difference.
+
+    A newline is a character of the line that it ends. Raises UnicodeDecodeError.
+    """
+    if data.isascii():
+        codes = np.frombuffer(data.lower() if lower else data, np.uint8)
+    else:
+        text = data.decode()
+        text = text.replace("Σ", "σ").lower() if lower else text
+        codes = np.frombuffer(text.encode("utf-32-le"), "<u4")
+        codes = codes.astype(np.uint8) if int(codes.max()) < 256 else codes
+    ends = np.flatnonzero(codes == _NEWLINE) + 1
+    is_open = not data.endswith(b"\n")
+    return Tokens(codes, np.diff(ends, prepend=0, append=len(codes))[: len(ends) + is_open], is_open)
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A piece cut at ASCII white space: the unlike raw words, which one each is, and the first word of each line."""
+
+    raw: Sequence[bytes]
+    codes: Array
+    borders: Array
+    open: bool
+
+
+def cut(data: bytes) -> Cut:
+    """Cut at white space without a copy; a raw word carries the white space after it. Safe to run in a thread.
+
+    Raises pyarrow.ArrowInvalid for bytes that are not UTF-8.
+    """
+    view = np.frombuffer(data, np.uint8)
+    space = _SPACE[view]
+    starts = np.flatnonzero(~space[1:] & space[:-1]) + 1
+    if len(view) and not space[0]:
+        starts = np.concatenate([[0], starts])
+    ends = np.flatnonzero(view == _NEWLINE)
+    is_open = not data.endswith(b"\n")
+    borders = np.searchsorted(starts, np.concatenate([[0], ends, [len(view)]] if is_open else [[0], ends]))
+    if not len(starts):
+        return Cut((), np.empty(0, np.int32), borders, is_open)
+    offsets = np.concatenate([starts, [len(view)]]).astype(np.int32)
+    words = pa.Array.from_buffers(pa.binary(), len(starts), [None, pa.py_buffer(offsets), pa.py_buffer(data)])
+    encoded = words.dictionary_encode()
+    encoded.dictionary.cast(pa.utf8())
+    return Cut(encoded.dictionary.to_pylist(), encoded.indices.to_numpy(), borders, is_open)
+
+
+@dataclass
+class Words:
+    """Every word that was met, in the order of meeting; `place` of a raw word is what it was cut and cleaned to.
+
+    It grows with the vocabulary, not with the text.
+    """
+
+    lower: bool
+    words: dict[str, int] = field(default_factory=dict)
+    _known: dict[bytes, tuple[int, ...]] = field(default_factory=dict, repr=False)
+
+    def place(self, piece: Cut) -> Tokens:
+        """Turn a piece into ids by the order of meeting. In text order, from one thread."""
+        known = self._known
+        found = [known.get(raw) for raw in piece.raw]
+        places = [self._clean(raw) if place is None else place for raw, place in zip(piece.raw, found, strict=True)]
+        sizes = np.fromiter(map(len, places), np.int64, len(places))
+        if len(sizes) and sizes.max() > 1:
+            return self._several(piece, places, sizes)
+        table = np.fromiter((place[0] if place else -1 for place in places), np.int32, len(places))
+        ids = table[piece.codes]
+        if not len(sizes) or sizes.min() == 1:
+            return Tokens(ids, np.diff(piece.borders), piece.open)
+        kept = ids >= 0
+        before = np.concatenate([[0], np.cumsum(kept)])
+        return Tokens(ids[kept], np.diff(before[piece.borders]), piece.open)
+
+    def _several(self, piece: Cut, places: Sequence[tuple[int, ...]], sizes: Array) -> Tokens:
+        """Where white space that is not ASCII parts a raw word into several."""
+        ids = np.array([place for code in piece.codes.tolist() for place in places[code]], dtype=np.int32)
+        before = np.concatenate([[0], np.cumsum(sizes[piece.codes])])
+        return Tokens(ids, np.diff(before[piece.borders]), piece.open)
+
+    def _clean(self, raw: bytes) -> tuple[int, ...]:
+        """Split at any white space, lower, strip, and drop what is empty then."""
+        text = raw.decode()
+        words = (text.lower() if self.lower else text).split()
+        stripped = [word for part in words if (word := part.strip(STRIPPED))]
+        place = tuple(self.words.setdefault(word, len(self.words)) for word in stripped)
+        self._known[raw] = place
+        return place
