@@ -3,7 +3,7 @@
 Run it as:
 
     python samples/bikes_days.py                  # on the synthetic sample, which lacks some hours
-    python samples/bikes_days.py hour-fixed.csv   # on the public file
+    python samples/bikes_days.py hour.csv         # on the public file
 """
 
 import sys

@@ -16,7 +16,7 @@ from tensorize.types import Floats
 
 Part = Literal["year", "month", "day", "weekday", "dayofyear", "hour", "minute"]
 DEFAULT: tuple[Part, ...] = ("month", "day", "weekday", "hour")
-_FUNCTIONS = {"weekday": pc.day_of_week, "dayofyear": pc.day_of_year}
+_FUNCTIONS: dict[str, Any] = {"weekday": pc.day_of_week, "dayofyear": pc.day_of_year}
 
 
 class Calendar(Encoder):
@@ -40,10 +40,10 @@ class Calendar(Encoder):
         for part in parts:
             if part not in known:
                 raise UsageError(f'a time has no part "{part}"{near(part, known)}', hint="parts: " + ", ".join(known))
-        return cls(parts=parts)
+        return cls.model_validate({"parts": parts})
 
     def encode(self, column: pa.Array) -> Floats:
-        return np.stack([floats(_FUNCTIONS.get(part, getattr(pc, part, None))(column)) for part in self.parts], axis=1)
+        return np.stack([floats((_FUNCTIONS.get(part) or getattr(pc, part))(column)) for part in self.parts], axis=1)
 
     def channels(self, column: str) -> tuple[str, ...]:
         return tuple(f"{column}.{part}" for part in self.parts)

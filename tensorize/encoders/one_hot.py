@@ -80,7 +80,8 @@ class OneHot(Encoder):
         found = pc.index_in(column, value_set=values)
         if found.null_count:
             found = pc.fill_null(found, -1)
-        return found.to_numpy(zero_copy_only=False).astype(np.int64)
+        places: npt.NDArray[np.int64] = found.to_numpy(zero_copy_only=False).astype(np.int64)
+        return places
 
     def encode(self, column: pa.Array) -> Floats:
         ids = self.ids(column)

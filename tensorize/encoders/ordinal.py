@@ -49,7 +49,8 @@ class Ordinal(Encoder):
     def _ranks(self, column: pa.Array) -> Floats:
         """(row) float64, −1 where a value is not in the order."""
         found = pc.fill_null(pc.index_in(column, value_set=pa.array(self.order)), -1)
-        return found.to_numpy(zero_copy_only=False).astype(np.float64)
+        ranks: Floats = found.to_numpy(zero_copy_only=False).astype(np.float64)
+        return ranks
 
     def encode(self, column: pa.Array) -> Floats:
         return self._ranks(column)[:, None]

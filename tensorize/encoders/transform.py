@@ -68,7 +68,8 @@ class Learner:
         self._class: type[Transform] = registry.load("transforms", name)
 
     def statistic(self, params: Mapping[str, str]) -> Statistic | None:
-        return self._class.statistic(**_own(params))
+        found: Statistic | None = self._class.statistic(**_own(params))
+        return found
 
     def observe(self, column: pa.Array) -> Floats:
         return floats(column)

@@ -59,7 +59,7 @@ class SlotWriter:
             raise ValueError(f"{key}: rows from {start} of {values.dtype} {values.shape} do not follow row {done} of {spec}")
         if start + len(values) > spec.shape[0]:
             raise ValueError(f"{key}: {start + len(values)} rows, where {spec.shape[0]} were laid out")
-        data = memoryview(np.ascontiguousarray(values)).cast("B") if values.size else memoryview(b"")
+        data = np.ascontiguousarray(values).data.cast("B") if values.size else memoryview(b"")
         self.part.write(slot.at + start * slot.row_bytes, data)
         if self.checksums:
             self._crc[key] = zlib.crc32(data, self._crc.get(key, 0))
@@ -149,7 +149,7 @@ class FileStore:
         return out
 
     def _fill(self, out: Array, at: int) -> None:
-        view = memoryview(out).cast("B")
+        view = out.data.cast("B")
         while len(view):
             count = os.preadv(self._opened(), [view], at)
             if not count:

@@ -60,4 +60,4 @@ class Categories:
 
     @classmethod
     def from_json(cls, state: Mapping[str, Any]) -> Self:
-        return cls(state["limit"], {value: count for value, count in state["counts"]}, state["overflowed"])
+        return cls(state["limit"], dict(state["counts"]), state["overflowed"])

@@ -7,21 +7,18 @@ from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from tensorize.engine.parallel import ordered_map
 from tensorize.errors import DataError, plural
 from tensorize.loaders.table.assign import Assignment, SplitBy, assign
-from tensorize.loaders.table.cells import Cells, endless_error, missing_error, unseen_error
-from tensorize.loaders.table.fitted import Fitted, Unseen
+from tensorize.loaders.table.fitted import Fitted
+from tensorize.loaders.table.kept import Kept, left_out
 from tensorize.loaders.table.learning import ColumnLearner
-from tensorize.loaders.table.missing import DROP, ERROR, complete, policies
 from tensorize.loaders.table.options import ColumnOptions
 from tensorize.loaders.table.plan import plan_uses
 from tensorize.loaders.table.roles import one
 from tensorize.loaders.table.rows import RowBlock, TableScan
 from tensorize.loaders.table.tensors import Tensors
-from tensorize.loaders.table.where import Where
 from tensorize.types import Array, Learned, Mask, Piece, Run, TensorSpec
 
 
@@ -31,10 +28,7 @@ class TableJob:
     def __init__(self, scan: TableScan, options: ColumnOptions, run: Run) -> None:
         self._scan, self._options, self._run = scan, options, run
         self._roles = scan.needs.roles
-        schema = scan.schema
-        self._where = Where(options.where, schema) if options.where else None
-        absent = [name for name in self._roles.names if name not in schema]
-        self._policies = policies(options.missing, schema, self._roles.inputs, self._roles.targets, absent)
+        self._kept = Kept(scan, options)
         self._notes: list[str] = []
         self._fresh = False
 
@@ -44,48 +38,18 @@ class TableJob:
 
     # which rows -------------------------------------------------------------------------------------------------
 
-    def _kept(self) -> Iterator[tuple[RowBlock, Mask]]:
-        """Every block, and which of its rows are kept: `--where`, and `--missing drop`."""
-        dropping = [name for name, policy in self._policies.items() if policy == DROP]
-        for block in self._scan.chunks():
-            mask: Mask = self._where(block.batch) if self._where else np.ones(len(block), dtype=bool)
-            yield block, mask & complete(block.batch, dropping)
-
     @cached_property
     def _assignment(self) -> Assignment:
-        """Check the rows that are kept, and share them out. Raises DataError for missing values without a policy."""
-        missing, endless, kept, rows = Cells(), Cells(), 0, 0
-        needed = [name for name, policy in self._policies.items() if policy == ERROR]
-        for block, mask in self._kept():
-            rows += len(block)
-            kept += int(mask.sum())
-            for name in needed:
-                missing.look(block, mask, name, pc.is_null)
-            for name in self._floats:
-                endless.look(block, mask, name, pc.is_inf)
-        if missing.counts:
-            raise missing_error(missing, self._places(missing), self._scan.schema)
-        if endless.counts:
-            raise endless_error(endless, self._places(endless))
-        if not kept:
-            raise DataError(f"none of {plural(rows, 'row')} is left", hint="see --where and --missing drop")
-        if kept < rows:
-            self._notes.append(f"{plural(rows - kept, 'row')} left out by --where or --missing drop")
-        assignment = assign(self._split_by, self._kept, kept)
+        """Check the rows that are kept, and share them out."""
+        kept, rows = self._kept.check()
+        self._notes += left_out(kept, rows)
+        assignment = assign(self._split_by, self._kept.__iter__, kept)
         empty = [name for name, count in zip(assignment.names, assignment.counts, strict=False) if not count]
         if empty:
             raise DataError(
                 f"no row is left for {', '.join(empty)}: {plural(kept, 'row')} in all", hint="give larger ratios, or more rows"
             )
         return assignment
-
-    @property
-    def _floats(self) -> list[str]:
-        """The columns that may hold infinite numbers."""
-        return [name for name in self._policies if self._scan.schema[name].storage == "float64"]
-
-    def _places(self, cells: Cells) -> list[str]:
-        return self._scan.place([row for row, _, _ in cells.first])
 
     @property
     def _split_by(self) -> SplitBy:
@@ -97,7 +61,7 @@ class TableJob:
 
     def learn(self) -> tuple[Learned, ...]:
         uses = plan_uses(self._scan.schema, self._roles, self._options)
-        learner = ColumnLearner(self._scan.schema, uses, self._policies, self._options)
+        learner = ColumnLearner(self._scan.schema, uses, self._kept.policies, self._options)
         learned = learner.learn(self._train)
         self._fresh = True
         self._notes += [*self._code_notes(), *learner.notes]
@@ -113,7 +77,7 @@ class TableJob:
     def _train(self) -> Iterator[pa.RecordBatch]:
         """Train rows only, a block of source rows at a time."""
         assignment = self._assignment
-        for block, mask in self._kept():
+        for block, mask in self._kept:
             train = assignment.parts(block, mask) == 0
             yield block.batch if train.all() else block.batch.filter(pa.array(train))
 
@@ -140,7 +104,7 @@ class TableJob:
             return {}
         names = self._assignment.names
         found: dict[str, list[str]] = {f"{split}/id": [] for split in names} if names else {"id": []}
-        for block, mask in self._kept():
+        for block, mask in self._kept:
             parts = self._assignment.parts(block, mask)
             values = block.batch.column(name)
             for index, key in enumerate(found):
@@ -149,7 +113,7 @@ class TableJob:
 
     def pieces(self, learned: Sequence[Learned]) -> Iterator[Piece]:
         tensors = self._tensors(learned)
-        self._check_unseen(tensors)
+        self._kept.check_unseen(tensors.fitted, tensors.may_be_unseen)
         names: Sequence[str | None] = self._assignment.names or (None,)
 
         def work(item: tuple[RowBlock, Mask]) -> list[Piece]:
@@ -162,7 +126,7 @@ class TableJob:
             ]
 
         done = 0
-        for pieces in ordered_map(work, self._kept(), self._run.threads):
+        for pieces in ordered_map(work, self._kept, self._run.threads):
             yield from pieces
             done += sum(len(piece.values["row"]) for piece in pieces)
             self._run.report("write", done, sum(self._assignment.counts))
@@ -171,20 +135,6 @@ class TableJob:
     def _values(self, tensors: Tensors, block: RowBlock, mask: Mask) -> dict[str, Array]:
         batch = block.batch if mask.all() else block.batch.filter(pa.array(mask))
         return tensors.values(batch, np.flatnonzero(mask) + block.start)
-
-    def _check_unseen(self, tensors: Tensors) -> None:
-        """Raise DataError for every category that the recipe has no place for, unless that was allowed."""
-        parts = tensors.may_be_unseen
-        if not parts:
-            return
-        unseen = Unseen()
-        for block, mask in self._kept():
-            batch = block.batch if mask.all() else block.batch.filter(pa.array(mask))
-            unseen.look(batch, np.flatnonzero(mask) + block.start, tensors.fitted, parts)
-        cells = unseen.cells
-        if not cells.counts:
-            return
-        raise unseen_error(cells, self._places(cells), [part.column for part in tensors.fitted.targets])
 
     def describe(self, tensor: str, learned: Sequence[Learned]) -> str:
         return self._tensors(learned).describe(tensor)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
@@ -69,6 +69,28 @@ class ColumnOptions(CsvOptions):
     def declared(self, column: str) -> str | None:
         """Categories that the kind itself declares for a column, in the notation of `--onehot COL:…`."""
         return self.declared_categories.get(column)
+
+    @property
+    def column_steps(self) -> tuple[str, ...]:
+        """`--step NAME:COLS[:key=value]`."""
+        return self.step
+
+    target_stays_input: ClassVar[bool] = False
+    """Whether a target is an input, too: the past of a series is what its future is told from."""
+
+    def key_columns(self, names: Sequence[str]) -> Sequence[str]:
+        """Columns that are needed and no feature, besides those of `--id`, `--group` and `--order`."""
+        del names
+        return ()
+
+    def clock(self, names: Sequence[str]) -> tuple[str, ...]:
+        """The columns that tell the time of a row: one of dates, which may be followed by one of hours."""
+        del names
+        return ()
+
+    def ordering(self, names: Sequence[str]) -> tuple[str, ...]:
+        """The columns without which a row has no place: `apply` needs them, too."""
+        return self.clock(names)
 
 
 class TableOptions(ColumnOptions):

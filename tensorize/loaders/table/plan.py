@@ -87,7 +87,7 @@ def _named(roles: Roles, options: ColumnOptions) -> dict[str, list[Use]]:
     for value in options.time_features:
         name, parts = known(value, roles.names, "--time-features")
         add(name, "calendar", {"parts": parts} if parts else {}, "--time-features")
-    for value in options.step:
+    for value in options.column_steps:
         step, names, params = _step(value, roles)
         for name in names:
             add(name, step, params, "--step")

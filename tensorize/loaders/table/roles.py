@@ -26,15 +26,16 @@ def find_roles(names: Sequence[str], options: ColumnOptions) -> Roles:
     """Give every column its part. Raises UsageError for columns that do not exist, all of a flag at once."""
     targets = columns(options.target, names, "--target")
     single = [column for option in (*KEYS, "stratify") if (column := one(options, option))]
-    unknown = [column for column in single if column not in names]
+    unknown = [column for column in (*single, *options.clock(names)) if column not in names]
     if unknown:
-        raise unknown_columns(unknown, names, "--id, --group, --order, --stratify")
+        raise unknown_columns(unknown, names, "--time, --id, --group, --order, --stratify")
     no_feature = {column for option in KEYS if (column := one(options, option))}
-    no_feature.update(targets, columns(options.drop, names, "--drop"))
+    no_feature.update(options.key_columns(names), columns(options.drop, names, "--drop"))
+    no_feature.update(() if options.target_stays_input else targets)
     inputs = [name for name in names if name not in no_feature]
     if not inputs:
         raise UsageError("no column is left as an input", hint="columns: " + ", ".join(names))
-    others = {*single, *where_columns(options.where, names)}
+    others = {*single, *options.ordering(names), *where_columns(options.where, names)}
     keys = [name for name in names if name in others and name not in inputs and name not in targets]
     return Roles(tuple(names), tuple(inputs), tuple(targets), tuple(keys))
 
@@ -47,6 +48,7 @@ def needs(names: Sequence[str], options: ColumnOptions) -> Needs:
         forced[known(value, names, "--ordinal")[0]] = "category"
     for value in options.time_features:
         forced[known(value, names, "--time-features")[0]] = "time"
+    forced.update(dict.fromkeys(options.clock(names)[:1], "time"))
     forced.update(_types(options, names))
     onehot = {known(value, names, "--onehot")[0] for value in separate(options.onehot, names)}
     lenient = frozenset({*onehot, *roles.keys} - set(forced))
@@ -61,8 +63,8 @@ def needs_of(schema: Schema, options: ColumnOptions, names: Sequence[str]) -> Ne
     dropped = {name for flag in options.drop for name in (flag, *(part.strip() for part in flag.split(",")))}
     there = options.model_copy(update={"drop": tuple(name for name in schema.names if name in dropped)})
     roles = find_roles(schema.names, there)
-    filters = where_columns(options.where, schema.names)
-    lacking = [name for name in dict.fromkeys((*roles.inputs, *filters)) if name not in names]
+    filters = {*where_columns(options.where, schema.names), *options.ordering(schema.names)}
+    lacking = [name for name in schema.names if (name in roles.inputs or name in filters) and name not in names]
     if lacking:
         said = ", ".join(f'"{name}"{near(name, names)}' for name in lacking)
         raise DataError(f"columns that the recipe needs are missing: {said}", hint="columns here: " + ", ".join(names))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
@@ -68,7 +67,7 @@ class TextJob:
             found = np.bincount(chunk.ids[self._slice(chunk, train)])
             counts[: len(found)] += found
         if names is None:
-            found_words = {chr(code): int(counts[code]) for code in np.flatnonzero(counts) if self._is_kept(code)}
+            found_words = {chr(code): int(counts[code]) for code in np.flatnonzero(counts) if self._is_kept(int(code))}
         else:
             found_words = {word: int(count) for word, count in zip(names, counts, strict=True) if count}
         return VocabularyCounts(found_words).words(self._options.min_count, self._options.max_vocab)
@@ -90,7 +89,7 @@ class TextJob:
         end = int(bounds[stop])
         if (
             self._drops_newline(part)
-            and 0 < stop
+            and stop > 0
             and part.stop - chunk.line == stop
             and not (chunk.open and stop == len(bounds) - 1)
         ):

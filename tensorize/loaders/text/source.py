@@ -47,7 +47,7 @@ def text_files(source: Any) -> list[TextFile]:
 
 
 def pieces(file: TextFile, encoding: str, size: int, whole_words: bool) -> Iterator[bytes]:
-    """Yield UTF-8 pieces of about `size` bytes, newlines as `\\n`, cut after a line where there is one.
+    r"""Yield UTF-8 pieces of about `size` bytes, newlines as `\n`, cut after a line where there is one.
 
     A longer line is cut after a space, or between characters unless `whole_words`. Raises UnicodeDecodeError where the
     encoding does not fit (UTF-8 itself is checked later), UsageError for an unknown encoding, DataError for a word
@@ -79,7 +79,7 @@ def _known(file: TextFile, encoding: str) -> str:
 
 
 def _plain_newlines(given: Iterator[bytes]) -> Iterator[bytes]:
-    """`\\r\\n` and `\\r` become `\\n`, also where a pair is torn apart."""
+    r"""`\r\n` and `\r` become `\n`, also where a pair is torn apart."""
     torn = False
     for piece in given:
         data = b"\r" + piece if torn else piece

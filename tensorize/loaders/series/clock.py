@@ -1,0 +1,154 @@
+"""The time of every row, in microseconds since 1970."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tensorize.errors import DataError, UsageError, plural, some
+from tensorize.loaders.series.options import SeriesOptions
+from tensorize.loaders.table.faults import shown
+from tensorize.types import Array
+
+Times = npt.NDArray[np.int64]
+
+SECOND = 1_000_000
+HOUR = 3600 * SECOND
+DAY = 24 * HOUR
+
+
+def step_of(text: str) -> int:
+    """`1h`, `15min`, `1d` → microseconds. Raises UsageError for anything else."""
+    import pandas as pd
+
+    try:
+        microseconds = int(pd.to_timedelta(text if any(char.isdigit() for char in text) else f"1{text}").value // 1000)
+    except ValueError:
+        microseconds = 0
+    if microseconds <= 0 or text.strip().isdecimal():
+        raise UsageError(f'--step "{text}" is no length of time', hint="write 1h, 15min, 30s or 1d")
+    return microseconds
+
+
+def step_name(step: int) -> str:
+    """What one step is called: hour, day, minute, second, or `step`."""
+    return {SECOND: "second", 60 * SECOND: "minute", HOUR: "hour", DAY: "day"}.get(step, "step")
+
+
+def say(time: int) -> str:
+    """A time for messages, such as 2011-01-02 05:00:00."""
+    return str(np.datetime64(time, "us")).replace("T", " ").removesuffix(".000000")
+
+
+class Clock:
+    """Reads the times of batches, in row order. One for each pass: an hour that is lived twice needs its predecessor.
+
+    With a zone, `local` times stay on the wall clock, and others become true instants (UTC).
+    """
+
+    def __init__(self, options: SeriesOptions, names: tuple[str, ...], local: bool) -> None:
+        self._columns = options.clock(names)
+        self._zone, self._local = options.zone, local
+        self._last: int | None = None
+        self._second = False
+
+    def __call__(self, batch: pa.RecordBatch) -> Times:
+        """(row) int64. Raises DataError for what is no time."""
+        stamps = self._stamps(batch.column(self._columns[0]))
+        if self._zone is not None and stamps.type.tz is None and not self._local:
+            times = self._instants(stamps)
+        elif self._zone is not None and stamps.type.tz is not None and self._local:
+            times = _micros(pc.local_timestamp(stamps.cast(pa.timestamp("us", self._checked_zone()))))
+        else:
+            times = _micros(stamps)
+        return times + self._hours(batch) if len(self._columns) > 1 else times
+
+    def wall(self, times: Times) -> pa.Array:
+        """What the wall clock shows at these times, timestamp[us] (step); of a date and an hour column, the date."""
+        stamps = pa.array(times, pa.timestamp("us"))
+        if self._zone is not None and not self._local:
+            stamps = pc.local_timestamp(pa.array(times, pa.timestamp("us", self._checked_zone())))
+        return stamps if len(self._columns) == 1 else pc.floor_temporal(stamps, unit="day")
+
+    def _stamps(self, cells: pa.Array) -> pa.Array:
+        """Dates without a zone stay so, those with an offset become UTC."""
+        for kind in (pa.timestamp("us"), pa.timestamp("us", "UTC")):
+            try:
+                return pc.cast(cells, kind)
+            except pa.ArrowInvalid:
+                continue
+        raise self._no_times(cells)
+
+    def _no_times(self, cells: pa.Array) -> DataError:
+        bad = [cell for cell in pc.unique(cells).to_pylist() if not _is_time(cell)]
+        said = [shown(cell) for cell in bad] or ["some have a time zone, and others have none"]
+        return DataError(
+            f'the time column "{self._columns[0]}" holds what is no time',
+            some(said),
+            "write times as 2011-01-31, 2011-01-31 13:00:00 or 2011-01-31T13:00:00Z; or cut by position: --fold N",
+        )
+
+    def _checked_zone(self) -> str:
+        assert self._zone is not None
+        try:
+            pc.assume_timezone(pa.array([0], pa.timestamp("us")), self._zone)
+        except pa.ArrowInvalid:
+            raise UsageError(
+                f'there is no time zone "{self._zone}"', hint="such as Europe/Berlin or America/New_York"
+            ) from None
+        return self._zone
+
+    def _instants(self, stamps: pa.Array) -> Times:
+        """Wall clock → UTC. Of an hour that is lived twice, the second pass begins where the times go back or repeat."""
+        zone, wall = self._checked_zone(), _micros(stamps)
+        early, late = (
+            _micros(pc.assume_timezone(stamps, zone, ambiguous=way, nonexistent=way)) for way in ("earliest", "latest")
+        )
+        back = _micros(pc.local_timestamp(pa.array(late, pa.timestamp("us", zone))))
+        if (back != wall).any():
+            never = wall[back != wall]
+            raise DataError(
+                f"{plural(len(never), 'time does', 'times do')} not exist in {zone}: the clocks were put forward",
+                some([say(int(time)) for time in never]),
+            )
+        times = early.copy()
+        for at in np.flatnonzero(early != late).tolist():
+            before = int(wall[at - 1]) if at else self._last
+            apart = before is None or abs(int(wall[at]) - before) > 3 * HOUR
+            self._second = not apart and (self._second or wall[at] <= before)
+            times[at] = late[at] if self._second else early[at]
+            if at + 1 < len(wall) and early[at + 1] == late[at + 1]:
+                self._second = False
+        self._last = int(wall[-1]) if len(wall) else self._last
+        return times
+
+    def _hours(self, batch: pa.RecordBatch) -> Times:
+        name = self._columns[1]
+        cells = batch.column(name)
+        hours = cells.to_numpy(zero_copy_only=False) if pa.types.is_integer(cells.type) else None
+        if hours is None or ((hours < 0) | (hours > 23)).any():
+            bad = [] if hours is None else sorted(set(hours[(hours < 0) | (hours > 23)].tolist()))
+            raise DataError(
+                f'the hour column "{name}" holds what is no hour', some([str(hour) for hour in bad]), "hours are whole, 0 to 23"
+            )
+        whole: Times = hours.astype(np.int64) * HOUR
+        return whole
+
+
+def _micros(stamps: pa.Array) -> Array:
+    micros: Times = (
+        stamps.cast(pa.timestamp("us", stamps.type.tz)).cast(pa.int64()).to_numpy(zero_copy_only=False).astype(np.int64)
+    )
+    return micros
+
+
+def _is_time(cell: str) -> bool:
+    for kind in (pa.timestamp("us"), pa.timestamp("us", "UTC")):
+        try:
+            pc.cast(pa.scalar(cell), kind)
+        except pa.ArrowInvalid:
+            continue
+        return True
+    return False

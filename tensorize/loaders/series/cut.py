@@ -1,0 +1,127 @@
+"""How a series is cut into samples, and which split each belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from tensorize.engine.split import sizes
+from tensorize.errors import DataError, plural
+from tensorize.loaders.series.grid import Grid
+from tensorize.loaders.series.runs import Ints
+from tensorize.types import Array
+
+BLOCK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Samples of `length` steps, one each `stride` steps of a group; a window is followed by `horizon` steps of target.
+
+    `edges` are the times at which splits begin and end, (split + 1), empty without a split. A sample belongs to the
+    split in which it begins; a window that does not lie wholly in one belongs to none.
+    """
+
+    grid: Grid
+    length: int
+    horizon: int = 0
+    stride: int = 1
+    whole_only: bool = False
+    ratios: Sequence[float] = ()
+    windows: bool = False
+
+    @property
+    def span(self) -> int:
+        """Steps of a sample and its target."""
+        return self.length + self.horizon
+
+    def starts(self, begin: int, end: int) -> Ints:
+        """The places in `begin:end` at which a sample starts, whatever its split, (sample)."""
+        base = self.grid.base
+        first, last = np.searchsorted(base, [begin, end - 1], side="right") - 1
+        found = []
+        for group in range(int(first), int(last) + 1):
+            low, high = max(begin, int(base[group])), min(end, int(base[group + 1]) - self.span + 1)
+            low += -(low - int(base[group])) % self.stride
+            found.append(np.arange(low, high, self.stride))
+        starts = np.concatenate(found)
+        return starts[self.grid.whole(starts, self.span)] if self.whole_only and len(starts) else starts
+
+    @cached_property
+    def edges(self) -> Ints:
+        """See the class."""
+        if not self.ratios:
+            return np.empty(0, dtype=np.int64)
+        grid = self.grid
+        begin = int(grid.origin.min())
+        end = int((grid.origin + np.diff(grid.base) * grid.step).max())
+        if self.windows:
+            ends = np.cumsum(sizes((end - begin) // grid.step, self.ratios))[:-1]
+            cuts = (begin + ends * grid.step).tolist()
+        else:
+            cuts = self._sample_cuts(begin, end)
+        return np.array([begin, *cuts, end], dtype=np.int64)
+
+    def _sample_cuts(self, begin: int, end: int) -> list[int]:
+        """The times at which the number of samples before comes nearest to each size."""
+        width = self.length * self.grid.step
+        counts = np.zeros(-(-(end - begin) // width) + 1, dtype=np.int64)
+        for starts in self._all_starts():
+            found = np.bincount((self.grid.times(starts) - begin) // width, minlength=len(counts))
+            counts += found[: len(counts)]
+        before = np.concatenate([[0], np.cumsum(counts)])
+        targets = np.cumsum(sizes(int(before[-1]), self.ratios))[:-1]
+        return [begin + int(np.abs(before - target).argmin()) * width for target in targets]
+
+    def _all_starts(self) -> Iterator[Ints]:
+        for begin in range(0, self.grid.steps, BLOCK):
+            yield self.starts(begin, min(begin + BLOCK, self.grid.steps))
+
+    def parts(self, starts: Ints) -> Array:
+        """(sample) int64: the split each belongs to, −1 for none."""
+        if not len(self.edges):
+            return np.zeros(len(starts), dtype=np.int64)
+        times = self.grid.times(starts)
+        part = np.searchsorted(self.edges, times, side="right") - 1
+        if self.windows:
+            ends = times + self.span * self.grid.step
+            part = np.where(ends <= self.edges[np.minimum(part + 1, len(self.edges) - 1)], part, -1)
+        return part
+
+    def is_train(self, places: Ints) -> Array:
+        """(step) bool: steps that statistics are learned from; with whole samples only, those of such samples."""
+        train = np.ones(len(places), dtype=bool) if not len(self.edges) else self.grid.times(places) < self.edges[1]
+        if self.whole_only and not self.windows:
+            group = np.searchsorted(self.grid.base, places, side="right") - 1
+            base = self.grid.base[group]
+            starts = base + (places - base) // self.length * self.length
+            train &= self.grid.whole(starts, self.length)
+        return train
+
+    @cached_property
+    def counts(self) -> list[int]:
+        """Samples in each split. Raises DataError where one has none."""
+        count = len(self.ratios) or 1
+        found = np.zeros(count, dtype=np.int64)
+        for starts in self._all_starts():
+            part = self.parts(starts)
+            found += np.bincount(part[part >= 0], minlength=count)
+        if (found == 0).any():
+            what = f"{plural(self.grid.steps, 'step')}, samples of {self.span}"
+            raise DataError(
+                "no sample is left" if not self.ratios else f"a split has no sample: {', '.join(map(str, found.tolist()))}",
+                [what],
+                "shorter samples, larger ratios, or another policy for the gaps",
+            )
+        return found.tolist()
+
+    @property
+    def dropped(self) -> int:
+        """How many samples a missing step has cost."""
+        if not self.whole_only:
+            return 0
+        every = Cut(self.grid, self.length, self.horizon, self.stride)
+        return sum(map(len, every._all_starts())) - sum(map(len, self._all_starts()))

@@ -1,0 +1,190 @@
+"""The regular grid of time steps under a series: where the rows lie on it, and where it has gaps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from tensorize.errors import DataError, plural, some
+from tensorize.loaders.series.clock import say, step_name
+from tensorize.loaders.series.runs import NEW, Ints, Runs
+from tensorize.types import Array, Mask
+
+
+@dataclass(frozen=True)
+class Steps:
+    """A stretch of grid steps, each array (step): the ordinal of its row, or −1 in a gap, and of its neighbours.
+
+    `before` and `after` are the ordinals of the nearest rows of its group at or before, and at or after it, −1 where
+    there is none; `time` is its own time, `group` the place of its group.
+    """
+
+    start: int
+    time: Ints
+    group: Ints
+    ordinal: Ints
+    before: Ints
+    after: Ints
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+    @property
+    def observed(self) -> Mask:
+        """(step) bool: there is a row."""
+        mask: Mask = self.ordinal >= 0
+        return mask
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The steps of all groups, one after another: group g takes the places `base[g]:base[g + 1]` from time `origin[g]` on.
+
+    Rows lie on it in segments of one row a step: `place`, `ordinal` and `length`, each (segment).
+    """
+
+    step: int
+    base: Ints
+    origin: Ints
+    place: Ints
+    ordinal: Ints
+    length: Ints
+
+    @property
+    def steps(self) -> int:
+        """The number of steps in all groups."""
+        return int(self.base[-1])
+
+    @cached_property
+    def gaps(self) -> tuple[Ints, Ints]:
+        """The places and lengths of all stretches without a row."""
+        ends = self.place + self.length
+        edges = np.unique(np.concatenate([self.base, ends]))
+        begins = edges[~np.isin(edges, self.place) & (edges < self.steps)]
+        following = np.concatenate([self.place, self.base[1:]])
+        following.sort()
+        return begins, following[np.searchsorted(following, begins, side="right")] - begins
+
+    @property
+    def missing(self) -> int:
+        """How many steps have no row."""
+        return int(self.gaps[1].sum())
+
+    def times(self, places: Ints) -> Ints:
+        """The times of grid places, (step)."""
+        group = np.searchsorted(self.base, places, side="right") - 1
+        return self.origin[group] + (places - self.base[group]) * self.step
+
+    def at(self, start: int, stop: int) -> Steps:
+        """The steps at the places `start:stop`."""
+        places = np.arange(start, stop)
+        group = np.searchsorted(self.base, places, side="right") - 1
+        time = self.origin[group] + (places - self.base[group]) * self.step
+        segment = np.searchsorted(self.place, places, side="right") - 1
+        known = np.maximum(segment, 0)
+        offset = places - self.place[known]
+        inside = (segment >= 0) & (offset < self.length[known])
+        ordinal = np.where(inside, self.ordinal[known] + offset, -1)
+        before = np.where(self._same(group, segment), self.ordinal[known] + np.minimum(offset, self.length[known] - 1), -1)
+        following = np.minimum(segment + 1, len(self.place) - 1)
+        has_next = (segment + 1 < len(self.place)) & self._same(group, following)
+        after = np.where(inside, ordinal, np.where(has_next, self.ordinal[following], -1))
+        return Steps(start, time, group, ordinal, before, after)
+
+    def _same(self, group: Array, segment: Array) -> Mask:
+        """Whether a segment lies in a group."""
+        place = self.place[np.maximum(segment, 0)]
+        same: Mask = (segment >= 0) & (place >= self.base[group]) & (place < self.base[group + 1])
+        return same
+
+    def places(self, ordinals: Ints) -> Ints:
+        """The places of rows by their ordinals, (row); −1 for rows that lie on no step."""
+        segment = np.maximum(np.searchsorted(self.ordinal, ordinals, side="right") - 1, 0)
+        offset = ordinals - self.ordinal[segment]
+        return np.where((offset >= 0) & (offset < self.length[segment]), self.place[segment] + offset, -1)
+
+    def whole(self, starts: Ints, length: int) -> Mask:
+        """(sample) bool: the places `start:start + length` have a row each."""
+        begins, lengths = self.gaps
+        first = np.searchsorted(begins + lengths, starts, side="right")
+        clear = np.concatenate([begins, [np.iinfo(np.int64).max]])[first]
+        mask: Mask = clear >= starts + length
+        return mask
+
+
+def time_grid(runs: Runs, step: int, period: int | None) -> Grid:
+    """Lay a grid under rows that go forward in time; with a period (microseconds), whole periods of it.
+
+    Raises DataError for times that lie between the steps.
+    """
+    heads = runs.apart == NEW
+    origin = runs.time[heads]
+    last = _last_times(runs)
+    _check_between(runs, origin, step)
+    if period is not None:
+        offset = (origin - anchor(origin, period)) % step
+        origin = anchor(origin, period) + offset
+        steps = (anchor(last, period) + period + offset - origin) // step
+    else:
+        steps = (last - origin) // step + 1
+    base = np.concatenate([[0], np.cumsum(steps)])
+    alone = runs.apart != step
+    ordinal, time = runs.ordinals(alone), runs.times(alone)
+    group = np.repeat(runs.group[alone], runs.lengths[alone])
+    place = base[group] + (time - origin[group]) // step
+    return Grid(step, base, origin, place, ordinal, np.diff(ordinal, append=runs.rows))
+
+
+def position_grid(runs: Runs | None, rows: int, fold: int) -> Grid:
+    """A grid by position: every row is a step, groups are cut to whole folds; times count steps where there are none."""
+    first = runs.first[runs.apart == NEW] if runs is not None else np.zeros(1, dtype=np.int64)
+    lengths = np.diff(first, append=rows) // fold * fold
+    base = np.concatenate([[0], np.cumsum(lengths)])
+    kept = lengths > 0
+    origin = np.zeros(len(first), dtype=np.int64)
+    return Grid(1, base, origin, base[:-1][kept], first[kept], lengths[kept])
+
+
+WEEK = 7 * 24 * 3600 * 1_000_000
+_MONDAY = -3 * 24 * 3600 * 1_000_000
+
+
+def anchor(times: Ints, period: int) -> Ints:
+    """The beginnings of the periods that times lie in: periods count from midnight, weeks from Monday."""
+    zero = _MONDAY if period == WEEK else 0
+    begins: Ints = (times - zero) // period * period + zero
+    return begins
+
+
+def _last_times(runs: Runs) -> Ints:
+    """(group) the time of each group's last row."""
+    heads = np.flatnonzero(runs.apart == NEW)
+    tails = np.append(heads[1:], len(runs.first)) - 1
+    apart = np.where(runs.apart[tails] == NEW, 0, runs.apart[tails])
+    last: Ints = runs.time[tails] + (runs.lengths[tails] - 1) * apart
+    return last
+
+
+def _check_between(runs: Runs, origin: Ints, step: int) -> None:
+    """Raise DataError for times that are no whole number of steps after the first of their group."""
+    late = (runs.time - origin[runs.group]) % step != 0
+    odd = late | ((runs.apart != NEW) & (runs.apart % step != 0))
+    if not odd.any():
+        return
+    times = runs.times(odd)
+    times = times[(times - np.repeat(origin[runs.group[odd]], runs.lengths[odd])) % step != 0]
+    if len(times):
+        noun = step_name(step) if step_name(step) != "step" else say_length(step)
+        raise DataError(
+            f"{plural(len(times), 'time lies', 'times lie')} between the steps of one {noun}",
+            some([say(int(time)) for time in times]),
+            "say what a step is, such as --step 15min; or cut by position: --fold N",
+        )
+
+
+def say_length(microseconds: int) -> str:
+    """A length of time for messages: 90 s, 15 min."""
+    seconds = microseconds / 1e6
+    return f"{seconds / 60:g} min" if seconds >= 60 else f"{seconds:g} s"

@@ -1,0 +1,64 @@
+"""What to make of a series. Column options are those of `table`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, Literal
+
+from tensorize.loaders.table.options import ColumnOptions, flag
+from tensorize.options import Several, column_and
+
+
+class SeriesOptions(ColumnOptions):
+    """Options of `series`: what the time is, and how it is cut into samples."""
+
+    target_stays_input: ClassVar[bool] = True
+
+    time: str | None = flag(None, "The column of times, or a date and an hour column: date+hour.", "COL")
+    step: Several = flag(
+        (),
+        "The time between rows, such as 1h, 15min or 1d [default: the most frequent one]; or any registered step: NAME:COLS.",
+        "STEP",
+    )
+    period: str | None = flag(None, "Cut by the calendar: day, week, or a number of steps.", "day|week|N")
+    fold: int | None = flag(None, "Cut by position: this many rows in a sample, whatever their times.", "N", ge=1)
+    window: int | None = flag(None, "Sliding windows of this many steps.", "N", ge=1)
+    horizon: int = flag(0, "Steps of the target right after each window.", "N", ge=0)
+    stride: int = flag(1, "Steps from one window to the next.", "N", ge=1)
+    target: Several = flag((), "What is to be predicted after each window; it stays an input.", "COLS")
+    group: str | None = flag(None, "One series for each value of this column; it is no feature.", "COL")
+    gaps: Several = flag(
+        ("error",),
+        "Missing steps: error, drop (samples that have one), ffill, interpolate, or a VALUE; COL=POLICY for one column.",
+        "POLICY",
+    )
+    duplicates: Literal["error", "first", "mean"] = flag("error", "A time that occurs twice: keep the first, or the mean.")
+    unsorted: Literal["error", "sort"] = flag("error", "Times that go backward: sort by group, then time.")
+    zone: str | None = flag(None, "Times are local to this zone: windows run over true hours, periods over local days.", "NAME")
+
+    @property
+    def column_steps(self) -> tuple[str, ...]:
+        return tuple(value for value in self.step if ":" in value)
+
+    @property
+    def time_step(self) -> str | None:
+        """The time between rows, where it was given."""
+        given = [value for value in self.step if ":" not in value]
+        return given[-1] if given else None
+
+    def key_columns(self, names: Sequence[str]) -> Sequence[str]:
+        """The date column, unless its calendar parts are features."""
+        parts = {column_and(value, names)[0] for value in self.time_features}
+        return [name for name in self.clock(names)[:1] if name not in parts]
+
+    def clock(self, names: Sequence[str]) -> tuple[str, ...]:
+        """`(column,)`, or `(date, hour)`; empty where no time is named."""
+        if self.time is None:
+            return ()
+        if self.time in names or "+" not in self.time:
+            return (self.time,)
+        date, _, hour = self.time.partition("+")
+        return (date.strip(), hour.strip())
+
+    def ordering(self, names: Sequence[str]) -> tuple[str, ...]:
+        return (*self.clock(names), *((self.group,) if self.group else ()))

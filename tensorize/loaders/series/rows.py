@@ -1,0 +1,181 @@
+"""The rows of a series in order: those that are kept, sorted where that was asked for, each time once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from tensorize.engine.scratch import Spool
+from tensorize.loaders.table.kept import Kept
+from tensorize.types import Array, Floats
+
+BUCKET = 1 << 20
+_RANK, _ROW = "\0rank", "\0row"
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A batch of rows, and their 0-based source rows, (row) int64."""
+
+    batch: pa.RecordBatch
+    source: Array
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+
+Stream = Callable[[], Iterator[Rows]]
+"""Starts a pass over the rows. The place of a row in it is called its ordinal."""
+
+
+def kept_rows(kept: Kept) -> Stream:
+    """The rows that are kept, in source order."""
+
+    def stream() -> Iterator[Rows]:
+        for block, mask in kept:
+            if mask.all():
+                yield Rows(block.batch, np.arange(block.start, block.start + len(block)))
+            elif mask.any():
+                yield Rows(block.batch.filter(pa.array(mask)), np.flatnonzero(mask) + block.start)
+
+    return stream
+
+
+def sorted_rows(stream: Stream, order: Array, spool: Spool) -> Stream:
+    """The rows in the order of `order` (row) int64, their ordinals; kept in `spool`, a bucket at a time.
+
+    Every batch is taken apart by the bucket it goes to, so that both passes read and write from front to back.
+    """
+    rank = np.empty(len(order), dtype=np.int64)
+    rank[order] = np.arange(len(order))
+    buckets: list[list[int]] = [[] for _ in range(-(-len(order) // BUCKET))]
+    at = 0
+    for rows in stream():
+        ranks = rank[at : at + len(rows)]
+        at += len(rows)
+        for bucket in np.unique(ranks // BUCKET).tolist():
+            picked = np.flatnonzero(ranks // BUCKET == bucket)
+            part = rows.batch.take(pa.array(picked)) if len(picked) < len(rows) else rows.batch
+            arrays = [*part.columns, pa.array(ranks[picked]), pa.array(rows.source[picked])]
+            buckets[bucket].append(len(spool))
+            spool.append(pa.RecordBatch.from_arrays(arrays, names=[*part.schema.names, _RANK, _ROW]))
+
+    def sorted_stream() -> Iterator[Rows]:
+        for indices in buckets:
+            whole = pa.concat_batches([spool[index] for index in indices])
+            whole = whole.take(pa.array(np.argsort(whole.column(_RANK).to_numpy())))
+            yield Rows(whole.drop_columns([_RANK, _ROW]), whole.column(_ROW).to_numpy())
+
+    return sorted_stream
+
+
+def distinct_rows(stream: Stream, repeats: Array, means: bool) -> Stream:
+    """Leave out the rows at the ordinals `repeats` (row), sorted; with `means`, the row before them holds the mean of all.
+
+    Numbers are averaged over the values that are there; of anything else, the first value stays.
+    """
+
+    def distinct_stream() -> Iterator[Rows]:
+        for rows, repeated in _whole(_marked(stream, repeats)):
+            if not repeated.any():
+                yield rows
+                continue
+            first = pa.array(~repeated)
+            batch = rows.batch.filter(first)
+            yield Rows(_averaged(rows.batch, batch, ~repeated) if means else batch, rows.source[~repeated])
+
+    return distinct_stream
+
+
+def _marked(stream: Stream, repeats: Array) -> Iterator[tuple[Rows, Array]]:
+    """Each batch, and which of its rows repeat the time of the one before."""
+    at = 0
+    for rows in stream():
+        first, stop = np.searchsorted(repeats, [at, at + len(rows)])
+        mask = np.zeros(len(rows), dtype=bool)
+        mask[repeats[first:stop] - at] = True
+        yield rows, mask
+        at += len(rows)
+
+
+def _whole(marked: Iterator[tuple[Rows, Array]]) -> Iterator[tuple[Rows, Array]]:
+    """Hold back the last time of each batch, so that all rows of one time come together."""
+    held: tuple[Rows, Array] | None = None
+    for rows, mask in marked:
+        if held is not None:
+            rows, mask = _joined(held[0], rows), np.concatenate([held[1], mask])  # noqa: PLW2901 - what was held comes first
+        cut = int(np.flatnonzero(~mask)[-1])
+        if cut:
+            yield _sliced(rows, 0, cut), mask[:cut]
+        held = _sliced(rows, cut, len(rows)), mask[cut:]
+    if held is not None:
+        yield held
+
+
+def _joined(first: Rows, second: Rows) -> Rows:
+    return Rows(pa.concat_batches([first.batch, second.batch]), np.concatenate([first.source, second.source]))
+
+
+def _sliced(rows: Rows, start: int, stop: int) -> Rows:
+    return Rows(rows.batch.slice(start, stop - start), rows.source[start:stop])
+
+
+def _averaged(batch: pa.RecordBatch, kept: pa.RecordBatch, first: Array) -> pa.RecordBatch:
+    """The kept rows with the means of all rows of their time, (row) float64 where they are numbers."""
+    starts = np.flatnonzero(first)
+    columns = []
+    for name in kept.schema.names:
+        column = batch.column(name)
+        is_number = pa.types.is_integer(column.type) or pa.types.is_floating(column.type)
+        columns.append(_means(column, starts) if is_number else kept.column(name))
+    return pa.RecordBatch.from_arrays(columns, names=kept.schema.names)
+
+
+def _means(column: pa.Array, starts: Array) -> pa.Array:
+    there = column.is_valid().to_numpy(zero_copy_only=False)
+    values: Floats = column.fill_null(0).to_numpy(zero_copy_only=False).astype(np.float64)
+    counts = np.add.reduceat(there.astype(np.int64), starts)
+    sums = np.add.reduceat(values, starts)
+    return pa.array(sums / np.maximum(counts, 1), mask=counts == 0)
+
+
+class Cursor:
+    """Rows by ordinal, for requests that never go back."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._rows = stream()
+        self._start = 0
+        self._held: list[Rows] = []
+
+    def take(self, first: int, stop: int) -> Rows:
+        """The rows at the ordinals `first:stop`; `first` is not before that of the last request."""
+        while self._held and self._start + len(self._held[0]) <= first:
+            self._start += len(self._held.pop(0))
+        end = self._start + sum(map(len, self._held))
+        while end < stop:
+            rows = next(self._rows)
+            end += len(rows)
+            if end <= first and not self._held:
+                self._start = end
+                continue
+            self._held.append(rows)
+        while self._held and self._start + len(self._held[0]) <= first:
+            self._start += len(self._held.pop(0))
+        return self._cut(first - self._start, stop - self._start)
+
+    def _cut(self, first: int, stop: int) -> Rows:
+        parts: list[Rows] = []
+        at = 0
+        for rows in self._held:
+            low, high = max(first - at, 0), min(stop - at, len(rows))
+            if low < high:
+                parts.append(_sliced(rows, low, high))
+            at += len(rows)
+        return parts[0] if len(parts) == 1 else _all(parts)
+
+
+def _all(parts: Sequence[Rows]) -> Rows:
+    return Rows(pa.concat_batches([part.batch for part in parts]), np.concatenate([part.source for part in parts]))

@@ -1,0 +1,82 @@
+"""The rows of a table that are kept, and whether their cells are fit for use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tensorize.errors import DataError, plural
+from tensorize.loaders.table.cells import Cells, endless_error, missing_error, unseen_error
+from tensorize.loaders.table.fitted import Channelled, Fitted, Unseen
+from tensorize.loaders.table.missing import DROP, ERROR, complete, policies
+from tensorize.loaders.table.options import ColumnOptions
+from tensorize.loaders.table.rows import RowBlock, TableScan
+from tensorize.loaders.table.where import Where
+from tensorize.types import Mask
+
+
+class Kept:
+    """Goes through the blocks of a scan with a mask of the rows that `--where` and `--missing drop` leave.
+
+    `policies` says for each input and target what is done with missing values; `keys` are other columns that must be
+    whole, such as the time of a series.
+    """
+
+    def __init__(self, scan: TableScan, options: ColumnOptions, keys: Sequence[str] = ()) -> None:
+        self._scan, self._keys = scan, keys
+        roles, schema = scan.needs.roles, scan.schema
+        self._where = Where(options.where, schema) if options.where else None
+        absent = [name for name in roles.names if name not in schema]
+        self.policies = policies(options.missing, schema, roles.inputs, roles.targets, absent)
+
+    def __iter__(self) -> Iterator[tuple[RowBlock, Mask]]:
+        """Yield every block, and which of its rows are kept, (row) bool."""
+        dropping = [name for name, policy in self.policies.items() if policy == DROP]
+        for block in self._scan.chunks():
+            mask: Mask = self._where(block.batch) if self._where else np.ones(len(block), dtype=bool)
+            yield block, mask & complete(block.batch, dropping)
+
+    def check(self) -> tuple[int, int]:
+        """Return how many rows are kept, and how many there are.
+
+        Raises DataError for missing values without a policy, infinite numbers, and where no row is left.
+        """
+        missing, endless, kept, rows = Cells(), Cells(), 0, 0
+        needed = [*(name for name, policy in self.policies.items() if policy == ERROR), *self._keys]
+        floats = [name for name in self.policies if self._scan.schema[name].storage == "float64"]
+        for block, mask in self:
+            rows += len(block)
+            kept += int(mask.sum())
+            for name in needed:
+                missing.look(block, mask, name, pc.is_null)
+            for name in floats:
+                endless.look(block, mask, name, pc.is_inf)
+        if missing.counts:
+            raise missing_error(missing, self._places(missing), self._scan.schema)
+        if endless.counts:
+            raise endless_error(endless, self._places(endless))
+        if not kept:
+            raise DataError(f"none of {plural(rows, 'row')} is left", hint="see --where and --missing drop")
+        return kept, rows
+
+    def check_unseen(self, fitted: Fitted, parts: Sequence[Channelled]) -> None:
+        """Raise DataError for every kept cell of `parts` that the recipe has no place for."""
+        if not parts:
+            return
+        unseen = Unseen()
+        for block, mask in self:
+            batch = block.batch if mask.all() else block.batch.filter(pa.array(mask))
+            unseen.look(batch, np.flatnonzero(mask) + block.start, fitted, parts)
+        if unseen.cells.counts:
+            raise unseen_error(unseen.cells, self._places(unseen.cells), [part.column for part in fitted.targets])
+
+    def _places(self, cells: Cells) -> list[str]:
+        return self._scan.place([row for row, _, _ in cells.first])
+
+
+def left_out(kept: int, rows: int) -> list[str]:
+    """The note on rows that were not kept."""
+    return [f"{plural(rows - kept, 'row')} left out by --where or --missing drop"] if kept < rows else []
