@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
@@ -9,7 +10,7 @@ import pyarrow as pa
 from pydantic import Field, FiniteFloat
 
 from tensorize.encoders.base import Encoder, floats
-from tensorize.errors import UsageError
+from tensorize.errors import DataError, UsageError
 from tensorize.statistics.extremes import Extremes
 from tensorize.statistics.moments import Moments
 from tensorize.types import Array, Floats
@@ -40,7 +41,12 @@ class ZScore(Encoder):
         ddof = params.get("ddof", "1")
         if ddof not in ("0", "1"):
             raise UsageError(f"ddof={ddof}: it is 1 (sample) or 0 (population)")
-        return cls(mean=statistic.mean, std=statistic.std(int(ddof)))
+        mean, std = statistic.mean, statistic.std(int(ddof))
+        if not (math.isfinite(mean) and math.isfinite(std)):
+            raise DataError(
+                "there are numbers beyond 1e150: their spread is more than float64 can hold", hint="say --raw COL or --drop COL"
+            )
+        return cls(mean=mean, std=std)
 
     def encode(self, column: pa.Array) -> Floats:
         return ((floats(column) - self.mean) / (self.std or 1.0))[:, None]

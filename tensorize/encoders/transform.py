@@ -51,8 +51,7 @@ class Transformed(Encoder):
         return pa.array(self._module.inverse(torch.from_numpy(np.ascontiguousarray(values))).numpy().reshape(-1))
 
     def channels(self, column: str) -> tuple[str, ...]:
-        width = self._run(np.zeros((1, 1))).shape[1]
-        return (column,) if width == 1 else tuple(f"{column}.{index}" for index in range(width))
+        return self._module.channels(column)
 
     def describe(self) -> str:
         return self.name

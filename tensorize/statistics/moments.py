@@ -54,7 +54,7 @@ class Moments:
         shift = float(np.mean(deviations))
         high, low = two_sum(pivot, shift)
         deviations -= shift
-        return cls(len(block), high, low, float(np.dot(deviations, deviations)))
+        return cls(len(block), high, low, float(np.add.reduce(deviations * deviations)))
 
     def merge(self, other: Self) -> Self:
         """Join with the blocks that come after. Source: Chan, Golub, LeVeque, 1979, with the mean in double-double."""

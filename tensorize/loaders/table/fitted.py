@@ -128,7 +128,7 @@ def build(step: str, state: Mapping[str, Any]) -> Encoder:
         return encoder
     from tensorize.encoders.transform import Transformed
 
-    return Transformed(name=step, state=dict(state))
+    return Transformed.model_validate(state)
 
 
 def _channelled(items: Sequence[Learned]) -> tuple[Channelled, ...]:

@@ -1,0 +1,112 @@
+"""What every transform is: a module whose constructor takes finished state, and how that state is learned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar, Self
+
+import torch
+from torch import Tensor, nn
+
+from tensorize.errors import UsageError
+from tensorize.types import BLOCK_ROWS, Floats, Json, Statistic
+
+
+class Transform(nn.Module):
+    """Tensor → tensor. `state()` holds the constructor's keywords as JSON, which is what a recipe keeps.
+
+    A transform that learns says with `statistic` what it looks at in each channel, and makes itself from the finished
+    statistics in `from_statistics`; `fit` and recipes do the rest. Parameters of `--step NAME:COL:key=value` come as
+    text.
+    """
+
+    invertible: ClassVar[bool] = False
+
+    def state(self) -> dict[str, Json]:
+        """The keywords of the constructor that make this very transform."""
+        raise NotImplementedError(f"{type(self).__name__} does not say what its state is")
+
+    def inverse(self, x: Tensor) -> Any:
+        """Undo `forward`. Raises UsageError where there is no way back."""
+        raise UsageError(f"{type(self).__name__} cannot be undone")
+
+    def channels(self, column: str) -> tuple[str, ...]:
+        """The names of the channels that one column becomes."""
+        return (column,)
+
+    @classmethod
+    def statistic(cls, **params: str) -> Statistic | None:
+        """What to gather over the values of one channel; None where there is nothing to learn."""
+        del params
+        return None
+
+    @classmethod
+    def from_statistics(cls, found: Sequence[Any], **params: str) -> Self:
+        """Build from the finished statistics, one for each channel."""
+        del found
+        return cls(**params)
+
+    @classmethod
+    def learned(cls, statistic: Any, **params: str) -> Self:
+        """Build for one column, as recipes do."""
+        return cls.from_statistics([statistic] if statistic is not None else [], **params)
+
+    def parameters_given(self) -> dict[str, str]:
+        """What `fit` keeps of an instance that has not learned yet, as text, such as `{"ddof": "0"}`."""
+        return {}
+
+    def fit(self, x: Tensor) -> Self:
+        """Return a new transform, learned from `x` (row, channel, …) or (row); NaN counts as missing."""
+        params = self.parameters_given()
+        found = [_gathered(self.statistic(**params), values) for values in channel_values(x)]
+        return self.from_statistics(found, **params)
+
+    def _fitted(self, *state: Tensor | None) -> None:
+        """Raise UsageError where there is no state yet."""
+        if any(part is None for part in state):
+            name = type(self).__name__
+            raise UsageError(f"this {name} has learned nothing yet", hint=f"{name}().fit(x), or give its state")
+
+
+def channel_values(x: Tensor) -> Iterator[Floats]:
+    """The values of each channel (value) float64 that are not NaN; (row) is one channel, (row, channel, …) has axis 1."""
+    values = x.detach().cpu().to(torch.float64).numpy()
+    columns = [values] if values.ndim < 2 else [values[:, index].reshape(-1) for index in range(values.shape[1])]
+    for column in columns:
+        yield column[column == column]  # noqa: PLR0124 - NaN is not equal to itself
+
+
+def _gathered(statistic: Statistic | None, values: Floats) -> Statistic | None:
+    """A statistic over values, in as many passes as it asks for."""
+    finished = statistic
+    while statistic is not None:
+        finished = statistic
+        for start in range(0, len(values), BLOCK_ROWS):
+            finished = finished.update(values[start : start + BLOCK_ROWS])
+        statistic = finished.again()
+    return finished
+
+
+def per_channel(values: Sequence[float] | float | None) -> Tensor | None:
+    """State of each channel as (channel) float64."""
+    if values is None:
+        return None
+    return torch.tensor([values] if isinstance(values, int | float) else list(values), dtype=torch.float64)
+
+
+def along_channels(state: Tensor, x: Tensor) -> Tensor:
+    """State (channel) in the shape that meets x (row, channel, …) at axis 1; one channel meets everything.
+
+    Raises UsageError where the numbers of channels differ.
+    """
+    channels = x.shape[1] if x.ndim > 1 else 1
+    if state.numel() not in (1, channels):
+        raise UsageError(
+            f"the state has {state.numel()} channels, the tensor of shape {tuple(x.shape)} has {channels} on axis 1"
+        )
+    return state.view(1, -1, *(1,) * (x.ndim - 2)) if x.ndim > 1 else state
+
+
+def floating(dtype: torch.dtype) -> torch.dtype:
+    """The type of the result: that of the input, float32 for integers."""
+    return dtype if dtype.is_floating_point else torch.float32
