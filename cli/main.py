@@ -35,7 +35,10 @@ def main(args: Sequence[str] | None = None) -> None:
 def _run(given: list[str]) -> int:
     debug, as_json = "--debug" in given, "--json" in given
     try:
-        return int(root().main(given, prog_name="tensorize", standalone_mode=False) or 0)
+        code = int(root().main(given, prog_name="tensorize", standalone_mode=False) or 0)
+        if code == INTERRUPTED:
+            raise KeyboardInterrupt
+        return code
     except TyperException as error:
         print_error(TensorizeError(error.format_message(), hint=_help_hint(error)), as_json, getattr(error, "exit_code", 2))
         return int(getattr(error, "exit_code", 2))

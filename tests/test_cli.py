@@ -255,17 +255,27 @@ def test_a_reader_that_goes_away_is_no_fault():
 
 
 def test_ctrl_c_ends_with_130_and_leaves_nothing(tmp_path):
-    big = tmp_path / "big.csv"
-    np.savetxt(big, np.random.default_rng(0).normal(size=(300_000, 8)), delimiter=",", header="a,b,c,d,e,f,g,h", comments="")
     command = Path(sys.executable).with_name("tensorize")
-    run = subprocess.Popen([command, "table", big, "-o", tmp_path / "big.h5"], stderr=subprocess.PIPE, text=True)
-    time.sleep(1.2)
-    run.send_signal(signal.SIGINT)
-    _, said = run.communicate(timeout=20)
-    assert run.returncode in (130, 0)
-    assert left(tmp_path) == (["big.csv"] if run.returncode else ["big.csv", "big.h5"])
-    if run.returncode:
-        assert "interrupted" in said
+    pipes = {"stdin": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen([command, "table", "-", "-o", tmp_path / "d.h5"], **pipes) as run:
+        run.stdin.write(TABLE)
+        run.stdin.flush()
+        time.sleep(2)
+        run.send_signal(signal.SIGINT)
+        assert run.wait(20) == 130
+        assert run.stderr.read() == "interrupted\n"
+    assert left(tmp_path) == []
+
+
+def test_an_interrupt_in_mid_write_leaves_nothing(tmp_path):
+    def stop(stage, done, total):
+        if stage == "write":
+            assert left(tmp_path) == [".d.h5.part"]
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        library.prepare("table", {"a": list(range(100_000))}, out=tmp_path / "d.h5", progress=stop)
+    assert left(tmp_path) == []
 
 
 def digest(path):

@@ -42,13 +42,13 @@ class Transformed(Encoder):
     def _run(self, values: Floats) -> Floats:
         import torch
 
-        out: Any = self._module(torch.from_numpy(values)).numpy()
+        out: Any = self._module(torch.tensor(values)).numpy()
         return np.asarray(out.reshape(len(values), -1), dtype=np.float64)
 
     def decode(self, values: Array) -> pa.Array:
         import torch
 
-        return pa.array(self._module.inverse(torch.from_numpy(np.ascontiguousarray(values))).numpy().reshape(-1))
+        return pa.array(self._module.inverse(torch.tensor(values)).numpy().reshape(-1))
 
     def channels(self, column: str) -> tuple[str, ...]:
         return self._module.channels(column)
