@@ -42,12 +42,9 @@ class Hdf5:
             size = part.path.stat().st_size
             part.reserve(size)
             digest_at = _place_digest(part, slots, size)
-        except OSError as error:
+        except BaseException as error:
             part.abort()
-            raise part.failed(error) from error
-        except BaseException:
-            part.abort()
-            raise
+            raise part.told(error) from error
         return SlotWriter(part, slots, size, digest_at, lambda _: None, _readable)
 
     def open(self, path: Path) -> TensorSet:

@@ -9,11 +9,15 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import re
 from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
 from tensorize.errors import RunError, UsageError
+
+_ERRNO = re.compile(r"errno = (\d+)")
+"""How HDF5 tells, in the words of another error, what the system said."""
 
 SPARE = 1 << 20
 """Allocated beyond what is known to be needed, for the metadata that a format appends."""
@@ -42,7 +46,20 @@ class PartFile:
     def failed(self, error: OSError) -> RunError:
         """The error for a call of the system that failed: the target and the cause."""
         hint = "make room, or write elsewhere" if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) else ""
-        return RunError(f"{self.target} cannot be written: {error.strerror or error}", hint=hint)
+        said = os.strerror(error.errno) if error.errno else str(error)
+        return RunError(f"{self.target} cannot be written: {said}", hint=hint)
+
+    def told(self, error: BaseException) -> BaseException:
+        """What a library raised while it laid the file out, as a RunError where the system is to blame."""
+        cause: BaseException | None = error
+        while cause is not None and not isinstance(error, RunError):
+            if isinstance(cause, OSError):
+                return self.failed(cause)
+            if isinstance(cause, RuntimeError) and (match := _ERRNO.search(str(cause))):
+                number = int(match[1])
+                return self.failed(OSError(number, os.strerror(number)))
+            cause = cause.__context__
+        return error
 
     def reserve(self, size: int) -> None:
         """Allocate `size` bytes and some more, so that a full disk is an error before the first row."""
@@ -83,14 +100,26 @@ class PartFile:
             if self._force:
                 os.replace(self.path, self.target)
             else:
-                os.link(self.path, self.target)
-                os.unlink(self.path)
+                self._take_place()
             _sync_folder(self.target.parent)
         except FileExistsError:
             raise exists(self.target) from None
         except OSError as error:
             self._fail(error)
         self._close()
+
+    def _take_place(self) -> None:
+        """Get the name of the target unless it is taken; where there are no hard links, by a look and a rename."""
+        try:
+            os.link(self.path, self.target)
+        except FileExistsError:
+            raise
+        except OSError:
+            if self.target.exists():
+                raise FileExistsError(self.target) from None
+            os.replace(self.path, self.target)
+        else:
+            os.unlink(self.path)
 
     def abort(self) -> None:
         """Remove the part file; nothing happens after `commit`."""

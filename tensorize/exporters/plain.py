@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -72,7 +73,7 @@ class Plain(BaseModel):
 def parse(state: Any, path: Any) -> Plain:
     """Validate plain data out of a file. Raises DataError that names what does not fit."""
     try:
-        plain = Plain.model_validate_json(state) if isinstance(state, str | bytes) else Plain.model_validate(state)
+        plain = Plain.model_validate(json.loads(state) if isinstance(state, str | bytes) else state)
         for tensor in plain.tensors:
             if max(tensor.labels.values(), default=-1) >= len(plain.names) or len(tensor.axes) != len(tensor.shape):
                 raise DataError(f"{path} is damaged: tensor {tensor.name} has labels or axes that do not fit")

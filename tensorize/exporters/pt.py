@@ -68,9 +68,9 @@ class Pt:
             records = _records(part.path)
             size = part.path.stat().st_size
             part.reserve(size)
-        except BaseException:
+        except BaseException as error:
             part.abort()
-            raise
+            raise part.told(error) from error
         slots = _slots(layout.tensors, records)
         return SlotWriter(
             part, slots, size, size - DIGEST_SIZE, partial(_patch, part, layout.tensors, records), _readable, checksums=True
@@ -93,6 +93,7 @@ class Pt:
                 f"{path} has format {state['format']}; this tensorize reads up to {FORMAT}",
                 hint="update it: pip install --upgrade tensorize",
             )
+        _check_end(path)
         plain = parse(state.get("layout"), path)
         texts = {key: tuple(unescape(value) for value in state["texts"][key]) for key in plain.texts}
         layout = plain.layout(state["recipe"], texts)
@@ -179,6 +180,13 @@ def _readable(path: Path) -> None:
     """Open the finished file once, headers alone."""
     with zipfile.ZipFile(path) as archive:
         archive.infolist()
+
+
+def _check_end(path: Path) -> None:
+    """Raise DataError where the digest, the end of the file, is cut off."""
+    with zipfile.ZipFile(path) as archive:
+        if len(archive.comment) != DIGEST_SIZE:
+            raise DataError(f"{path} ends too soon", hint="it was cut off; make it again from the source")
 
 
 def _check_tensors(path: Path, specs: tuple[TensorSpec, ...], found: Mapping[str, Any], records: Mapping[str, _Record]) -> None:

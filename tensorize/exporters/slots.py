@@ -119,6 +119,12 @@ def changed(path: Path) -> DataError:
     return DataError(f"{path} has changed since it was written: its SHA-256 does not fit", hint="make it again from the source")
 
 
+def _check_rows(slot: Slot, start: int, stop: int) -> None:
+    """Raise IndexError for rows that a tensor has not."""
+    if not 0 <= start <= stop <= slot.spec.shape[0]:
+        raise IndexError(f"{slot.spec.key} has {slot.spec.shape[0]} rows, not {start} to {stop}")
+
+
 class FileStore:
     """Reads tensors at known offsets. Safe to pickle, and to use from forked or spawned workers."""
 
@@ -130,8 +136,9 @@ class FileStore:
         return {"path": self.path, "_slots": self._slots, "_fd": None}
 
     def read(self, key: str, start: int, stop: int) -> Array:
-        """Rows `start:stop` of a tensor. Raises DataError where the file ends too soon."""
+        """Rows `start:stop` of a tensor. Raises DataError where the file ends too soon, IndexError for rows that are not."""
         slot = self._slots[key]
+        _check_rows(slot, start, stop)
         out = np.empty((max(stop - start, 0), *slot.spec.shape[1:]), dtype=slot.spec.dtype)
         if out.size:
             self._fill(out, slot.at + start * slot.row_bytes)
@@ -140,6 +147,8 @@ class FileStore:
     def take(self, key: str, rows: Array) -> Array:
         """The rows at int64 positions (row), in that order; neighbours are read at once."""
         slot = self._slots[key]
+        if len(rows):
+            _check_rows(slot, int(rows.min()), int(rows.max()) + 1)
         out = np.empty((len(rows), *slot.spec.shape[1:]), dtype=slot.spec.dtype)
         if not out.size:
             return out
