@@ -119,7 +119,8 @@ def _beside(run: Run, output: Output) -> Run:
 def _finish(recipe: Recipe, scan: Scan, job: Job, output: Output, started: float) -> Result:
     """Lay out, check the size, and write."""
     specs = job.layout(recipe.learned)
-    layout = Layout(recipe.kind, specs, recipe.to_json(), job.texts())
+    texts = {key: tuple(values) for key, values in job.texts().items()}
+    layout = Layout(recipe.kind, specs, recipe.to_json(), texts)
     _check_size(layout, scan.facts, output)
     opener = None if output.dry_run else _write(layout, job, recipe, output)
     names = dict.fromkeys(spec.name for spec in specs)

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
+from pydantic import ValidationError
 
 from tensorize import registry
 from tensorize.encoders.base import Encoder
 from tensorize.encoders.impute import Impute
 from tensorize.encoders.one_hot import OneHot
-from tensorize.errors import SHOWN
+from tensorize.errors import SHOWN, RecipeError
 from tensorize.loaders.table.cells import Cells
 from tensorize.loaders.table.times import to_times
 from tensorize.types import Array, Learned
@@ -51,7 +52,7 @@ class Fitted:
     @cached_property
     def fills(self) -> Mapping[str, Impute]:
         """Column → the value for what is missing."""
-        return {item.of: Impute(**item.state) for item in self.learned if item.step == "impute"}
+        return {item.of: cast(Impute, build(item.step, item.state)) for item in self.learned if item.step == "impute"}
 
     @cached_property
     def indicators(self) -> tuple[str, ...]:
@@ -122,13 +123,18 @@ def ready_values(values: pa.Array, kinds: frozenset[str], column: str) -> pa.Arr
 
 
 def build(step: str, state: Mapping[str, Any]) -> Encoder:
-    """An encoder from its registered name and its state; a transform of that name is wrapped as one."""
-    if step in registry.table("encoders"):
-        encoder: Encoder = registry.load("encoders", step)(**state)
-        return encoder
+    """An encoder from its registered name and its state; a transform of that name is wrapped as one.
+
+    Raises RecipeError for a state that is none.
+    """
     from tensorize.encoders.transform import Transformed
 
-    return Transformed.model_validate(state)
+    made: type[Encoder] = registry.load("encoders", step) if step in registry.table("encoders") else Transformed
+    try:
+        return made.model_validate(state)
+    except ValidationError as error:
+        lines = [f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()]
+        raise RecipeError(f'the recipe\'s step "{step}" is wrong', lines) from None
 
 
 def _channelled(items: Sequence[Learned]) -> tuple[Channelled, ...]:
