@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tensorize.exporters.plain import escape
 from tensorize.units import size
 
 from . import flags
@@ -52,7 +53,7 @@ def _print(file: Path, tensors: TensorSet, verbose: bool) -> None:
             if (axis, names) not in shown:
                 shown.add((axis, names))
                 say(
-                    f"  {axis}: {', '.join(names if verbose else names[:24])}"
+                    f"  {axis}: {', '.join(map(escape, names if verbose else names[:24]))}"
                     + ("" if verbose or len(names) <= 24 else f", … {len(names)} in all")
                 )
     for key, values in tensors.meta.items():

@@ -1,17 +1,22 @@
-"""A `torch.utils.data.Dataset` over a TensorSet."""
+"""A TensorSet as what `torch.utils.data` understands: rows by number, or ready batches."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, IterableDataset, get_worker_info
+
+from tensorize.errors import UsageError
+from tensorize.types import Array
 
 if TYPE_CHECKING:
     from tensorize.tensorset import TensorSet
 
 Sample = tuple[torch.Tensor, torch.Tensor] | tuple[torch.Tensor]
+Batch = tuple[torch.Tensor, torch.Tensor | None]
 
 
 class TensorSetDataset(Dataset[Sample]):
@@ -33,3 +38,41 @@ class TensorSetDataset(Dataset[Sample]):
         if target is None:
             return [(item,) for item in inputs]
         return list(zip(inputs, target, strict=True))
+
+
+class Batches(IterableDataset[Any]):
+    """See `TensorSet.batches`. Several workers of a `DataLoader` share the batches out among themselves."""
+
+    def __init__(self, tensors: TensorSet, batch_size: int, device: Any, *, shuffle: bool, seed: int, drop_last: bool) -> None:
+        if batch_size < 1:
+            raise UsageError(f"a batch of {batch_size} rows is none")
+        self._tensors, self._size, self._device = tensors, batch_size, device
+        self._shuffle, self._seed, self._drop_last = shuffle, seed, drop_last
+        self._epoch = 0
+
+    def __len__(self) -> int:
+        """The number of batches."""
+        rows = self._tensors.rows
+        return rows // self._size if self._drop_last else -(-rows // self._size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        worker = get_worker_info()
+        first, step = (worker.id, worker.num_workers) if worker is not None else (0, 1)
+        order = self._order(worker.seed - worker.id if worker is not None else None)
+        for index in range(first, len(self), step):
+            yield self._tensors.batch(self._rows(order, index), self._device)
+
+    def _order(self, of_workers: int | None) -> Array | None:
+        """All rows in the order of this pass; None for the order of the file.
+
+        Workers are started anew for each pass: they go by the seed that the `DataLoader` draws for it from torch.
+        """
+        if not self._shuffle:
+            return None
+        self._epoch += 1
+        this_pass = self._epoch if of_workers is None else of_workers
+        return np.random.default_rng([self._seed, this_pass]).permutation(self._tensors.rows)
+
+    def _rows(self, order: Array | None, index: int) -> Array | slice:
+        at = slice(index * self._size, min((index + 1) * self._size, self._tensors.rows))
+        return at if order is None else order[at]

@@ -19,9 +19,13 @@ if TYPE_CHECKING:
     import torch
     from torch.utils.data import Dataset
 
+    from tensorize.dataset import Batches
     from tensorize.recipe import Recipe
+    from tensorize.types import Loader
 
 WRITE_BYTES = 8 << 20
+SHARED = ("step",)
+"""First axes of tensors that belong to all rows, such as the steps that windows are taken from."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +145,7 @@ class TensorSet:
     def rows(self) -> int:
         """The number of samples. Raises UsageError on a split set."""
         self._unsplit("rows")
-        return self.by_role("input")[0].shape[0]
+        return next(spec for spec in self.by_role("input") if spec.axes[0] not in SHARED).shape[0]
 
     def batch(self, rows: Array | slice, device: Any = "cpu") -> tuple[torch.Tensor, torch.Tensor | None]:
         """Return (input, target) of some rows as a model wants them, on `device`. Target is None where there is none.
@@ -150,11 +154,58 @@ class TensorSet:
         (one-hot, normalised) on the device.
         """
         self._unsplit("batch")
-        inputs, targets = self.by_role("input"), self.by_role("target")
-        stored = {spec.name: self._rows(spec, rows).to(device, non_blocking=True) for spec in inputs}
-        recipe = self.recipe
-        target = self._rows(targets[0], rows).to(device, non_blocking=True) if targets else None
-        return recipe.loader.expand(recipe, stored), target
+        specs = (*self.by_role("input"), *self.by_role("target"))
+        stored = {spec.name: self._stored(spec, rows, device) for spec in specs}
+        return self._loader.expand(self.recipe, stored)
+
+    @cached_property
+    def _loader(self) -> Loader:
+        return self.recipe.loader
+
+    @cached_property
+    def _shared(self) -> dict[tuple[str, str], torch.Tensor]:
+        """What all batches share, on each device that asked for it."""
+        return {}
+
+    def _stored(self, spec: TensorSpec, rows: Array | slice, device: Any) -> torch.Tensor:
+        """Rows of a tensor on a device; the whole of it where its first axis is no row, kept there."""
+        if spec.axes[0] not in SHARED:
+            return self._rows(spec, rows).to(device, non_blocking=True)
+        key = spec.key, str(device)
+        if key not in self._shared:
+            self._shared[key] = self[spec.key].to(device)
+        return self._shared[key]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For workers: what is cached is not sent along."""
+        return {"layout": self.layout, "store": self.store}
+
+    def batches(
+        self,
+        batch_size: int,
+        *,
+        split: str | None = None,
+        device: Any = "cpu",
+        shuffle: bool = False,
+        seed: int = 0,
+        drop_last: bool = False,
+    ) -> Batches:
+        """Return the (input, target) batches of one split, as a model wants them, from memory or straight from the file.
+
+        They can be gone through again and again; with `shuffle` the order is another one each time, and the same for
+        the same `seed`. Compact tensors (ids, uint8 images, an index of windows) are moved to `device` first and expanded
+        there. As the dataset of a `DataLoader(..., batch_size=None, num_workers=n)` every batch comes once.
+
+        >>> from tensorize import prepare
+        >>> ts = prepare("table", {"x": [1.0, 2.0, 3.0], "y": [0, 1, 0]}, target="y", scale="none")
+        >>> [(x.tolist(), y.tolist()) for x, y in ts.batches(2)]
+        [([[1.0], [2.0]], [0, 1]), ([[3.0]], [0])]
+        """
+        from tensorize.dataset import Batches
+
+        tensors = self.split(split) if split is not None else self
+        tensors._unsplit("batches")
+        return Batches(tensors, batch_size, device, shuffle=shuffle, seed=seed, drop_last=drop_last)
 
     def _rows(self, spec: TensorSpec, rows: Array | slice) -> torch.Tensor:
         if isinstance(rows, slice):

@@ -291,8 +291,12 @@ class Loader(Protocol):
 
     def job(self, scan: Any, options: Any, run: Run) -> Job: ...
 
-    def expand(self, recipe: Recipe, batch: Mapping[str, Any]) -> Any:
-        """Stored torch tensors of one batch (row, …) → the model's input (row, …) float32, on the same device."""
+    def expand(self, recipe: Recipe, batch: Mapping[str, Any]) -> tuple[Any, Any]:
+        """Stored torch tensors of one batch → the model's (input, target), each (row, …), on the same device.
+
+        The batch holds the tensors of the roles `input` and `target`: their rows, or all of a tensor that has no axis
+        `row`, such as the steps that windows are taken from. The input is float32; the target is None where there is none.
+        """
         ...
 
     def inverse(self, recipe: Recipe, tensors: TensorSet) -> Any:

@@ -593,3 +593,35 @@ def test_threads_and_chunks_change_no_byte(tmp_path, options):
         )
         made.add(out.read_bytes())
     assert len(made) == 1
+
+
+# an index of windows ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("options", [{}, {"split": "0.6,0.4"}, {"group": "who"}, {"group": "who", "split": "0.5,0.5"}])
+@pytest.mark.parametrize("gaps", ["drop", "interpolate"])
+def test_an_index_of_windows_expands_to_the_windows(tmp_path, options, gaps):
+    table = two_groups()
+    kept = [at for at in range(144) if at not in (30, 31, 100)]
+    table = {name: [values[at] for at in kept] for name, values in table.items()}
+    if "group" not in options:
+        table = {name: values[:70] for name, values in table.items()}
+        options = options | {"drop": "who"}
+    options = {"window": 5, "horizon": 2, "stride": 2, "target": "kwh", "gaps": gaps, "scale": "zscore"} | options
+    full = series(table, **options)
+    index = series(table, **options, encode="index", out=tmp_path / "i.h5")
+    assert index.recipe.apply(table).keys() == ("start", "series", "target", "observed", "row")
+    for name in full.splits or [None]:
+        one, other = (ts.split(name) if name else ts for ts in (full, index))
+        assert other.rows == one.rows
+        assert other["series"].ndim == 2
+        for rows in (slice(0, 1000), np.array([3, 0, 1])):
+            for expected, found in zip(one.batch(rows), other.batch(rows), strict=True):
+                assert torch.equal(expected, found)
+        assert torch.equal(one["row"], other["row"])
+        assert len(other.dataset()) == one.rows
+
+
+def test_an_index_is_for_windows():
+    with pytest.raises(UsageError, match="--encode index is for windows"):
+        series(meter(), period="day", encode="index")

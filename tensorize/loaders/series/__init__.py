@@ -48,10 +48,11 @@ class Series:
 
         return SeriesJob(scan, options, run, self.preset_gaps)
 
-    def expand(self, recipe: Recipe, batch: Mapping[str, Any]) -> Any:
-        """`series` as stored: (row, channel, step) float32."""
-        del recipe
-        return batch["series"]
+    def expand(self, recipe: Recipe, batch: Mapping[str, Any]) -> tuple[Any, Any]:
+        """See `tensorize.loaders.series.expand.expand`."""
+        from tensorize.loaders.series.expand import expand
+
+        return expand(recipe, batch)
 
     def inverse(self, recipe: Recipe, tensors: TensorSet) -> Any:
         """See `tensorize.loaders.series.expand.inverse`."""

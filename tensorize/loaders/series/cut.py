@@ -102,6 +102,31 @@ class Cut:
         return train
 
     @cached_property
+    def ranges(self) -> Array:
+        """(split, group, 2): the places `first:stop` of each group's steps that lie in each split."""
+        first, stop = self.grid.base[:-1], self.grid.base[1:]
+        if not len(self.edges):
+            return np.stack([first, stop], axis=-1)[None]
+        inner = self.edges[1:-1, None]
+        cuts = np.clip(-(-(inner - self.grid.origin) // self.grid.step), 0, stop - first) + first
+        bounds = np.concatenate([first[None], cuts, stop[None]])
+        return np.stack([bounds[:-1], bounds[1:]], axis=-1)
+
+    @cached_property
+    def steps(self) -> list[int]:
+        """Steps in each split."""
+        found: list[int] = (self.ranges[..., 1] - self.ranges[..., 0]).sum(axis=1).tolist()
+        return found
+
+    def within(self, starts: Ints, part: int) -> Ints:
+        """The positions of windows' starts among the steps of their split."""
+        first, stop = self.ranges[part, :, 0], self.ranges[part, :, 1]
+        before = np.cumsum(stop - first) - (stop - first)
+        group = np.searchsorted(self.grid.base, starts, side="right") - 1
+        positions: Ints = starts - first[group] + before[group]
+        return positions
+
+    @cached_property
     def counts(self) -> list[int]:
         """Samples in each split. Raises DataError where one has none."""
         count = len(self.ratios) or 1

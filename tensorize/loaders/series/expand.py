@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,18 +12,40 @@ from tensorize.loaders.table.fitted import Channelled, Fitted
 from tensorize.types import Array
 
 if TYPE_CHECKING:
+    import torch
+
     from tensorize.recipe import Recipe
     from tensorize.tensorset import TensorSet
+
+
+def expand(recipe: Recipe, batch: Mapping[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """(row, channel, step) float32 and the target (row, target, step): as stored, or gathered from steps at `start`."""
+    if "start" not in batch:
+        return batch["series"], batch.get("target")
+    options = recipe.parsed_options()
+    inputs = _gathered(batch["series"], batch["start"], options.window)
+    target = _gathered(batch["target"], batch["start"] + options.window, options.horizon) if "target" in batch else None
+    return inputs, target
+
+
+def _gathered(steps: torch.Tensor, start: torch.Tensor, length: int) -> torch.Tensor:
+    """Windows (row, channel, step) out of (step, channel)."""
+    import torch
+
+    at = start[:, None] + torch.arange(length, device=start.device)
+    return steps[at].transpose(1, 2)
 
 
 def inverse(recipe: Recipe, tensors: TensorSet) -> Any:
     """Return a pyarrow Table (step) of the columns in their original units, or split name → table on a split set.
 
     Steps come sample after sample, filled ones included, beside the columns `sample` and `observed`; steps that several
-    windows hold come as often. Targets come as `target.NAME` tables only in `ts["target"]`: they are inputs, too.
+    windows hold come as often, with `--encode index` once and without `sample`. Targets are among the inputs.
     """
     if tensors.splits:
         return {name: inverse(recipe, tensors.split(name)) for name in tensors.splits}
+    if "start" in tensors:
+        return _steps(recipe, tensors)
     series = tensors.numpy("series")
     samples, channels, length = series.shape
     values = series.swapaxes(1, 2).reshape(samples * length, channels).astype(np.float64)
@@ -35,6 +58,13 @@ def inverse(recipe: Recipe, tensors: TensorSet) -> Any:
             "observed": tensors.numpy("observed").reshape(-1),
         }
     )
+
+
+def _steps(recipe: Recipe, tensors: TensorSet) -> pa.Table:
+    """The steps that windows are taken from, each once."""
+    columns = _decoded(Fitted(recipe.learned).inputs, tensors.numpy("series").astype(np.float64))
+    names = [name for name in recipe.schema.names if name in columns]
+    return pa.table({**{name: columns[name] for name in names}, "observed": tensors.numpy("observed")})
 
 
 def _decoded(parts: tuple[Channelled, ...], values: Array) -> dict[str, pa.Array]:

@@ -215,6 +215,9 @@ class SeriesJob:
 
     def _specs(self, cut: Cut, fitted: Fitted, count: int, split: str | None) -> Iterator[TensorSpec]:
         channels = fitted.channels
+        if self._options.encode == "index":
+            yield from self._index_specs(cut, fitted, count, split)
+            return
         axes = ("row", "channel", "step")
         yield TensorSpec("series", (count, len(channels), cut.length), "float32", axes, "input", {"channel": channels}, split)
         if fitted.targets:
@@ -222,6 +225,19 @@ class SeriesJob:
             shape = (count, len(names), cut.horizon)
             yield TensorSpec("target", shape, "float32", ("row", "target", "step"), "target", {"target": names}, split)
         yield TensorSpec("observed", (count, cut.length), "uint8", ("row", "step"), "meta", {}, split)
+        yield TensorSpec("row", (count,), "int64", ("row",), "meta", {}, split)
+
+    def _index_specs(self, cut: Cut, fitted: Fitted, count: int, split: str | None) -> Iterator[TensorSpec]:
+        """The steps of a split, each once, and where each of its windows starts."""
+        steps = cut.steps[0 if split is None else self._options.split_names.index(split)]
+        channels = fitted.channels
+        yield TensorSpec("start", (count,), "int64", ("row",), "input", {}, split)
+        labels = {"channel": channels}
+        yield TensorSpec("series", (steps, len(channels)), "float32", ("step", "channel"), "input", labels, split)
+        if fitted.targets:
+            names = tuple(name for part in fitted.targets for name in part.names)
+            yield TensorSpec("target", (steps, len(names)), "float32", ("step", "target"), "target", {"target": names}, split)
+        yield TensorSpec("observed", (steps,), "uint8", ("step",), "meta", {}, split)
         yield TensorSpec("row", (count,), "int64", ("row",), "meta", {}, split)
 
     def texts(self) -> Mapping[str, Sequence[str]]:
@@ -246,7 +262,10 @@ class SeriesJob:
             return steps, values, target, rows.source[at - first], end
 
         for steps, values, target, source, end in ordered_map(encode, self._stretches(cut, filler), self._run.threads):
-            yield from self._samples(cut, steps, (values, target, source), end)
+            if self._options.encode == "index":
+                yield from self._indexed(cut, steps, (values, target, source), end)
+            else:
+                yield from self._samples(cut, steps, (values, target, source), end)
             self._run.report("write", end, cut.grid.steps)
 
     def _stretches(self, cut: Cut, filler: Filler) -> Iterator[tuple[Steps, Rows, int, int]]:
@@ -280,6 +299,24 @@ class SeriesJob:
                 piece["observed"] = steps.observed[inside].astype(np.uint8)
                 piece["row"] = source[at]
                 yield Piece(name, piece)
+
+    def _indexed(self, cut: Cut, steps: Steps, arrays: tuple[Array, Array, Array], end: int) -> Iterator[Piece]:
+        """The steps of a stretch, before place `end`, and the starts of the windows among them, split by split."""
+        values, target, source = arrays
+        starts = cut.starts(steps.start, end)
+        parts = cut.parts(starts)
+        names: Sequence[str | None] = self._options.split_names or (None,)
+        places = np.arange(steps.start, end)
+        for part, name in enumerate(names):
+            first, stop = (np.clip(cut.ranges[part, :, edge], steps.start, end) for edge in (0, 1))
+            bounds = zip(first - steps.start, stop - steps.start, strict=True)
+            inside = np.concatenate([places[low:high] for low, high in bounds])
+            at = inside - steps.start
+            chosen = starts[parts == part]
+            piece = {"start": cut.within(chosen, part), "series": values[at], "observed": steps.observed[at].astype(np.uint8)}
+            if target.shape[1]:
+                piece["target"] = target[at]
+            yield Piece(name, piece | {"row": source[chosen - steps.start]})
 
     def _may_be_unseen(self, fitted: Fitted) -> list[Channelled]:
         unknown = self._options.unseen == "unknown"

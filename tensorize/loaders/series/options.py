@@ -27,6 +27,9 @@ class SeriesOptions(ColumnOptions):
     stride: int = flag(1, "Steps from one window to the next.", "N", ge=1)
     target: Several = flag((), "What is to be predicted after each window; it stays an input.", "COLS")
     group: str | None = flag(None, "One series for each value of this column; it is no feature.", "COL")
+    encode: Literal["windows", "index"] = flag(
+        "windows", "Store every window, or the steps once and where each window starts; expanded on read."
+    )
     gaps: Several = flag(
         ("error",),
         "Missing steps: error, drop (samples that have one), ffill, interpolate, or a VALUE; COL=POLICY for one column.",

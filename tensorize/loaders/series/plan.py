@@ -48,6 +48,8 @@ def way_of(options: SeriesOptions) -> str:
         raise UsageError(f"--target, --horizon and --stride go with --window, not with --{way}")
     if bool(options.target) != bool(options.horizon):
         raise UsageError("--target says what is predicted and --horizon how far: say both", hint="--target cnt --horizon 24")
+    if options.encode == "index" and way != "window":
+        raise UsageError(f"--encode index is for windows, not for --{way}")
     if options.time is None and way != "fold":
         raise UsageError(f"--{way} needs the times of the rows", hint="--time COL, or --time date+hour; by position: --fold 24")
     if way == "fold" and options.group and options.split:

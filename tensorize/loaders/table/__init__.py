@@ -37,11 +37,11 @@ class Table:
 
         return TableJob(scan, options, run)
 
-    def expand(self, recipe: Recipe, batch: Mapping[str, Any]) -> Any:
+    def expand(self, recipe: Recipe, batch: Mapping[str, Any]) -> tuple[Any, Any]:
         """`features` as stored; with `--encode ids` the one-hot blocks are scattered in their places."""
         from tensorize.loaders.table.expand import expand
 
-        return expand(recipe, batch)
+        return expand(recipe, batch), batch.get("target")
 
     def inverse(self, recipe: Recipe, tensors: TensorSet) -> Any:
         """Return a pyarrow Table (row) of the columns in their original units; of each split, where there is one."""

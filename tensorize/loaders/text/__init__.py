@@ -46,11 +46,11 @@ class Text:
 
         return TextJob(scan, options, run)
 
-    def expand(self, recipe: Recipe, batch: Mapping[str, Any]) -> Any:
+    def expand(self, recipe: Recipe, batch: Mapping[str, Any]) -> tuple[Any, Any]:
         """See `tensorize.loaders.text.expand.expand`."""
         from tensorize.loaders.text.expand import expand
 
-        return expand(recipe, batch)
+        return expand(recipe, batch), None
 
     def inverse(self, recipe: Recipe, tensors: TensorSet) -> Any:
         """See `tensorize.loaders.text.expand.inverse`."""
