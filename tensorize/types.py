@@ -138,9 +138,13 @@ class Exporter(Protocol):
 class Statistic(Protocol):
     """What is gathered over blocks of values: frozen, mergeable in block order, JSON.
 
-    One block is at most `BLOCK_ROWS` long. `update(block)` equals `merge(empty.update(block))`, so that blocks can be
+    One block is at most `BLOCK_ROWS` long. `update(block)` equals `merge(fresh().update(block))`, so that blocks can be
     taken anywhere and merged here, in order.
     """
+
+    def fresh(self) -> Self:
+        """The same statistic, in the same pass, that has seen nothing yet."""
+        ...
 
     def update(self, block: Any) -> Self: ...
 

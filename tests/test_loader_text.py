@@ -37,7 +37,7 @@ def test_a_line_of_the_book_as_ascii_codes(book):
     assert ts["onehot"].dtype == torch.uint8
     assert ts["onehot"].argmax(1).tolist() == [ord(char) if ord(char) < 128 else 0 for char in line]
     assert (ts["onehot"].sum(1) == 1).all()
-    assert ts["row"].tolist() == [200] * 70
+    assert (ts["row"].tolist(), ts["lengths"].tolist()) == ([200], [70])
 
 
 @pytest.mark.parametrize(("encoding", "symbols"), [("utf-8", 7261), ("utf-8-sig", 7260)])
@@ -63,7 +63,7 @@ def test_the_whole_book_comes_back(book):
 def test_words_are_split_at_white_space_stripped_and_lowered():
     ts = prepare("text", {"text": TEXT}, level="word", encode="ids")
     assert ts.recipe.inverse(ts) == ["the", "cat", "the", "dog", "a", "grey", "cat", "and", "the", "naïve", "dog"]
-    assert ts["row"].tolist() == [0] * 4 + [2] * 7
+    assert (ts["row"].tolist(), ts["lengths"].tolist()) == ([0, 1, 2], [4, 0, 7])
 
 
 def test_the_vocabulary_is_sorted_with_unk_first():
@@ -98,6 +98,8 @@ def test_case_may_be_kept():
 
 def test_letters_that_lower_in_odd_ways_do_so_wherever_a_piece_is_cut():
     text = "ΣΑΣ İI ΑΣ\n" * 50
+    ascii_ids = prepare("text", {"text": text + "\u212aé"}, encode="ids")["ids"].tolist()
+    assert ascii_ids == [ord(c) if ord(c) < 128 else 0 for c in (text + "\u212aé").replace("Σ", "σ").lower()]
     results = [prepare("text", {"text": text}, charset="corpus", encode="ids", chunk_bytes=size) for size in (1, 7, 4096)]
     assert results[0].recipe.inverse(results[0]) == text.replace("Σ", "σ").lower()
     assert results[0].equals(results[1])
@@ -110,7 +112,7 @@ def test_white_space_beyond_ascii_parts_words_too():
     text = "one\u00a0two\u2003three\u3000four ...\u00a0... five\n\u00a0\nsix"
     ts = prepare("text", {"text": text}, level="word", encode="ids")
     assert ts.recipe.inverse(ts) == ["one", "two", "three", "four", "five", "six"]
-    assert ts["row"].tolist() == [0, 0, 0, 0, 0, 2]
+    assert ts["lengths"].tolist() == [5, 0, 1]
 
 
 def test_a_word_of_the_text_that_is_called_like_a_special_one_is_a_word():
@@ -131,7 +133,8 @@ def test_every_newline_is_one_and_lines_end_nowhere_else(tmp_path, level, newlin
             for name in ("unix.txt", "other.txt")
         )
         assert unix.equals(other)
-        assert sorted(set(unix["row"].tolist())) == ([0, 1, 2, 3] if level == "char" else [0, 1, 3])
+        assert unix["row"].tolist() == [0, 1, 2, 3]
+        assert unix["lengths"].tolist() == ([4, 10, 1, 1] if level == "char" else [2, 5, 0, 1])
 
 
 @settings(max_examples=60, deadline=None)
@@ -157,7 +160,7 @@ def test_words_follow_the_rule_whatever_the_text_and_the_cuts(text, size, thread
 def test_lines_are_picked_with_the_vocabulary_of_the_whole_text():
     ts = prepare("text", {"text": "a b\nc d\ne f\n"}, level="word", lines="2:3", encode="ids")
     assert ts["ids"].tolist() == [3, 4, 5, 6]
-    assert ts["row"].tolist() == [1, 1, 2, 2]
+    assert (ts["row"].tolist(), ts["lengths"].tolist()) == ([1, 2], [2, 2])
     assert prepare("text", {"text": "a b\nc d\n"}, lines="1:2", case="keep", encode="ids")["ids"].tolist() == list(b"a b\nc d")
     assert prepare("text", {"text": "a\nb\nc"}, lines="2:", encode="ids")["ids"].tolist() == list(b"b\nc")
     assert prepare("text", {"text": "a\nb\nc"}, lines="2", encode="ids")["ids"].tolist() == list(b"b")
@@ -167,6 +170,7 @@ def test_a_picked_empty_line_at_the_end_keeps_the_newline_before_it():
     for size in (1, 2, 3, 100):
         ts = prepare("text", {"text": "a\n\nb\n"}, lines="1:2", encode="ids", chunk_bytes=size)
         assert ts["ids"].tolist() == list(b"a\n")
+        assert ts["lengths"].tolist() == [2, 0]
 
 
 @pytest.mark.parametrize("lines", ["3:3", "1:3", "0:1", "2:1", "x", "1:2:3"])
@@ -318,7 +322,7 @@ def test_several_files_and_compressed_ones_are_one_text(tmp_path):
     (tmp_path / "2.txt.gz").write_bytes(gzip.compress(b"c\nd\n"))
     ts = prepare("text", [tmp_path / "1.txt", tmp_path / "2.txt.gz"], encode="ids")
     assert ts.recipe.inverse(ts) == "a b\nc\nd\n"
-    assert ts["row"].tolist() == [0, 0, 0, 0, 1, 1, 2, 2]
+    assert ts["lengths"].tolist() == [4, 2, 2]
 
 
 def test_standard_input(tensorize, tmp_path):

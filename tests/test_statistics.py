@@ -26,7 +26,12 @@ FLOATS = st.floats(-1e300, 1e300, allow_nan=False, allow_subnormal=False)
 
 def gathered(statistic, values, size=BLOCK_ROWS):
     """One statistic over values, a block at a time, in as many passes as it wants."""
-    return gather({"x": statistic}, lambda: ({"x": values[at : at + size]} for at in range(0, max(len(values), 1), size)))["x"]
+    return gather(
+        {"x": statistic},
+        lambda: (values[at : at + size] for at in range(0, max(len(values), 1), size)),
+        lambda block, keys: dict.fromkeys(keys, block),
+        threads=2,
+    )["x"]
 
 
 def exact(values, ddof=1):
@@ -107,7 +112,7 @@ def test_update_is_a_merge_and_json_is_the_whole_state(empty):
         sequential = sequential.update(block)
     merged = empty
     for block in blocks:
-        merged = merged.merge(empty.update(block))
+        merged = merged.merge(merged.fresh().update(block))
     text = json.dumps(sequential.to_json(), allow_nan=False)
     assert json.dumps(merged.to_json()) == text
     back = type(empty).from_json(json.loads(text))

@@ -5,23 +5,35 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
+from tensorize.engine.parallel import ordered_map
 from tensorize.types import Statistic
 
-K = TypeVar("K")
+B = TypeVar("B")
 
 
-def gather(wanted: Mapping[K, Statistic], blocks: Callable[[], Iterable[Mapping[K, Any]]]) -> dict[K, Statistic]:
+def gather(
+    wanted: Mapping[Any, Statistic],
+    blocks: Callable[[], Iterable[B]],
+    values: Callable[[B, Iterable[Any]], Mapping[Any, Any]],
+    threads: int = 1,
+) -> dict[Any, Statistic]:
     """Return the finished statistics.
 
-    `blocks()` starts a pass: it yields, for each block of at most `BLOCK_ROWS` source rows, the train values of each
-    key; a key that is absent has no values in that block.
+    `blocks()` starts a pass over blocks of at most `BLOCK_ROWS` source rows, and `values(block, keys)` gives the train
+    values of each key; a key that is left out has no values there. Blocks are looked at in threads, and what was found
+    is merged in their order.
     """
-    finished: dict[K, Statistic] = {}
-    open_: dict[K, Statistic] = dict(wanted)
+    finished: dict[Any, Statistic] = {}
+    open_: dict[Any, Statistic] = dict(wanted)
     while open_:
-        for block in blocks():
-            seen = {key: statistic.update(block[key]) for key, statistic in open_.items() if key in block}
-            open_ |= seen
+        empty = {key: statistic.fresh() for key, statistic in open_.items()}
+
+        def look(block: B, empty: Mapping[Any, Statistic] = empty) -> dict[Any, Statistic]:
+            return {key: empty[key].update(part) for key, part in values(block, empty).items()}
+
+        for found in ordered_map(look, blocks(), threads):
+            for key, statistic in found.items():
+                open_[key] = open_[key].merge(statistic)
         finished.update(open_)
         open_ = {key: more for key, statistic in open_.items() if (more := statistic.again()) is not None}
     return finished

@@ -25,6 +25,9 @@ class Categories:
     counts: Mapping[Value, int] = field(default_factory=dict)
     overflowed: bool = False
 
+    def fresh(self) -> Self:
+        return type(self)(self.limit)
+
     def update(self, block: pa.Array) -> Self:
         """Add a block (row) of strings, int64, float64 or bool, without nulls."""
         if self.overflowed or not len(block):

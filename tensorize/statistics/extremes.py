@@ -18,6 +18,9 @@ class Extremes:
     minimum: float = math.inf
     maximum: float = -math.inf
 
+    def fresh(self) -> Self:
+        return type(self)()
+
     def update(self, block: Floats) -> Self:
         """Add a block of values (row) float64."""
         if not len(block):

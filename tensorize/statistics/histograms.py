@@ -30,6 +30,9 @@ class Histogram:
         """Nothing counted yet: 256 bins for uint8, 65,536 for uint16."""
         return cls(np.zeros((channels, bins), dtype=np.int64))
 
+    def fresh(self) -> Self:
+        return type(self)(np.zeros_like(self.counts))
+
     def update(self, block: Array) -> Self:
         """Add a block of pixels (image, channel, …) uint8 or uint16."""
         channels, bins = self.counts.shape

@@ -41,6 +41,9 @@ class Moments:
         """The standard deviation; 0 where there are no more than `ddof` values."""
         return math.sqrt(self.m2 / (self.count - ddof)) if self.count > ddof else 0.0
 
+    def fresh(self) -> Self:
+        return type(self)()
+
     def update(self, block: Floats) -> Self:
         """Add a block of values (row) float64, finite."""
         return self if not len(block) else self.merge(self._of(block))

@@ -53,6 +53,9 @@ class Quantiles:
     ranks: tuple[int, int] | None = None
     counts: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros((2, _BINS), dtype=np.int64))
 
+    def fresh(self) -> Self:
+        return type(self)(self.digit, self.prefixes, self.ranks)
+
     def update(self, block: Floats) -> Self:
         """Count the next 16 bits of the values (row) float64 whose leading bits are known."""
         keys = ordered_keys(np.asarray(block, dtype=np.float64))

@@ -21,6 +21,9 @@ class VocabularyCounts:
 
     counts: Mapping[str, int] = field(default_factory=dict)
 
+    def fresh(self) -> Self:
+        return type(self)()
+
     def update(self, block: Mapping[str, int] | pa.Array) -> Self:
         """Add words and their counts, or an array (token) of strings."""
         if isinstance(block, pa.Array | pa.ChunkedArray):

@@ -59,7 +59,9 @@ class ImageJob:
 
     def _from_pixels(self, channels: int) -> Normalize:
         bits = self._scan.shape.bits
-        counted = cast(Histogram, gather({"images": Histogram.empty(channels, 1 << bits)}, self._train_pixels)["images"])
+        counted = cast(
+            Histogram, gather({"images": Histogram.empty(channels, 1 << bits)}, self._train_pixels, _as_they_are)["images"]
+        )
         top = (1 << bits) - 1
         state = Normalize(mean=counted.mean(top), std=counted.std(top))
         for name, std in zip(self._options.channel_names, state.std, strict=True):
@@ -179,3 +181,8 @@ class ImageJob:
 
 def _text(shape: Shape) -> str:
     return f"{shape.height}×{shape.width} of {shape.bits} bits"
+
+
+def _as_they_are(block: Mapping[str, Array], keys: object) -> Mapping[str, Array]:
+    del keys
+    return block

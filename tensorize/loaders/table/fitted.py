@@ -15,6 +15,7 @@ from tensorize import registry
 from tensorize.encoders.base import Encoder
 from tensorize.encoders.impute import Impute
 from tensorize.encoders.one_hot import OneHot
+from tensorize.encoders.ordinal import Ordinal
 from tensorize.errors import SHOWN, RecipeError
 from tensorize.loaders.table.cells import Cells
 from tensorize.loaders.table.times import to_times
@@ -40,6 +41,8 @@ class Fitted:
     """Everything learned, as encoders. The channels are the inputs in the order of the recipe, then the indicators."""
 
     learned: Sequence[Learned]
+    unplaced: set[str] = field(default_factory=set, compare=False, repr=False)
+    """Columns of which a value was met that has no place: filled by `encode`, from any thread."""
 
     @cached_property
     def inputs(self) -> tuple[Channelled, ...]:
@@ -83,11 +86,21 @@ class Fitted:
         for part in parts:
             values = ready(self.filled(batch, part.column), part)
             if isinstance(part.encoder, OneHot):
-                ids = part.encoder.ids(values)
+                ids = self.placed(part, values)
                 rows = np.flatnonzero(ids >= 0)
                 out[rows, part.start + ids[rows]] = 1
             else:
                 out[:, part.start : part.stop] = part.encoder.encode(values)
+                if isinstance(part.encoder, Ordinal) and (out[:, part.start] < 0).any():
+                    self.unplaced.add(part.column)
+
+    def placed(self, part: Channelled, values: pa.Array) -> Array:
+        """The ids (row) int64 of a one-hot column, −1 for a value that has no place."""
+        assert isinstance(part.encoder, OneHot)
+        ids = part.encoder.ids(values)
+        if len(ids) and ids.min() < 0:
+            self.unplaced.add(part.column)
+        return ids
 
     def indicate(self, batch: pa.RecordBatch, out: Array) -> None:
         """Write the indicators into the last channels of `out` (row, channel)."""

@@ -62,7 +62,7 @@ class TableJob:
     def learn(self) -> tuple[Learned, ...]:
         uses = plan_uses(self._scan.schema, self._roles, self._options)
         learner = ColumnLearner(self._scan.schema, uses, self._kept.policies, self._options)
-        learned = learner.learn(self._train)
+        learned = learner.learn(self._train, self._run.threads)
         self._fresh = True
         self._notes += [*self._code_notes(), *learner.notes]
         return learned
@@ -113,7 +113,6 @@ class TableJob:
 
     def pieces(self, learned: Sequence[Learned]) -> Iterator[Piece]:
         tensors = self._tensors(learned)
-        self._kept.check_unseen(tensors.fitted, tensors.may_be_unseen)
         names: Sequence[str | None] = self._assignment.names or (None,)
 
         def work(item: tuple[RowBlock, Mask]) -> list[Piece]:
@@ -130,6 +129,9 @@ class TableJob:
             yield from pieces
             done += sum(len(piece.values["row"]) for piece in pieces)
             self._run.report("write", done, sum(self._assignment.counts))
+        self._kept.check_unseen(
+            tensors.fitted, [part for part in tensors.may_be_unseen if part.column in tensors.fitted.unplaced]
+        )
         self._notes += tensors.remarks()
 
     def _values(self, tensors: Tensors, block: RowBlock, mask: Mask) -> dict[str, Array]:

@@ -39,14 +39,27 @@ class Kept:
             mask: Mask = self._where(block.batch) if self._where else np.ones(len(block), dtype=bool)
             yield block, mask & complete(block.batch, dropping)
 
+    @property
+    def _keeps_all(self) -> bool:
+        return self._where is None and not any(
+            policy == DROP and name in self._doubtful for name, policy in self.policies.items()
+        )
+
+    @property
+    def _doubtful(self) -> list[str]:
+        """The columns of which it is not known that every cell is a finite number."""
+        return [name for name in (*self.policies, *self._keys) if name not in self._scan.whole]
+
     def check(self) -> tuple[int, int]:
         """Return how many rows are kept, and how many there are.
 
         Raises DataError for missing values without a policy, infinite numbers, and where no row is left.
         """
+        if self._keeps_all and not self._doubtful:
+            return self._scan.rows, self._scan.rows
         missing, endless, kept, rows = Cells(), Cells(), 0, 0
-        needed = [*(name for name, policy in self.policies.items() if policy == ERROR), *self._keys]
-        floats = [name for name in self.policies if self._scan.schema[name].storage == "float64"]
+        needed = [name for name in self._doubtful if self.policies.get(name, ERROR) == ERROR]
+        floats = [name for name in self._doubtful if self._scan.schema[name].storage == "float64"]
         for block, mask in self:
             rows += len(block)
             kept += int(mask.sum())

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -39,7 +39,7 @@ class ColumnLearner:
         self._fills = {name: policies[name] for name in inputs if is_filled(policies[name])}
         self.notes: list[str] = []
 
-    def learn(self, train: Batches) -> tuple[Learned, ...]:
+    def learn(self, train: Batches, threads: int = 1) -> tuple[Learned, ...]:
         """Return the learned steps in channel order, then the fills. `train()` starts a pass over blocks of train rows."""
         wanted: dict[Any, Statistic] = {}
         for index, use in enumerate(self._uses):
@@ -51,9 +51,9 @@ class ColumnLearner:
             if statistic is not None:
                 wanted["fill", name] = statistic
         lacking: Counter[str] = Counter()
-        found = gather(wanted, lambda: self._observed(train, list(wanted), lacking))
+        found = gather(wanted, lambda: self._counted(train, lacking), self._observed, threads)
         if not wanted and self._fills:
-            list(self._observed(train, [], lacking))
+            deque(self._counted(train, lacking), maxlen=0)
         steps = [self._finish(use, found.get(("use", index))) for index, use in enumerate(self._uses)]
         fills = [self._fill(name, found.get(("fill", name)), lacking[name] > 0) for name in self._fills]
         return (*steps, *fills)
@@ -82,16 +82,17 @@ class ColumnLearner:
 
         return Transformed.of(use.step)
 
-    def _observed(self, train: Batches, keys: Sequence[Any], lacking: Counter[str]) -> Iterator[dict[Any, Any]]:
-        """For each block of train rows, what every statistic looks at: the values that are there."""
+    def _counted(self, train: Batches, lacking: Counter[str]) -> Iterator[pa.RecordBatch]:
+        """The blocks of train rows, while the missing values of each column are counted."""
         lacking.clear()
         for batch in train():
-            block = {}
             for name in self._fills:
                 lacking[name] += batch.column(name).null_count
-            for key in keys:
-                block[key] = self._look(batch, *key)
-            yield block
+            yield batch
+
+    def _observed(self, batch: pa.RecordBatch, keys: Iterable[Any]) -> dict[Any, Any]:
+        """What each statistic looks at in a block: the values that are there."""
+        return {key: self._look(batch, *key) for key in keys}
 
     def _look(self, batch: pa.RecordBatch, sort: str, which: Any) -> Any:
         """What one statistic looks at: the values of its column that are there."""

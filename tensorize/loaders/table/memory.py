@@ -82,6 +82,7 @@ class ArrowScan:
             raise TypeError("a function of record batches needs their schema: ArrowScan(batches, needs, arrow=schema)")
         self.needs = needs(fields.names)
         self.codes: tuple[str, ...] = ()
+        self.whole: frozenset[str] = frozenset()
         forced = self.needs.forced
         self.schema = Schema(columns=tuple(_column(fields.field(name), forced.get(name)) for name in self.needs.wanted))
         self.rows = sum(batch.num_rows for batch in self._batches())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
@@ -42,6 +43,11 @@ class Parsed:
 
     batch: pa.RecordBatch
     seen: tuple[Seen, ...]
+
+    @property
+    def whole(self) -> tuple[bool, ...]:
+        """(column) whether every cell is a finite number."""
+        return tuple(_is_whole(column) for column in self.batch.columns)
 
 
 def parse(data: bytes, reader: Reader) -> Parsed:
@@ -87,6 +93,12 @@ def _read(data: bytes, reader: Reader, floats: set[str]) -> pa.Table:
     )
 
 
+def _is_whole(column: pa.Array) -> bool:
+    if column.null_count or pa.types.is_string(column.type):
+        return False
+    return pa.types.is_integer(column.type) or bool(np.isfinite(column.to_numpy()).all())
+
+
 def _one(column: pa.ChunkedArray) -> pa.Array:
     return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
@@ -95,7 +107,7 @@ def _column(cells: pa.Array, reader: Reader, name: str) -> tuple[pa.Array, Seen]
     """Turn a string column into numbers where all its cells are, and say what it holds."""
     if name in reader.text:
         return cells, Seen.WORD
-    numbers = _plain_integers(cells) if name not in reader.lenient else None
+    numbers = _plain_integers(cells)
     if numbers is not None:
         return numbers, Seen.INT
     seen = look(_nulled(cells, reader.na), reader.dialect.decimal)

@@ -68,6 +68,8 @@ class TableScan(Protocol):
     rows: int
     codes: tuple[str, ...]
     """Columns of integers that are kept as text: leading zeros, or too many digits."""
+    whole: frozenset[str]
+    """Columns of which it is known that every cell is a finite number."""
 
     def chunks(self) -> Iterator[RowBlock]:
         """Yield blocks of 65,536 source rows, in source order."""

@@ -70,21 +70,26 @@ class CsvScan:
         self._ends: list[int] = []
         self._readers: list[Reader] = []
         self.rows = 0
+        whole = set(wanted)
         total, done = sum(file.size for file, _ in self._files), 0
         for file, dialect in self._files:
             reader = Reader(dialect, wanted, text, self.needs.lenient, options.na)
             self._readers.append(reader)
-            for parsed, size in self._parsed(file, reader, options, run):
+            for parsed, flags, size in self._parsed(file, reader, options, run):
                 self._spool.append(parsed.batch)
                 self._ends.append(len(self._readers) - 1)
+                whole &= {name for name, is_whole in zip(wanted, flags, strict=True) if is_whole}
                 self._seen = [before | now for before, now in zip(self._seen, parsed.seen, strict=True)]
                 self.rows += parsed.batch.num_rows
                 done += size
                 run.report("parse", done, total)
+        self.whole = frozenset(whole)
         if not self.rows:
             raise DataError(f"{self._files[0][0].name} has a header and no row", hint="columns: " + ", ".join(wanted))
 
-    def _parsed(self, file: InputFile, reader: Reader, options: CsvOptions, run: Run) -> Iterator[tuple[Parsed, int]]:
+    def _parsed(
+        self, file: InputFile, reader: Reader, options: CsvOptions, run: Run
+    ) -> Iterator[tuple[Parsed, tuple[bool, ...], int]]:
         """Parse one file, chunk by chunk and in order; name what is wrong where a chunk cannot be parsed."""
         dialect = reader.dialect
         try:
@@ -219,5 +224,6 @@ def _with(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
     yield from rest
 
 
-def _parse_sized(data: bytes, reader: Reader) -> tuple[Parsed, int]:
-    return parse(data, reader), len(data)
+def _parse_sized(data: bytes, reader: Reader) -> tuple[Parsed, tuple[bool, ...], int]:
+    parsed = parse(data, reader)
+    return parsed, parsed.whole, len(data)

@@ -129,9 +129,7 @@ class Tensors:
         return found
 
     def _ids(self, batch: pa.RecordBatch, part: Channelled) -> Array:
-        assert isinstance(part.encoder, OneHot)
-        ids: Array = part.encoder.ids(self.fitted.filled(batch, part.column))
-        return ids
+        return self.fitted.placed(part, self.fitted.filled(batch, part.column))
 
     def _target(self, batch: pa.RecordBatch) -> Array:
         parts = self.fitted.targets

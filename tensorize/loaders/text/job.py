@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tensorize.engine.parallel import ordered_map
 from tensorize.engine.split import sizes
 from tensorize.errors import DataError, UsageError, plural, some
 from tensorize.loaders.text.options import TextOptions
@@ -38,6 +39,7 @@ class TextJob:
         self._parts = _parts(scan.lines, options)
         self._notes: dict[str, None] = {}
         self._fresh = False
+        self._unknown = 0
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -143,7 +145,10 @@ class TextJob:
             yield TensorSpec("onehot", (*shape, state.width), "uint8", (*axes, "symbol"), "input", labels, part.name)
         if by_line:
             yield TensorSpec("lengths", (rows,), "int64", ("row",), "meta", split=part.name)
-        yield TensorSpec("row", (rows,), "int64", axes[:1], "meta", split=part.name)
+            yield TensorSpec("row", (rows,), "int64", ("row",), "meta", split=part.name)
+            return
+        yield TensorSpec("lengths", (part.stop - part.first,), "int64", ("line",), "meta", split=part.name)
+        yield TensorSpec("row", (part.stop - part.first,), "int64", ("line",), "meta", split=part.name)
 
     def _check_lengths(self, length: int) -> None:
         """Cut longer lines where a length was given, and count them; else refuse them."""
@@ -169,22 +174,45 @@ class TextJob:
         final = _Final(state, self._scan.words, self._chars)
         for part in self._parts:
             yield from self._rows(part, state, final) if state.length else self._document(part, state, final)
-        if final.unknown:
+        if self._unknown:
             said = "outside ASCII, now 0" if state.vocabulary is None else "outside the vocabulary, now <unk>"
             noun = "character" if self._chars else "word"
-            self._notes[f"{plural(final.unknown, f'{noun} is', f'{noun}s are')} {said}"] = None
+            self._notes[f"{plural(self._unknown, f'{noun} is', f'{noun}s are')} {said}"] = None
 
     def _document(self, part: Part, state: TextState, final: _Final) -> Iterator[Piece]:
+        def finished(chunk: TextChunk) -> tuple[Array, int]:
+            return final(chunk.ids[self._slice(chunk, part)])
+
+        chunks = (chunk for chunk in self._scan.chunks() if chunk.line < part.stop)
+        for ids, unknown in ordered_map(finished, chunks, self._run.threads):
+            self._unknown += unknown
+            yield from self._encoded(part, state, ids, {})
+        for line, lengths in self._lengths(part):
+            yield Piece(part.name, {"lengths": lengths, "row": np.arange(line, line + len(lengths))})
+
+    def _lengths(self, part: Part) -> Iterator[tuple[int, Array]]:
+        """(first line, tokens in each line) of a part; a line that is torn apart is counted as one."""
+        held: int | None = None
         for chunk in self._scan.chunks():
+            first, stop = (min(max(edge - chunk.line, 0), len(chunk.counts)) for edge in (part.first, part.stop))
+            if first == stop:
+                continue
             picked = self._slice(chunk, part)
-            rows = np.repeat(np.arange(chunk.line, chunk.line + len(chunk.counts)), chunk.counts)[picked]
-            yield from self._encoded(part, state, final(chunk.ids[picked]), {"row": rows})
+            counts = chunk.counts[first:stop].copy()
+            counts[-1] -= int(counts.sum()) - (picked.stop - picked.start)
+            counts[0] += held or 0
+            goes_on = chunk.open and stop == len(chunk.counts)
+            held = int(counts[-1]) if goes_on else None
+            yield chunk.line + first, counts[:-1] if goes_on else counts
+        if held is not None:
+            yield part.stop - 1, np.array([held])
 
     def _rows(self, part: Part, state: TextState, final: _Final) -> Iterator[Piece]:
         assert state.length is not None
         length = state.length.length
         for line, ids, counts in self._lines(part):
-            known = final(ids)
+            known, unknown = final(ids)
+            self._unknown += unknown
             starts = np.cumsum(counts) - counts
             within = np.arange(len(ids)) - np.repeat(starts, counts)
             at = np.repeat(np.arange(len(counts)), counts)
@@ -223,10 +251,9 @@ class TextJob:
 
 
 class _Final:
-    """Provisional ids (token) → those of the recipe. Counts what is unknown."""
+    """Provisional ids (token) → those of the recipe, and how many of them are unknown."""
 
     def __init__(self, state: TextState, words: Sequence[str], chars: bool) -> None:
-        self.unknown = 0
         self._vocabulary = state.vocabulary
         if state.vocabulary is None:
             return
@@ -239,14 +266,13 @@ class _Final:
             table = np.array([known.get(word, unknown) for word in words], dtype=state.id_dtype)
         self._table = table
 
-    def __call__(self, ids: Array) -> Array:
+    def __call__(self, ids: Array) -> tuple[Array, int]:
         if self._vocabulary is None:
             beyond = ids >= ASCII
-            self.unknown += int(beyond.sum())
-            return np.where(beyond, 0, ids).astype(np.uint8)
+            count = int(np.count_nonzero(beyond))
+            return (np.where(beyond, 0, ids) if count else ids).astype(np.uint8, copy=False), count
         found: Array = self._table[ids]
-        self.unknown += int((found == self._vocabulary.unknown).sum())
-        return found
+        return found, int(np.count_nonzero(found == self._vocabulary.unknown))
 
 
 def _check(options: TextOptions) -> None:

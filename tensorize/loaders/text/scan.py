@@ -15,7 +15,7 @@ from tensorize.engine.scratch import Scratch
 from tensorize.errors import DataError, plural
 from tensorize.loaders.text.options import TextOptions
 from tensorize.loaders.text.source import TextFile, pieces, undecodable
-from tensorize.loaders.text.tokens import Tokens, Words, characters, cut
+from tensorize.loaders.text.tokens import Tokens, Words, ascii_codes, characters, cut
 from tensorize.schema import Schema
 from tensorize.types import Array, Facts, Run
 
@@ -88,7 +88,8 @@ class TextScan:
                     self._keep(self._words.place(piece))
                     run.report("read", min(self._done, self._total), self._total)
                 return
-            for tokens in ordered_map(partial(characters, lower=options.case == "lower"), sized, run.threads):
+            take_apart = ascii_codes if options.is_ascii else characters
+            for tokens in ordered_map(partial(take_apart, lower=options.case == "lower"), sized, run.threads):
                 self._keep(tokens)
                 run.report("read", min(self._done, self._total), self._total)
         except (UnicodeDecodeError, pa.ArrowInvalid):

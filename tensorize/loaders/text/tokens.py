@@ -42,9 +42,39 @@ def characters(data: bytes, lower: bool) -> Tokens:
         text = text.replace("Σ", "σ").lower() if lower else text
         codes = np.frombuffer(text.encode("utf-32-le"), "<u4")
         codes = codes.astype(np.uint8) if int(codes.max()) < 256 else codes
+    return _by_line(codes, not data.endswith(b"\n"))
+
+
+def _by_line(codes: Array, is_open: bool) -> Tokens:
     ends = np.flatnonzero(codes == _NEWLINE) + 1
-    is_open = not data.endswith(b"\n")
     return Tokens(codes, np.diff(ends, prepend=0, append=len(codes))[: len(ends) + is_open], is_open)
+
+
+_BEYOND = 128
+_PLAIN = bytes(range(128)) + bytes([_BEYOND]) * 128
+_LOWER = bytes(range(128)).lower() + bytes([_BEYOND]) * 128
+_CONTINUED = bytes(range(0x80, 0xC0))
+_LOWERED_TO_ASCII = {b"\xc4": "\u0130".encode(), b"\xaa": "\u212a".encode()}
+"""The only characters beyond ASCII that become ASCII letters, or several characters, when they are lowered.
+
+Each with a byte of it that is rare in most texts and found at once.
+"""
+
+
+def ascii_codes(data: bytes, lower: bool) -> Tokens:
+    """As `characters`, with 128 for every character beyond ASCII; no character is taken apart that need not be.
+
+    Raises pyarrow.ArrowInvalid for bytes that are not UTF-8.
+    """
+    if data.isascii():
+        return characters(data, lower)
+    if lower and any(byte in data and char in data for byte, char in _LOWERED_TO_ASCII.items()):
+        tokens = characters(data, lower)
+        return Tokens(np.minimum(tokens.ids, _BEYOND).astype(np.uint8), tokens.counts, tokens.open)
+    ends = pa.py_buffer(np.array([0, len(data)], dtype=np.int32))
+    pa.Array.from_buffers(pa.binary(), 1, [None, ends, pa.py_buffer(data)]).cast(pa.utf8())
+    codes = np.frombuffer(data.translate(_LOWER if lower else _PLAIN, _CONTINUED), np.uint8)
+    return _by_line(codes, not data.endswith(b"\n"))
 
 
 @dataclass(frozen=True)

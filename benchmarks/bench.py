@@ -1,0 +1,338 @@
+"""Measure tensorize beside other tools: python benchmarks/bench.py FOLDER [--scale 1] [--runs 3] [--only NAME] [--write PAGE]
+
+Every run is a whole process, imports included. Ours and the peers run in turn, several times; what counts is the ratio
+of the medians. Memory is the peak of the process and its children, as the kernel counts it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+
+from make_data import make
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+TENSORIZE = [str(Path(sys.executable).with_name("tensorize"))]
+BIG = ["--force", "-q", "--max-size", "1000GB"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One row of the table: `ours` and each peer are commands in which SOURCE and OUT are put in.
+
+    `targets` are upper bounds of ours / peer in time, or lower bounds of the rate where `rate` is set.
+    """
+
+    name: str
+    source: str
+    ours: Sequence[str]
+    peers: dict[str, Sequence[str]] = field(default_factory=dict)
+    targets: dict[str, float] = field(default_factory=dict)
+    says_seconds: bool = False
+    says_rate: bool = False
+    unit: float = 0
+    """What one source holds, for a rate: MB of text, or images."""
+    noun: str = ""
+    rate: float = 0
+    suffix: str = ".h5"
+
+
+def peer(name: str) -> list[str]:
+    return [sys.executable, str(HERE / "peers.py"), name, "SOURCE", "OUT"]
+
+
+def ours(*arguments: str) -> list[str]:
+    kind, *flags = arguments
+    return [*TENSORIZE, kind, "SOURCE", *flags, "-o", "OUT", *BIG]
+
+
+def jobs(scale: float) -> list[Job]:
+    """The jobs, with the targets that hold at scale 1."""
+    wine = ours("wine", "--onehot", "quality")
+    wine_peers = {"pandas + scikit-learn": peer("pandas_wine"), "polars + torch": peer("polars_wine")}
+    modes = [flag for name in ("c0", "c1", "c2", "c3") for flag in ("--missing", f"{name}=mode")]
+    mixed = ours("table", "--target", "y", "--encode", "ids", "--onehot", "c0,c1,c2,c3", "--missing", "median", *modes)
+    windows = ours("series", "--time", "at", "--group", "meter", "--window", "168", "--encode", "index", "--step", "1h")
+    words = {
+        "tutorial loop": peer("tutorial_words"),
+        "CountVectorizer": peer("count_vectorizer"),
+        "tokenizers": peer("tokenizers_words"),
+    }
+    pictures = {
+        "imageio + Pillow loop": peer("imageio_loop"),
+        "DataLoader, 2 workers": peer("data_loader"),
+        "limit: decode + resize alone": peer("decode_and_resize"),
+        "limit: decode alone": peer("decode_alone"),
+    }
+    limits = {"limit: pyarrow parse": peer("arrow_parse"), "limit: read the bytes": peer("read_bytes")}
+    return [
+        Job(
+            "wine 2M rows → HDF5",
+            "wine-2m.csv",
+            wine,
+            {**wine_peers, "numpy.loadtxt + scatter": peer("loadtxt_wine"), **limits},
+            {"pandas + scikit-learn": 0.75, "polars + torch": 1.0},
+        ),
+        Job(
+            "wine 2M rows → .pt",
+            "wine-2m.csv",
+            wine,
+            wine_peers,
+            {"pandas + scikit-learn": 0.75, "polars + torch": 1.0},
+            suffix=".pt",
+        ),
+        Job(
+            "wine 2M rows, work without imports",
+            "wine-2m.csv",
+            peer("ours_work"),
+            {"limit: pyarrow parse": peer("arrow_parse")},
+            {"limit: pyarrow parse": 1.6},
+            says_seconds=True,
+        ),
+        Job("wine 20M rows → HDF5", "wine-20m.csv", wine),
+        Job(
+            "mixed 2M rows, ids",
+            "mixed-2m.csv",
+            mixed,
+            {"pandas + scikit-learn": peer("pandas_mixed")},
+            {"pandas + scikit-learn": 0.6},
+        ),
+        Job(
+            "20M hours of 1000 groups → index of windows",
+            "hours-20m.csv",
+            windows,
+            {"pandas": peer("pandas_windows")},
+            {"pandas": 0.3},
+        ),
+        Job(
+            "1 GB text → word ids",
+            "text-1g.txt",
+            ours("text", "--level", "word", "--encode", "ids"),
+            words,
+            {"tutorial loop": 1 / 8, "CountVectorizer": 1 / 8},
+            unit=1000 * scale,
+            noun="MB/s",
+        ),
+        Job(
+            "1 GB text → char ids",
+            "text-1g.txt",
+            ours("text", "--encode", "ids"),
+            {"whole text in memory": peer("tutorial_chars")},
+            unit=1000 * scale,
+            noun="MB/s",
+            rate=150,
+        ),
+        Job(
+            "10,000 JPEG 500×375 → 224×224 uint8",
+            "jpeg-500x375",
+            ours("images", "--size", "224", "--dtype", "uint8"),
+            pictures,
+            {"imageio + Pillow loop": 1 / 1.8, "DataLoader, 2 workers": 1 / 1.25, "limit: decode + resize alone": 1 / 0.8},
+            unit=10_000 * scale,
+            noun="images/s",
+        ),
+        Job(
+            "2,000 JPEG 2000×1500 → 224×224, scaled decoding",
+            "jpeg-2000x1500",
+            ours("images", "--size", "224", "--dtype", "uint8", "--scaled-decode"),
+            {"DataLoader, 2 workers": peer("data_loader")},
+            {"DataLoader, 2 workers": 1 / 3},
+            unit=2_000 * scale,
+            noun="images/s",
+        ),
+        Job(
+            "60,000 CIFAR-10 JPEG → uint8",
+            "cifar10",
+            ours("images", "--dtype", "uint8"),
+            {"Pillow loop": peer("pillow_small")},
+            unit=60_000,
+            noun="images/s",
+            rate=10_000,
+        ),
+        Job(
+            "tensorize --help",
+            "wine-2m.csv",
+            [*TENSORIZE, "--help"],
+            {"import pandas": peer("import_pandas")},
+            {"import pandas": 0.8},
+        ),
+        Job(
+            "wine, 4,898 rows → HDF5",
+            "wine-small.csv",
+            wine,
+            {"import torch, pyarrow.csv": peer("import_torch")},
+            {"import torch, pyarrow.csv": 0.8},
+        ),
+        Job(
+            "shuffled batches from HDF5, uint8, normalised",
+            "pictures.h5",
+            peer("batches_ours"),
+            {"one h5py read a sample": peer("batches_h5py")},
+            {"one h5py read a sample": 5},
+            says_rate=True,
+            noun="images/s",
+        ),
+    ]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one process took: seconds (or what it says of itself), and its peak memory in MB."""
+
+    value: float
+    memory: float
+
+
+def measured(command: Sequence[str], source: Path, out: Path, says: bool) -> Run:
+    """Run a command once. Raises RuntimeError where it fails."""
+    out.unlink(missing_ok=True)
+    words = [str(source) if word == "SOURCE" else str(out) if word == "OUT" else word for word in command]
+    with tempfile.TemporaryFile("w+") as said, tempfile.TemporaryFile("w+") as errors:
+        started = time.perf_counter()
+        process = subprocess.Popen(words, stdout=said, stderr=errors)
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - started
+        process.returncode = os.waitstatus_to_exitcode(status)
+        said.seek(0)
+        errors.seek(0)
+        if process.returncode:
+            raise RuntimeError(f"{' '.join(words)}\n{errors.read()}")
+        unit = 1024 if sys.platform == "linux" else 1024 * 1024
+        return Run(float(said.read().split()[-1]) if says else seconds, usage.ru_maxrss / unit)
+
+
+def run_job(job: Job, source: Path, folder: Path, runs: int) -> dict[str, list[Run]]:
+    """Ours and the peers in turn, `runs` times."""
+    commands = {"tensorize": job.ours, **job.peers}
+    found: dict[str, list[Run]] = {name: [] for name in commands}
+    for _ in range(runs):
+        for name, command in commands.items():
+            suffix = job.suffix if name == "tensorize" else ".out"
+            out = folder / f"out{suffix}"
+            found[name].append(measured(command, source, out, job.says_seconds or job.says_rate))
+            print(f"  {name}: {found[name][-1].value:.2f}  {found[name][-1].memory:.0f} MB", flush=True)
+            out.unlink(missing_ok=True)
+    return found
+
+
+def spread(runs: Sequence[Run]) -> str:
+    """The median, and the least and the largest value."""
+    values = [run.value for run in runs]
+    return f"{statistics.median(values):.2f} ({min(values):.2f}–{max(values):.2f})"
+
+
+def lines(job: Job, found: dict[str, list[Run]]) -> list[str]:
+    """The rows of the page for one job."""
+    mine = statistics.median([run.value for run in found["tensorize"]])
+    rows = []
+    for name, runs in found.items():
+        memory = f"{max(run.memory for run in runs):.0f} MB"
+        if name == "tensorize":
+            rate = f"{job.unit / mine:,.0f} {job.noun}" if job.unit else ""
+            goal = f"≥ {job.rate:,.0f} {job.noun}: {_kept(job.unit / mine >= job.rate)}" if job.rate else ""
+            rows.append(f"| **{job.name}** | tensorize | {spread(runs)} | {memory} | {rate} | {goal} |")
+            continue
+        ratio = mine / statistics.median([run.value for run in runs])
+        target = job.targets.get(name)
+        kept = None if target is None else (ratio >= target if job.says_rate else ratio <= target)
+        goal = "" if target is None else f"{'≥' if job.says_rate else '≤'} {target:.2f}: {_kept(bool(kept))}"
+        rows.append(f"| | {name} | {spread(runs)} | {memory} | {ratio:.2f}× | {goal} |")
+    return rows
+
+
+def _kept(is_kept: bool) -> str:
+    return "met" if is_kept else "**not met**"
+
+
+def page(rows: Sequence[str], scale: float, runs: int) -> str:
+    """The whole page."""
+    packages = (
+        "torch",
+        "pyarrow",
+        "numpy",
+        "h5py",
+        "simplejpeg",
+        "pillow",
+        "pandas",
+        "scikit-learn",
+        "polars",
+        "tokenizers",
+        "imageio",
+    )
+    versions = ", ".join(f"{name} {version(name)}" for name in packages)
+    model = next((line.partition(":")[2].strip() for line in _cpuinfo() if line.startswith("model name")), platform.machine())
+    return "\n".join(
+        [
+            "# Benchmarks",
+            "",
+            f"Made by `make bench`: {runs} runs of each, in turn, as whole processes with their imports, at scale {scale:g}.",
+            "The figures are the median, and the least and the largest, in seconds (images a second for the batches); the ratio is",
+            "tensorize / peer. Memory is the largest peak. A limit is what cannot be beaten: the parser or the decoder alone.",
+            "The inputs are made by `benchmarks/make_data.py`, the peers stand in `benchmarks/peers.py`.",
+            "",
+            f"Machine: {model}, {os.cpu_count()} CPUs, Python {platform.python_version()}, {platform.system()} {platform.release()}.",
+            f"Versions: {versions}.",
+            "",
+            "| job | | median (range) | peak memory | ratio or rate | target |",
+            "|---|---|---|---|---|---|",
+            *rows,
+            "",
+        ]
+    )
+
+
+def _cpuinfo() -> list[str]:
+    path = Path("/proc/cpuinfo")
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def prepared(folder: Path, made: dict[str, Path], wanted: Sequence[Job]) -> dict[str, Path]:
+    """The sources that are made by tensorize itself, or are the originals."""
+    import make_data
+
+    small = make_data.original("wine/winequality-white.csv", "wine-synthetic.csv")
+    pictures = folder / "pictures.h5"
+    if any(job.source == pictures.name for job in wanted) and not pictures.exists():
+        subprocess.run(
+            [*TENSORIZE, "images", made["jpeg-500x375"], "--size", "224", "--dtype", "uint8", "-o", pictures, *BIG], check=True
+        )
+    return {**made, "wine-small.csv": small, "pictures.h5": pictures}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--scale", type=float, default=1.0)
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--only", default="")
+    parser.add_argument("--write", type=Path)
+    options = parser.parse_args()
+    wanted = [job for job in jobs(options.scale) if options.only in job.name]
+    needed = {job.source for job in wanted} | (
+        {"jpeg-500x375"} if any(job.source == "pictures.h5" for job in wanted) else set()
+    )
+    made = make(options.folder, options.scale, frozenset(needed))
+    sources = prepared(options.folder, made, wanted)
+    rows: list[str] = []
+    for job in wanted:
+        print(job.name, flush=True)
+        rows += lines(job, run_job(job, sources[job.source], options.folder, options.runs))
+    text = page(rows, options.scale, options.runs)
+    print(text)
+    if options.write:
+        options.write.write_text(text, "utf-8")
+
+
+if __name__ == "__main__":
+    main()
