@@ -620,3 +620,30 @@ def test_arrays_of_a_wrong_dtype_or_shape_are_wrong_data() -> None:
 @pytest.mark.parametrize("size", ["0", "12x", "x", "-3", "3x4x5"])
 def test_a_size_that_is_none_is_a_wrong_call(folder: Path, size: str) -> None:
     assert f"--size '{size}'" in fails(UsageError, folder, size=size)
+
+
+# scaled decoding ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fit", ["crop", "pad", "stretch"])
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_scaled_decoding_differs_little_and_is_part_of_the_recipe(tmp_path: Path, fit: str, orientation: int) -> None:
+    ramp = np.linspace(0, 255, 640)
+    pixels = np.stack(np.broadcast_arrays(ramp[None, :], ramp[:480, None], 128.0), axis=-1).astype(np.uint8)
+    exif = Image.Exif()
+    exif[274] = orientation
+    Image.fromarray(pixels).save(tmp_path / "a.jpg", quality=95, exif=exif)
+    options = {"size": "60x50", "fit": fit, "dtype": "uint8"}
+    plain = prepare("images", tmp_path, **options)
+    scaled = prepare("images", tmp_path, **options, scaled_decode=True)
+    difference = np.abs(plain.numpy("images").astype(int) - scaled.numpy("images").astype(int))
+    assert 0 < difference.max() <= 8
+    assert scaled.recipe.options["scaled_decode"] is True
+    assert scaled.recipe.apply(str(tmp_path)).equals(scaled)
+
+
+def test_scaled_decoding_does_nothing_above_half_the_size(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (100, 100, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "a.jpg")
+    made = [prepare("images", tmp_path, size="60", scaled_decode=way)["images"] for way in (True, False)]
+    assert bool((made[0] == made[1]).all())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,9 @@ from tensorize.loaders.images import png
 from tensorize.loaders.images.header import Header, ImageError, decoding, open_image
 from tensorize.loaders.images.options import ImagesOptions
 from tensorize.types import Array
+
+Size = tuple[int, int]
+"""Height and width."""
 
 _LUMA = np.array([19595, 38470, 7471], dtype=np.uint32)
 """ITU-R 601 luma, .299 .587 .114 in 16 bits, as Pillow's `convert("L")` has it."""
@@ -30,15 +34,19 @@ class Decoded(NamedTuple):
     """It had transparent pixels, which were handled as `--alpha` says."""
 
 
-def decode(data: bytes, header: Header) -> Array:
+def decode(data: bytes, header: Header, least: Size | None = None) -> Array:
     """The upright pixels of a file, (height, width, channel) uint8 or uint16.
 
-    1 channel is gray, 2 gray and alpha, 3 RGB, 4 RGBA. Raises ImageError where the file is damaged.
+    1 channel is gray, 2 gray and alpha, 3 RGB, 4 RGBA. With `least` a JPEG may be shrunk by 2, 4 or 8 as it is decoded,
+    to no less than that height and width. Raises ImageError where the file is damaged.
     """
-    pixels = _by_turbo(data) if header.turbo else _samples(data, header)
+    if not header.turbo:
+        least = None
+    turned = (least[1], least[0]) if least and header.orientation > 4 else least
+    pixels = _by_turbo(data, turned) if header.turbo else _samples(data, header)
     if header.orientation > 1:
         pixels = _upright(pixels, header.orientation)
-    if pixels.shape[:2] != (header.height, header.width):
+    if least is None and pixels.shape[:2] != (header.height, header.width):
         raise ImageError(f"its header says {header.height}×{header.width}, its pixels are {pixels.shape[0]}×{pixels.shape[1]}")
     return pixels
 
@@ -50,10 +58,21 @@ def finish(pixels: Array, options: ImagesOptions) -> Decoded:
     return Decoded(_resized(coloured, options), translucent)
 
 
-def _by_turbo(data: bytes) -> Array:
+def least_size(header: Header, size: Size, fit: str) -> Size | None:
+    """What is left to resize from if a decoder shrinks first: (height, width); None where that is over half the image."""
+    height, width = size[0] / header.height, size[1] / header.width
+    share = max(height, width) if fit == "crop" else min(height, width)
+    shares = (height, width) if fit == "stretch" else (share, share)
+    if max(shares) > 0.5:
+        return None
+    return math.ceil(header.height * shares[0]), math.ceil(header.width * shares[1])
+
+
+def _by_turbo(data: bytes, least: Size | None) -> Array:
     """The usual JPEG: (height, width, 3). Strict: what libjpeg would only warn of is an error."""
+    height, width = least or (0, 0)
     try:
-        return np.asarray(simplejpeg.decode_jpeg(data, "RGB"))
+        return np.asarray(simplejpeg.decode_jpeg(data, "RGB", min_height=height, min_width=width, min_factor=2 if least else 1))
     except ValueError as error:
         raise ImageError(str(error)) from error
 

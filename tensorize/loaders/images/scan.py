@@ -13,7 +13,7 @@ import numpy as np
 from tensorize.engine.parallel import ordered_map
 from tensorize.engine.scratch import Scratch
 from tensorize.errors import DataError, plural, some
-from tensorize.loaders.images.decode import TransparentError, finish
+from tensorize.loaders.images.decode import TransparentError, finish, least_size
 from tensorize.loaders.images.header import Header, ImageError
 from tensorize.loaders.images.options import ImagesOptions
 from tensorize.loaders.images.source import Files, Source, open_source
@@ -150,11 +150,16 @@ class ImageScan:
             try:
                 if isinstance(data, ImageError):
                     raise data
-                images[at], clear = finish(self.source.pixels(data, self._headers[row]), self._options)
+                images[at], clear = finish(self._pixels(data, self._headers[row]), self._options)
                 translucent += clear
             except ImageError as error:
                 faults.append(_Fault(row, error))
         return _Batch(Chunk(rows.start, np.ascontiguousarray(images.transpose(0, 3, 1, 2))), faults, translucent)
+
+    def _pixels(self, data: Any, header: Header) -> Array:
+        size = self._options.height_and_width
+        least = least_size(header, size, self._options.fit) if self._options.scaled_decode and size is not None else None
+        return self.source.pixels(data, header, least)
 
     def __enter__(self) -> Self:
         return self

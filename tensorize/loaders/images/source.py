@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from tensorize.errors import DataError, UsageError, plural
-from tensorize.loaders.images.decode import decode
+from tensorize.loaders.images.decode import Size, decode
 from tensorize.loaders.images.header import Header, read_file, read_header, size_of
 from tensorize.loaders.images.listing import Listing, list_images
 from tensorize.types import Array
@@ -33,8 +33,11 @@ class Source(Protocol):
         """What `pixels` takes: the bytes of a file, or the array itself. Raises ImageError."""
         ...
 
-    def pixels(self, loaded: Any, header: Header) -> Array:
-        """(height, width, channel) uint8 or uint16, 1 to 4 channels, upright. Raises ImageError."""
+    def pixels(self, loaded: Any, header: Header, least: Size | None = None) -> Array:
+        """(height, width, channel) uint8 or uint16, 1 to 4 channels, upright. Raises ImageError.
+
+        A decoder that can shrink on the way may do so down to `least`, height and width.
+        """
         ...
 
 
@@ -54,8 +57,8 @@ class Files:
     def load(self, row: int) -> bytes:
         return read_file(self.listing.files[row])
 
-    def pixels(self, loaded: bytes, header: Header) -> Array:
-        return decode(loaded, header)
+    def pixels(self, loaded: bytes, header: Header, least: Size | None = None) -> Array:
+        return decode(loaded, header, least)
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,8 @@ class Arrays:
     def load(self, row: int) -> Array:
         return self.arrays[row]
 
-    def pixels(self, loaded: Array, header: Header) -> Array:
+    def pixels(self, loaded: Array, header: Header, least: Size | None = None) -> Array:
+        del header, least
         return loaded
 
 

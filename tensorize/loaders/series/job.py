@@ -84,7 +84,7 @@ class SeriesJob:
 
     def _in_time(self, stream: Stream, kept: int) -> tuple[Stream, Runs, int]:
         group, problems, hints = self._options.group, [], []
-        runs = find_runs(stream, self._clock(), group)
+        runs = self._runs_of(stream)
         if runs.backward and self._way == "fold":
             self._note(f"{plural(runs.backward, 'step goes', 'steps go')} backward in time; the fold goes by position")
         elif runs.backward:
@@ -93,7 +93,7 @@ class SeriesJob:
                 hints.append("--unsorted sort")
             order = order_of(stream, self._clock(), group)
             stream = sorted_rows(stream, order, self._spool)
-            runs = find_runs(stream, self._clock(), group)
+            runs = self._runs_of(stream)
         repeats = runs.repeats
         if len(repeats) and self._way == "fold":
             self._note(f"{plural(len(repeats), 'time')} repeated; the fold goes by position")
@@ -104,7 +104,7 @@ class SeriesJob:
                 hints.append("--duplicates first | mean")
             stream = distinct_rows(stream, repeats, self._options.duplicates == "mean")
             kept -= len(repeats)
-            runs = find_runs(stream, self._clock(), group)
+            runs = self._runs_of(stream)
             self._note(f"{plural(len(repeats), 'repeated time')}: {_REPEATS.get(self._options.duplicates, '')}")
         if problems:
             self._and_gaps(runs, problems, hints)
@@ -117,6 +117,10 @@ class SeriesJob:
         if grid.missing and "error" in self._gaps.values():
             problems.append(f"{plural(grid.missing, step_name(grid.step))} missing")
             hints.append("--gaps drop | ffill | interpolate | VALUE")
+
+    def _runs_of(self, stream: Stream) -> Runs:
+        clock = self._clock()
+        return find_runs(stream, clock, self._options.group, self._run.threads if clock.threads else 1)
 
     # the grid and its samples -----------------------------------------------------------------------------------
 

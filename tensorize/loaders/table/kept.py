@@ -47,7 +47,7 @@ class Kept:
 
     @property
     def _doubtful(self) -> list[str]:
-        """The columns of which it is not known that every cell is a finite number."""
+        """The columns of which it is not known that no cell is missing or infinite."""
         return [name for name in (*self.policies, *self._keys) if name not in self._scan.whole]
 
     def check(self) -> tuple[int, int]:

@@ -69,7 +69,7 @@ class TableScan(Protocol):
     codes: tuple[str, ...]
     """Columns of integers that are kept as text: leading zeros, or too many digits."""
     whole: frozenset[str]
-    """Columns of which it is known that every cell is a finite number."""
+    """Columns of which it is known that no cell is missing or infinite."""
 
     def chunks(self) -> Iterator[RowBlock]:
         """Yield blocks of 65,536 source rows, in source order."""

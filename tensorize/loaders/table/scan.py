@@ -70,20 +70,21 @@ class CsvScan:
         self._ends: list[int] = []
         self._readers: list[Reader] = []
         self.rows = 0
-        whole = set(wanted)
+        self._whole = set(wanted)
+        self._as_text: set[str] = set()
         total, done = sum(file.size for file, _ in self._files), 0
         for file, dialect in self._files:
             reader = Reader(dialect, wanted, text, self.needs.lenient, options.na)
             self._readers.append(reader)
             for parsed, flags, size in self._parsed(file, reader, options, run):
                 self._spool.append(parsed.batch)
+                self._as_text |= {field.name for field in parsed.batch.schema if pa.types.is_string(field.type)}
                 self._ends.append(len(self._readers) - 1)
-                whole &= {name for name, is_whole in zip(wanted, flags, strict=True) if is_whole}
+                self._whole &= {name for name, is_whole in zip(wanted, flags, strict=True) if is_whole}
                 self._seen = [before | now for before, now in zip(self._seen, parsed.seen, strict=True)]
                 self.rows += parsed.batch.num_rows
                 done += size
                 run.report("parse", done, total)
-        self.whole = frozenset(whole)
         if not self.rows:
             raise DataError(f"{self._files[0][0].name} has a header and no row", hint="columns: " + ", ".join(wanted))
 
@@ -118,13 +119,19 @@ class CsvScan:
             raise faults.mixed(self._files, self._encoding, [*mixed, *wrong], self._readers[0].na)
         self.schema = Schema(columns=tuple(column(name, what, forced.get(name)) for name, what in seen.items()))
         self.codes = tuple(name for name, what in seen.items() if is_code(what) and name not in forced)
+        self.whole = frozenset(self._whole) - self._text_numbers() - set(self.codes)
+
+    def _text_numbers(self) -> set[str]:
+        """Columns that are not text in the end, though some of their chunks may be: words for missing numbers count there."""
+        return {item.name for item in self.schema.columns if item.storage != "string" and item.name in self._as_text}
 
     def chunks(self) -> Iterator[RowBlock]:
         return blocks(self._stored(index) for index in range(len(self._spool)))
 
     def parsed(self) -> Iterator[pa.RecordBatch]:
         """Yield the chunks as they were parsed, columns that were forced to text as written, '' where empty."""
-        yield from self._spool
+        for batch in self._spool:
+            yield pa.RecordBatch.from_arrays([column.fill_null("") for column in batch.columns], names=batch.schema.names)
 
     def _stored(self, index: int) -> pa.RecordBatch:
         """One parsed chunk in the storage types of the schema."""
