@@ -6,7 +6,7 @@ python := $(VENV)/bin/python
 pip := $(python) -m pip --quiet --disable-pip-version-check install --constraint constraints.txt
 inputs := $(python) pyproject.toml constraints.txt
 
-.PHONY: demo test check install clean
+.PHONY: demo test check install bench clean
 
 demo: $(VENV)/.base ## prepare the synthetic wine file and show what was made
 	$(VENV)/bin/tensorize wine samples/wine-synthetic.csv --onehot quality --split 0.8,0.1,0.1 -o $(VENV)/wine.h5 --force
@@ -22,6 +22,9 @@ check: $(VENV)/.dev ## format, lint, types
 
 install: $(VENV)/.dev ## an environment with every extra
 
+bench: $(VENV)/.bench ## measure beside other tools, for an hour or so; BENCH=--scale\ 0.1 for less
+	$(python) benchmarks/bench.py build/bench --write docs/benchmarks.md $(BENCH)
+
 clean:
 	rm -rf $(VENV) build dist *.egg-info
 
@@ -35,6 +38,10 @@ $(VENV)/.base: $(inputs)
 
 $(VENV)/.test: $(inputs)
 	$(pip) --editable '.[test]'
+	touch $(VENV)/.base $@
+
+$(VENV)/.bench: $(inputs)
+	$(pip) --editable '.[bench]'
 	touch $(VENV)/.base $@
 
 $(VENV)/.dev: $(inputs)

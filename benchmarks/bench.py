@@ -46,6 +46,8 @@ class Job:
     noun: str = ""
     rate: float = 0
     suffix: str = ".h5"
+    slow: bool = False
+    """Takes minutes: it runs once."""
 
 
 def peer(name: str) -> list[str]:
@@ -123,6 +125,7 @@ def jobs(scale: float) -> list[Job]:
             {"tutorial loop": 1 / 8, "CountVectorizer": 1 / 8},
             unit=1000 * scale,
             noun="MB/s",
+            slow=True,
         ),
         Job(
             "1 GB text → char ids",
@@ -141,6 +144,7 @@ def jobs(scale: float) -> list[Job]:
             {"imageio + Pillow loop": 1 / 1.8, "DataLoader, 2 workers": 1 / 1.25, "limit: decode + resize alone": 1 / 0.8},
             unit=10_000 * scale,
             noun="images/s",
+            slow=True,
         ),
         Job(
             "2,000 JPEG 2000×1500 → 224×224, scaled decoding",
@@ -279,7 +283,7 @@ def page(rows: Sequence[str], scale: float, runs: int) -> str:
             f"Made by `make bench`: {runs} runs of each, in turn, as whole processes with their imports, at scale {scale:g}.",
             "The figures are the median, and the least and the largest, in seconds (images a second for the batches);",
             "the ratio is tensorize / peer. Memory is the largest peak. A limit is what cannot be beaten: the parser alone,",
-            "or the decoder alone.",
+            "or the decoder alone. A job that takes minutes runs once.",
             "The inputs are made by `benchmarks/make_data.py`, the peers stand in `benchmarks/peers.py`.",
             "",
             f"Machine: {model}, {os.cpu_count()} CPUs, Python {platform.python_version()}, {platform.platform()}.",
@@ -328,7 +332,7 @@ def main() -> None:
     rows: list[str] = []
     for job in wanted:
         print(job.name, flush=True)
-        rows += lines(job, run_job(job, sources[job.source], options.folder, options.runs))
+        rows += lines(job, run_job(job, sources[job.source], options.folder, 1 if job.slow else options.runs))
     text = page(rows, options.scale, options.runs)
     print(text)
     if options.write:

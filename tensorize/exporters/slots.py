@@ -5,9 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 import zlib
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +53,7 @@ class SlotWriter:
     checksums: bool = False
     _rows: dict[str, int] = field(default_factory=dict)
     _crc: dict[str, int] = field(default_factory=dict)
+    _digest: _Running | None = None
 
     def write(self, key: str, start: int, values: Array) -> None:
         """Write the next rows of a tensor. ValueError for rows out of order, or of another shape or dtype."""
@@ -63,7 +67,30 @@ class SlotWriter:
         self.part.write(slot.at + start * slot.row_bytes, data)
         if self.checksums:
             self._crc[key] = zlib.crc32(data, self._crc.get(key, 0))
+        if key == self._first:
+            self._hash(slot, data)
         self._rows[key] = start + len(values)
+
+    @cached_property
+    def _first(self) -> str | None:
+        """The tensor that lies first: everything before it is final, so that it can be hashed as it is written."""
+        return min((key for key in self.slots if self.slots[key].spec.nbytes), key=lambda key: self.slots[key].at, default=None)
+
+    def _hash(self, slot: Slot, data: memoryview) -> None:
+        if self._digest is None:
+            self._digest = _Running()
+            for _, piece in _pieces(self.part.fd, 0, slot.at, self.digest_at):
+                self._digest.update(piece)
+        self._digest.update(data)
+
+    def _finished_digest(self) -> str:
+        """The digest of the whole file: what was hashed along the way, and the rest."""
+        running, at = self._digest or _Running(), 0
+        if self._digest is not None and self._first is not None:
+            at = self.slots[self._first].at + self.slots[self._first].spec.nbytes
+        for _, piece in _pieces(self.part.fd, at, self.size, self.digest_at):
+            running.update(piece)
+        return running.finish()
 
     def commit(self) -> None:
         """Finish the file, and make it appear. ValueError where rows are lacking."""
@@ -72,31 +99,59 @@ class SlotWriter:
                 raise ValueError(f"{key}: {self._rows.get(key, 0)} rows were written of {slot.spec.shape[0]}")
         self.part.truncate(self.size)
         self.finish({key: self._crc.get(key, 0) for key in self.slots})
-        self.part.write(self.digest_at, digest(self.part.fd, self.size, self.digest_at).encode())
+        self.part.write(self.digest_at, self._finished_digest().encode())
         self.check(self.part.path)
         self.part.commit()
 
     def abort(self) -> None:
+        if self._digest is not None:
+            self._digest.close()
         self.part.abort()
+
+
+class _Running:
+    """A SHA-256 in a thread of its own, so that it runs beside the writing. At most a few pieces wait for it."""
+
+    def __init__(self) -> None:
+        self._found = hashlib.sha256()
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="tensorize-digest")
+        self._waiting: deque[Future[None]] = deque()
+
+    def update(self, data: bytes | bytearray | memoryview) -> None:
+        """Hash `data`, which must not change any more."""
+        self._waiting.append(self._pool.submit(self._found.update, data))
+        if len(self._waiting) > 4:
+            self._waiting.popleft().result()
+
+    def finish(self) -> str:
+        """Wait for what is left; return the digest."""
+        while self._waiting:
+            self._waiting.popleft().result()
+        self.close()
+        return self._found.hexdigest()
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
 
 
 def digest(fd: int, size: int, at: int) -> str:
     """The SHA-256 of a file of `size` bytes, with the slot of 64 bytes at `at` taken as zeros."""
     found = hashlib.sha256()
-    for start, data in _pieces(fd, size):
-        first, last = max(at, start), min(at + DIGEST_SIZE, start + len(data))
-        if first < last:
-            data[first - start : last - start] = bytes(last - first)
+    for _, data in _pieces(fd, 0, size, at):
         found.update(data)
     return found.hexdigest()
 
 
-def _pieces(fd: int, size: int) -> Iterator[tuple[int, bytearray]]:
-    at = 0
-    while at < size:
-        data = bytearray(os.pread(fd, min(_READ_BYTES, size - at), at))
+def _pieces(fd: int, start: int, stop: int, digest_at: int) -> Iterator[tuple[int, bytearray]]:
+    """Yield (offset, bytes) of a stretch of the file, the slot of the digest as zeros."""
+    at = start
+    while at < stop:
+        data = bytearray(os.pread(fd, min(_READ_BYTES, stop - at), at))
         if not data:
             return
+        first, last = max(digest_at, at), min(digest_at + DIGEST_SIZE, at + len(data))
+        if first < last:
+            data[first - at : last - at] = bytes(last - first)
         yield at, data
         at += len(data)
 

@@ -102,7 +102,7 @@ class TextScan:
     def _keep(self, tokens: Tokens) -> None:
         """Put a piece away; it begins in the line in which the last one ended."""
         ids = np.ascontiguousarray(tokens.ids)
-        at = self._scratch.append(ids.tobytes())
+        at = self._scratch.append(ids.data.cast("B") if ids.size else b"")
         self._scratch.append(tokens.counts.astype(np.int64).tobytes())
         self._stored.append(_Stored(self._line, at, len(ids), ids.dtype.str, len(tokens.counts), tokens.open))
         self._line += len(tokens.counts) - tokens.open
