@@ -11,7 +11,7 @@ from tensorize.exporters.plain import escape
 from tensorize.units import size
 
 from . import flags
-from .show import print_json, print_schema, print_tensors, say, tensors_body
+from .show import json_safe, print_json, print_schema, print_tensors, say, tensors_body
 
 if TYPE_CHECKING:
     from tensorize.tensorset import TensorSet
@@ -35,7 +35,7 @@ def command(
     del debug
     with read(file, format) as tensors:
         if recipe:
-            print(tensors.recipe.to_json(indent=2))
+            print(json_safe(tensors.recipe.to_json(indent=2)))
         elif as_json:
             print_json("inspect", _body(file, tensors))
         else:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from tensorize.schema import Schema
 
 JSON_VERSION = 1
+_OBEYED = re.compile(r"[\x7f-\x9f]")
 
 
 def safe(text: str) -> str:
@@ -34,6 +36,11 @@ def safe(text: str) -> str:
 def say(line: str = "") -> None:
     """Print one line of the result."""
     print(safe(line))
+
+
+def json_safe(text: str) -> str:
+    """JSON in which what a terminal would obey (U+007F to U+009F) is written as an escape; it says the same."""
+    return _OBEYED.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def print_json(command: str, body: Mapping[str, Any]) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset, IterableDataset, get_worker_info
 
+from tensorize.engine.parallel import ordered_map
 from tensorize.errors import UsageError
 from tensorize.types import Array
 
@@ -59,8 +60,8 @@ class Batches(IterableDataset[Any]):
         worker = get_worker_info()
         first, step = (worker.id, worker.num_workers) if worker is not None else (0, 1)
         order = self._order(worker.seed - worker.id if worker is not None else None)
-        for index in range(first, len(self), step):
-            yield self._tensors.batch(self._rows(order, index), self._device)
+        rows = (self._rows(order, index) for index in range(first, len(self), step))
+        yield from ordered_map(lambda wanted: self._tensors.batch(wanted, self._device), rows, 1 if worker is not None else 2)
 
     def _order(self, of_workers: int | None) -> Array | None:
         """All rows in the order of this pass; None for the order of the file.

@@ -282,7 +282,8 @@ def _tensor(values: Array) -> torch.Tensor:
     """Numpy → torch, in memory of its own, so that a set stays as it is whatever is done to its tensors."""
     import torch
 
-    return torch.from_numpy(np.array(values))
+    own = values.flags.owndata and values.flags.writeable and values.flags.c_contiguous
+    return torch.from_numpy(values if own else np.array(values))
 
 
 def read(path: str | Path, format: str | None = None) -> TensorSet:

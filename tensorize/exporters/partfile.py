@@ -152,7 +152,12 @@ def _locked(path: Path) -> int:
             if path.exists() and os.path.samestat(os.fstat(fd), path.stat()):
                 os.ftruncate(fd, 0)
                 return fd
+        except BlockingIOError:
+            os.close(fd)
+            raise
         except BaseException:
+            with suppress(OSError):
+                os.unlink(path)
             os.close(fd)
             raise
         os.close(fd)

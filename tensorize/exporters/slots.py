@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
@@ -23,6 +24,7 @@ from tensorize.types import Array, TensorSpec
 DIGEST_SIZE = 64
 """A SHA-256 in hexadecimal."""
 _READ_BYTES = 4 << 20
+_OPENING = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -222,9 +224,10 @@ class FileStore:
 
     def _opened(self) -> int:
         """The descriptor of this process."""
-        if self._fd is None or self._fd[0] != os.getpid():
-            self._fd = (os.getpid(), os.open(self.path, os.O_RDONLY))
-        return self._fd[1]
+        with _OPENING:
+            if self._fd is None or self._fd[0] != os.getpid():
+                self._fd = (os.getpid(), os.open(self.path, os.O_RDONLY))
+            return self._fd[1]
 
     def close(self) -> None:
         if self._fd is not None and self._fd[0] == os.getpid():

@@ -36,7 +36,7 @@ class Histogram:
     def update(self, block: Array) -> Self:
         """Add a block of pixels (image, channel, …) uint8 or uint16."""
         channels, bins = self.counts.shape
-        found = [np.bincount(block[:, channel].reshape(-1), minlength=bins) for channel in range(channels)]
+        found = [_counts(block[:, channel].reshape(-1), bins) for channel in range(channels)]
         return type(self)(self.counts + np.array(found, dtype=np.int64))
 
     def merge(self, other: Self) -> Self:
@@ -70,3 +70,12 @@ class Histogram:
     @classmethod
     def from_json(cls, state: Mapping[str, Any]) -> Self:
         return cls(np.array(state["counts"], dtype=np.int64))
+
+
+def _counts(values: Array, bins: int) -> npt.NDArray[np.int64]:
+    """How often each of `bins` values occurs in (pixel). Bytes are counted two at a time, which is twice as fast."""
+    if values.dtype != np.uint8 or len(values) % 2:
+        return np.bincount(values, minlength=bins)
+    pairs = np.bincount(values.view(np.uint16), minlength=1 << 16).reshape(256, 256)
+    counts: npt.NDArray[np.int64] = pairs.sum(axis=0) + pairs.sum(axis=1)
+    return counts[:bins] if bins <= 256 else np.pad(counts, (0, bins - 256))

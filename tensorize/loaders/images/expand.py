@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tensorize.loaders.images.normalize import pixels, table
+from tensorize.loaders.images.normalize import normalized, pixels, table
 from tensorize.loaders.images.state import State
 from tensorize.types import Array
 
@@ -26,7 +26,10 @@ def expand(recipe: Recipe, images: torch.Tensor) -> torch.Tensor:
     if images.dtype == torch.float32:
         return images
     state = State.of(recipe.learned)
-    lookup = torch.from_numpy(table(state.normalize, state.shape.bits)).to(images.device)
+    lookup_table = table(state.normalize, state.shape.bits)
+    if images.device.type == "cpu":
+        return torch.from_numpy(normalized(images.numpy(), lookup_table))
+    lookup = torch.from_numpy(lookup_table).to(images.device)
     channels = [values[images[:, channel].int()] for channel, values in enumerate(lookup)]
     return torch.stack(channels, dim=1)
 

@@ -46,11 +46,10 @@ def table(state: Normalize, bits: int) -> Array:
 def normalized(images: Array, lookup: Array) -> Array:
     """(row, channel, height, width) uint8 or uint16 → float32, by the table of each channel, (channel, pixel value)."""
     out = np.empty(images.shape, dtype=np.float32)
-    first = (np.arange(len(lookup), dtype=np.intp) * lookup.shape[1])[:, None, None]
     step = max(1, _CACHED // max(1, images[:1].size))
     for start in range(0, len(images), step):
-        places = images[start : start + step] + first
-        lookup.ravel().take(places, out=out[start : start + step], mode="clip")
+        for channel, values in enumerate(lookup):
+            out[start : start + step, channel] = values[images[start : start + step, channel]]
     return out
 
 
