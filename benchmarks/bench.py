@@ -178,14 +178,17 @@ def jobs(scale: float) -> list[Job]:
             {"import torch, pyarrow.csv": peer("import_torch")},
             {"import torch, pyarrow.csv": 0.8},
         ),
-        Job(
-            "shuffled batches from HDF5, uint8, normalised",
-            "pictures.h5",
-            peer("batches_ours"),
-            {"one h5py read a sample": peer("batches_h5py")},
-            {"one h5py read a sample": 5},
-            says_rate=True,
-            noun="images/s",
+        *(
+            Job(
+                f"shuffled batches of {size} from HDF5, uint8, normalised",
+                source,
+                peer("batches_ours"),
+                {"one h5py read a sample": peer("batches_h5py")},
+                {"one h5py read a sample": 5},
+                says_rate=True,
+                noun="images/s",
+            )
+            for size, source in (("32×32", "small-pictures.h5"), ("224×224", "pictures.h5"))
         ),
     ]
 
@@ -307,12 +310,15 @@ def prepared(folder: Path, made: dict[str, Path], wanted: Sequence[Job]) -> dict
     import make_data
 
     small = make_data.original("wine/winequality-white.csv", "wine-synthetic.csv")
-    pictures = folder / "pictures.h5"
+    pictures, small_pictures = folder / "pictures.h5", folder / "small-pictures.h5"
+    if any(job.source == small_pictures.name for job in wanted) and not small_pictures.exists():
+        source = made["cifar10"] / "train"
+        subprocess.run([*TENSORIZE, "images", source, "--dtype", "uint8", "-o", small_pictures, *BIG], check=True)
     if any(job.source == pictures.name for job in wanted) and not pictures.exists():
         subprocess.run(
             [*TENSORIZE, "images", made["jpeg-500x375"], "--size", "224", "--dtype", "uint8", "-o", pictures, *BIG], check=True
         )
-    return {**made, "wine-small.csv": small, "pictures.h5": pictures}
+    return {**made, "wine-small.csv": small, "pictures.h5": pictures, "small-pictures.h5": small_pictures}
 
 
 def main() -> None:
@@ -324,8 +330,10 @@ def main() -> None:
     parser.add_argument("--write", type=Path)
     options = parser.parse_args()
     wanted = [job for job in jobs(options.scale) if options.only in job.name]
-    needed = {job.source for job in wanted} | (
-        {"jpeg-500x375"} if any(job.source == "pictures.h5" for job in wanted) else set()
+    needed = (
+        {job.source for job in wanted}
+        | ({"cifar10"} if any(job.source == "small-pictures.h5" for job in wanted) else set())
+        | ({"jpeg-500x375"} if any(job.source == "pictures.h5" for job in wanted) else set())
     )
     made = make(options.folder, options.scale, frozenset(needed))
     sources = prepared(options.folder, made, wanted)

@@ -37,7 +37,7 @@ def cases():
         yield pytest.param(name, marks=marks)
 
 
-@pytest.mark.parametrize("name", cases())
+@pytest.mark.parametrize("name", list(cases()))
 def test_csv_spectrum(corpora, name):
     expected = json.loads((corpora / f"csv-spectrum/json/{name}.json").read_text("utf-8"))
     found = read_table(corpora / f"csv-spectrum/csvs/{name}.csv", header="yes").to_pylist()

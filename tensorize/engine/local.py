@@ -7,9 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from importlib import import_module
 from pathlib import Path
-from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from tensorize import registry
@@ -45,13 +43,6 @@ class Output:
             raise UsageError(f"{self.path} exists", hint="say --force to replace it, or name another file with -o")
         if not self.path.parent.is_dir():
             raise UsageError(f"the folder {self.path.parent} does not exist", hint="make it, or name another file with -o")
-
-    def warm_up(self) -> None:
-        """Start to import what the format needs, beside the parsing: torch alone takes a second."""
-        if self.path is not None and not self.dry_run:
-            needs = getattr(registry.exporter_for(self.path, self.format), "needs", "")
-            if needs:
-                Thread(target=import_module, args=(needs,), name="tensorize-import").start()
 
 
 @dataclass(frozen=True)
@@ -104,7 +95,6 @@ def prepare(kind: str, source: Any, options: Mapping[str, Any], run: Run, output
     loader = registry.load("loaders", kind)()
     parsed: Options = loader.Options.parse(dict(options))
     run = _beside(run, output)
-    output.warm_up()
     with loader.scan(source, parsed, run) as scan:
         job: Job = loader.job(scan, parsed, run)
         recipe = Recipe.of(kind, parsed, scan.schema, job.learn())
@@ -117,7 +107,6 @@ def apply(recipe: Recipe, source: Any, run: Run, output: Output) -> Result:
     output.check()
     loader, options = recipe.loader, recipe.parsed_options().for_apply()
     run = _beside(run, output)
-    output.warm_up()
     with loader.scan(source, options, run, recipe.schema) as scan:
         return _finish(recipe, scan, loader.job(scan, options, run), output, started)
 

@@ -59,8 +59,6 @@ class Pt:
     """See `tensorize.types.Exporter`."""
 
     suffixes: ClassVar[tuple[str, ...]] = (".pt", ".pth")
-    needs: ClassVar[str] = "torch"
-    """What is imported beside the parsing, since it takes long."""
 
     def create(self, path: Path, layout: Layout, *, force: bool = False) -> SlotWriter:
         """Lay the archive out; see `SlotWriter`. Raises UsageError, RunError as `PartFile` does."""

@@ -25,6 +25,8 @@ DIGEST_SIZE = 64
 """A SHA-256 in hexadecimal."""
 _READ_BYTES = 4 << 20
 _OPENING = threading.Lock()
+_SMALL = 4 << 20
+"""Bytes up to which a tensor is held once its rows are asked for one by one."""
 
 
 @dataclass(frozen=True)
@@ -188,9 +190,10 @@ class FileStore:
     def __init__(self, path: Path, slots: Mapping[str, Slot]) -> None:
         self.path, self._slots = path, dict(slots)
         self._fd: tuple[int, int] | None = None
+        self._small: dict[str, Array] = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"path": self.path, "_slots": self._slots, "_fd": None}
+        return {"path": self.path, "_slots": self._slots, "_fd": None, "_small": {}}
 
     def read(self, key: str, start: int, stop: int) -> Array:
         """Rows `start:stop` of a tensor. Raises DataError where the file ends too soon, IndexError for rows that are not."""
@@ -206,13 +209,28 @@ class FileStore:
         slot = self._slots[key]
         if len(rows):
             _check_rows(slot, int(rows.min()), int(rows.max()) + 1)
+        if 0 < slot.spec.nbytes <= _SMALL:
+            return self._whole(key)[rows]
         out = np.empty((len(rows), *slot.spec.shape[1:]), dtype=slot.spec.dtype)
-        if not out.size:
-            return out
-        breaks = np.flatnonzero(np.diff(rows) != 1) + 1
-        for first, last in zip([0, *breaks], [*breaks, len(rows)], strict=True):
-            self._fill(out[first:last], slot.at + int(rows[first]) * slot.row_bytes)
+        if out.size:
+            self._gather(slot, rows, out)
         return out
+
+    def _whole(self, key: str) -> Array:
+        """A small tensor, read once: its rows are not worth a call each."""
+        if key not in self._small:
+            self._small[key] = self.read(key, 0, self._slots[key].spec.shape[0])
+        return self._small[key]
+
+    def _gather(self, slot: Slot, rows: Array, out: Array) -> None:
+        """Fill `out` with rows, one call for each run of neighbours."""
+        size, fd, view = slot.row_bytes, self._opened(), out.data.cast("B")
+        breaks = (np.flatnonzero(np.diff(rows) != 1) + 1).tolist()
+        places = rows.tolist()
+        for first, last in zip([0, *breaks], [*breaks, len(places)], strict=True):
+            part, at = view[first * size : last * size], slot.at + places[first] * size
+            if os.preadv(fd, [part], at) != len(part):
+                self._fill(out[first:last], at)
 
     def _fill(self, out: Array, at: int) -> None:
         view = out.data.cast("B")
