@@ -11,8 +11,11 @@ from PIL import Image
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc to read the peak from")
 
-SLACK = 40
-"""MB by which the peak may grow when the input grows by ten times as much, or more."""
+SLACK = 120
+"""MB by which the peak may grow while the input grows by 330 and what is made of it by up to four times as much.
+
+The peak depends on how many pieces are under way at once, and on what allocators hold back: 20 to 80 from run to run.
+"""
 
 PEAK = """
 import sys, tensorize

@@ -114,7 +114,7 @@ class SlotWriter:
 
 
 class _Running:
-    """A SHA-256 in a thread of its own, so that it runs beside the writing. At most a few pieces wait for it."""
+    """A SHA-256 in a thread of its own, so that it runs beside the writing. At most one piece waits for it."""
 
     def __init__(self) -> None:
         self._found = hashlib.sha256()
@@ -124,7 +124,7 @@ class _Running:
     def update(self, data: bytes | bytearray | memoryview) -> None:
         """Hash `data`, which must not change any more."""
         self._waiting.append(self._pool.submit(self._found.update, data))
-        if len(self._waiting) > 4:
+        if len(self._waiting) > 1:
             self._waiting.popleft().result()
 
     def finish(self) -> str:
