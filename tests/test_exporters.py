@@ -40,7 +40,7 @@ ODD = (
     "",
     "[bold]",
 )
-DTYPES = ["float32", "float64", "float16", "uint8", "int8", "int16", "int32", "int64", "bool"]
+DTYPES = ["float32", "float64", "float16", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64", "bool"]
 
 
 def layout(tensors, kind="table", recipe='{"tensorize": 1}', texts=None):

@@ -1,37 +1,30 @@
 """Torch files: a dict of tensors that opens with `torch.load(path, weights_only=True)`, mapped or not.
 
-The archive is laid out empty by torch itself; the tensors are then written in place, and their checksums after them.
-The digest is the archive's comment.
+They are written without torch: see `pickled` and `archive`. The digest is the archive's comment.
 """
 
 from __future__ import annotations
 
-import json
-import math
-import mmap
-import os
 import pickle
 import struct
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from tensorize.errors import DataError, UsageError
+from tensorize.exporters.archive import Member, directory, lay_out, read_members
 from tensorize.exporters.partfile import PartFile
+from tensorize.exporters.pickled import pickled
 from tensorize.exporters.plain import FORMAT, Plain, escape, parse, unescape
 from tensorize.exporters.slots import DIGEST_SIZE, FileStore, Slot, SlotWriter, check_digest
 from tensorize.tensorset import TensorSet
 from tensorize.types import Layout, TensorSpec
 
-if TYPE_CHECKING:
-    import torch
-
 KEY = "tensorize"
-_DESCRIPTOR = b"PK\x07\x08"
-_LOCAL = struct.Struct("<4s5H3I2H")
+_FOLDER = "archive/"
 _DAMAGE = (
     zipfile.BadZipFile,
     pickle.UnpicklingError,
@@ -46,15 +39,6 @@ _DAMAGE = (
 )
 
 
-@dataclass(frozen=True)
-class _Record:
-    """One member of the archive: where its data and its entry in the central directory start."""
-
-    at: int
-    size: int
-    entry: int
-
-
 class Pt:
     """See `tensorize.types.Exporter`."""
 
@@ -64,24 +48,24 @@ class Pt:
         """Lay the archive out; see `SlotWriter`. Raises UsageError, RunError as `PartFile` does."""
         part = PartFile(path, force=force)
         try:
-            _lay_out(part, layout)
-            records = _records(part.path)
-            size = part.path.stat().st_size
-            part.reserve(size)
-        except BaseException as error:
+            plan = _Plan.of(layout)
+            part.reserve(plan.size)
+            plan.start(part)
+        except BaseException:
             part.abort()
-            raise part.told(error) from error
-        slots = _slots(layout.tensors, records)
-        return SlotWriter(
-            part, slots, size, size - DIGEST_SIZE, partial(_patch, part, layout.tensors, records), _readable, checksums=True
-        )
+            raise
+
+        def finish(checksums: Mapping[str, int]) -> None:
+            plan.finish(part, checksums)
+
+        return SlotWriter(part, plan.slots, plan.size, plan.size - DIGEST_SIZE, finish, _readable, checksums=True)
 
     def open(self, path: Path) -> TensorSet:
         """Read the headers. Raises DataError for what is no file of ours, or damaged."""
         import torch
 
         try:
-            records = _records(path)
+            members = read_members(path)
             found = torch.load(path, weights_only=True, mmap=True)
         except _DAMAGE as error:
             raise DataError(f"{path} is no tensorize file, or it is damaged: {_first_line(error)}") from None
@@ -97,8 +81,9 @@ class Pt:
         plain = parse(state.get("layout"), path)
         texts = {key: tuple(unescape(value) for value in state["texts"][key]) for key in plain.texts}
         layout = plain.layout(state["recipe"], texts)
-        _check_tensors(path, layout.tensors, found, records)
-        return TensorSet(layout, FileStore(path, _slots(layout.tensors, records)))
+        _check_tensors(path, layout.tensors, found, members)
+        slots = {spec.key: Slot(spec, members[f"data/{index}"][0]) for index, spec in enumerate(layout.tensors)}
+        return TensorSet(layout, FileStore(path, slots))
 
     def verify(self, path: Path) -> None:
         """Raise DataError where a byte has changed."""
@@ -108,72 +93,50 @@ class Pt:
         check_digest(path, size - DIGEST_SIZE)
 
 
-def _lay_out(part: PartFile, layout: Layout) -> None:
-    """Let torch write an archive whose tensors are holes, with room for the digest in its comment.
+@dataclass(frozen=True)
+class _Plan:
+    """Where everything lies: `small` members are known now, the tensors' come later, key → member."""
 
-    Saved to an open file, so that the archive does not carry the file's name.
-    """
-    import torch
+    small: Mapping[str, bytes]
+    members: Mapping[str, Member]
+    tensors: Mapping[str, Member]
+    slots: Mapping[str, Slot]
 
-    state: dict[str, Any] = {spec.key: _hollow(spec) for spec in layout.tensors}
-    texts = {key: [escape(value) for value in values] for key, values in layout.texts.items()}
-    about = {
-        "format": FORMAT,
-        "kind": layout.kind,
-        "recipe": layout.recipe,
-        "layout": Plain.of(layout).model_dump(),
-        "texts": texts,
-    }
-    # Through JSON, since pickle writes a string that is met twice as a reference: equal files need equal identities.
-    state[KEY] = json.loads(json.dumps(about))
-    with part.path.open("r+b") as file:
-        with torch.serialization.skip_data():
-            torch.save(state, file)
-        file.seek(-2, os.SEEK_END)
-        file.write(struct.pack("<H", DIGEST_SIZE) + b"0" * DIGEST_SIZE)
+    @classmethod
+    def of(cls, layout: Layout) -> _Plan:
+        texts = {key: [escape(value) for value in values] for key, values in layout.texts.items()}
+        plain = Plain.of(layout).model_dump()
+        about = {"format": FORMAT, "kind": layout.kind, "recipe": layout.recipe, "layout": plain, "texts": texts}
+        before = {"data.pkl": pickled(layout.tensors, KEY, about), ".format_version": b"1", ".storage_alignment": b"64"}
+        small = {_FOLDER + name: data for name, data in {**before, "byteorder": b"little", "version": b"3\n"}.items()}
+        names = {spec.key: f"{_FOLDER}data/{index}" for index, spec in enumerate(layout.tensors)}
+        sizes = {names[spec.key]: spec.nbytes for spec in layout.tensors}
+        members = lay_out({**{name: len(data) for name, data in small.items()}, **sizes})
+        tensors = {key: members[name] for key, name in names.items()}
+        return cls(small, members, tensors, {spec.key: Slot(spec, tensors[spec.key].at) for spec in layout.tensors})
 
+    def _directory(self, checksums: Mapping[str, int]) -> bytes:
+        known = {name: zlib.crc32(data) for name, data in self.small.items()}
+        found = {self.tensors[key].name: checksum for key, checksum in checksums.items()}
+        return directory(tuple(self.members.values()), {**known, **found}, b"0" * DIGEST_SIZE)
 
-def _hollow(spec: TensorSpec) -> torch.Tensor:
-    """A tensor of the right size in address space that is never touched: torch asks for its size alone."""
-    import torch
+    @property
+    def size(self) -> int:
+        return list(self.members.values())[-1].stop + len(self._directory({}))
 
-    dtype = getattr(torch, spec.dtype)
-    if not math.prod(spec.shape):
-        return torch.empty(spec.shape, dtype=dtype)
-    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_NORESERVE", 0)
-    return torch.frombuffer(mmap.mmap(-1, spec.nbytes, flags=flags), dtype=dtype).reshape(spec.shape)
+    def start(self, part: PartFile) -> None:
+        """Write all that is known before the first row."""
+        for name, member in self.members.items():
+            part.write(member.start, member.header + self.small.get(name, b""))
+        for name, data in self.small.items():
+            part.write(self.members[name].at + len(data), self.members[name].descriptor(zlib.crc32(data)))
 
-
-def _records(path: Path) -> dict[str, _Record]:
-    """The members of the archive by their name without the folder. Raises BadZipFile for compressed ones."""
-    with zipfile.ZipFile(path) as archive, path.open("rb") as file:
-        found: dict[str, _Record] = {}
-        entry = archive.start_dir
-        for info in archive.infolist():
-            if info.compress_type != zipfile.ZIP_STORED:
-                raise zipfile.BadZipFile("a compressed member")
-            file.seek(info.header_offset)
-            *_, name, extra = _LOCAL.unpack(file.read(_LOCAL.size))
-            at = info.header_offset + _LOCAL.size + name + extra
-            found[info.filename.partition("/")[2]] = _Record(at, info.file_size, entry)
-            file.seek(entry + 28)
-            entry += 46 + sum(struct.unpack("<3H", file.read(6)))
-    return found
-
-
-def _slots(specs: tuple[TensorSpec, ...], records: Mapping[str, _Record]) -> dict[str, Slot]:
-    """Key → where it lies: torch numbers the tensors in the order of the dict."""
-    return {spec.key: Slot(spec, records[f"data/{index}"].at) for index, spec in enumerate(specs)}
-
-
-def _patch(part: PartFile, specs: tuple[TensorSpec, ...], records: Mapping[str, _Record], checksums: Mapping[str, int]) -> None:
-    """Put the tensors' CRC-32 where the archive keeps them: in the data descriptor, and in the central directory."""
-    for index, spec in enumerate(specs):
-        record, checksum = records[f"data/{index}"], struct.pack("<I", checksums[spec.key])
-        after = record.at + record.size
-        if part.read(after, 4) == _DESCRIPTOR:
-            part.write(after + 4, checksum)
-        part.write(record.entry + 16, checksum)
+    def finish(self, part: PartFile, checksums: Mapping[str, int]) -> None:
+        """Write the tensors' CRC-32 where the archive keeps them: after the data, and in the directory."""
+        for key, member in self.tensors.items():
+            part.write(member.at + member.size, member.descriptor(checksums[key]))
+        end = self._directory(checksums)
+        part.write(self.size - len(end), end)
 
 
 def _readable(path: Path) -> None:
@@ -189,11 +152,16 @@ def _check_end(path: Path) -> None:
             raise DataError(f"{path} ends too soon", hint="it was cut off; make it again from the source")
 
 
-def _check_tensors(path: Path, specs: tuple[TensorSpec, ...], found: Mapping[str, Any], records: Mapping[str, _Record]) -> None:
-    """Raise DataError where the tensors are not those that the layout tells of."""
+def _check_tensors(
+    path: Path, specs: tuple[TensorSpec, ...], found: Mapping[str, Any], members: Mapping[str, tuple[int, int]]
+) -> None:
+    """Raise DataError where the tensors are not those that the layout tells of.
+
+    Torch numbers the tensors in the order of the dict, so that tensor `i` lies in `data/i`.
+    """
     for index, spec in enumerate(specs):
-        tensor, record = found.get(spec.key), records.get(f"data/{index}")
-        if tensor is None or record is None or record.size != spec.nbytes or tuple(tensor.shape) != spec.shape:
+        tensor, (_, size) = found.get(spec.key), members.get(f"data/{index}", (0, -1))
+        if tensor is None or size != spec.nbytes or tuple(tensor.shape) != spec.shape:
             raise DataError(
                 f"{path} is damaged: tensor {spec.key} is not what the layout tells of", hint="see tensorize verify"
             )

@@ -1,0 +1,122 @@
+"""Zip archives whose every byte has its place before the first is written: members are stored, never compressed.
+
+A checksum follows the data of its member (a "data descriptor") and stands again in the directory at the end, so that an
+archive can be written, and hashed, from front to back. Format: PKWARE, "APPNOTE.TXT", sections 4.3 and 4.5.
+"""
+
+from __future__ import annotations
+
+import struct
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+ALIGNMENT = 64
+"""Data starts at a multiple of this, as torch lays it out, so that a mapped tensor is aligned."""
+_LIMIT = 0xFFFF_FFFF
+"""A size or an offset from here on stands in a field of 64 bits."""
+_MANY = 0xFFFF
+_FLAGS = 0x0808
+"""The checksum follows the data; names are UTF-8."""
+_DAY = 0x21
+"""1980-01-01, the first day that the format knows: an archive tells no time."""
+_LOCAL = struct.Struct("<4s5H3I2H")
+_ENTRY = struct.Struct("<4s6H3I5H2I")
+_END64 = struct.Struct("<4sQ2H2I4Q")
+_LOCATOR = struct.Struct("<4sIQI")
+_END = struct.Struct("<4s4H2IH")
+
+
+@dataclass(frozen=True)
+class Member:
+    """One member: `size` bytes of data, whose header starts at byte `start` of the archive."""
+
+    name: str
+    size: int
+    start: int
+
+    @cached_property
+    def header(self) -> bytes:
+        """What stands before the data."""
+        wide = struct.pack("<2H2Q", 1, 16, 0, 0) if self.is_wide else b""
+        name = self.name.encode()
+        padding = -(self.start + _LOCAL.size + len(name) + len(wide) + 4) % ALIGNMENT
+        extra = wide + struct.pack("<2s H", b"FB", padding) + b"Z" * padding
+        sizes = (_LIMIT, _LIMIT) if self.is_wide else (0, 0)
+        return _LOCAL.pack(b"PK\3\4", self._version, _FLAGS, 0, 0, _DAY, 0, *sizes, len(name), len(extra)) + name + extra
+
+    @property
+    def at(self) -> int:
+        """Where the data starts."""
+        return self.start + len(self.header)
+
+    @property
+    def stop(self) -> int:
+        """Where the next member may start."""
+        return self.at + self.size + len(self.descriptor(0))
+
+    def descriptor(self, checksum: int) -> bytes:
+        """What stands after the data: its CRC-32 and size."""
+        return struct.pack("<4sI2Q" if self.is_wide else "<4s3I", b"PK\7\x08", checksum, self.size, self.size)
+
+    def entry(self, checksum: int) -> bytes:
+        """The line of the directory."""
+        name = self.name.encode()
+        sizes = (_LIMIT, _LIMIT) if self.is_wide else (self.size, self.size)
+        start = min(self.start, _LIMIT)
+        large = [*([self.size] * 2 if self.is_wide else []), *([self.start] if start == _LIMIT else [])]
+        extra = struct.pack(f"<2H{len(large)}Q", 1, 8 * len(large), *large) if large else b""
+        version = 45 if large else 20
+        numbers = (version, version, _FLAGS, 0, 0, _DAY, checksum, *sizes, len(name), len(extra), 0, 0, 0, 0, start)
+        return _ENTRY.pack(b"PK\1\2", *numbers) + name + extra
+
+    @property
+    def is_wide(self) -> bool:
+        return self.size >= _LIMIT
+
+    @property
+    def _version(self) -> int:
+        return 45 if self.is_wide else 20
+
+
+def lay_out(sizes: Mapping[str, int]) -> dict[str, Member]:
+    """Place members, name → bytes of data, one after the other.
+
+    >>> {name: member.at for name, member in lay_out({"a": 3, "b": 5}).items()}
+    {'a': 64, 'b': 128}
+    """
+    members: dict[str, Member] = {}
+    start = 0
+    for name, size in sizes.items():
+        members[name] = Member(name, size, start)
+        start = members[name].stop
+    return members
+
+
+def directory(members: Sequence[Member], checksums: Mapping[str, int], comment: bytes) -> bytes:
+    """The end of the archive: the directory, and where it is. Its length does not depend on the checksums."""
+    start = members[-1].stop if members else 0
+    entries = b"".join(member.entry(checksums.get(member.name, 0)) for member in members)
+    count, size, stop = len(members), len(entries), start + len(entries)
+    wide = b""
+    if start >= _LIMIT or size >= _LIMIT or count >= _MANY:
+        wide = _END64.pack(b"PK\6\6", _END64.size - 12, 45, 45, 0, 0, count, count, size, start)
+        wide += _LOCATOR.pack(b"PK\6\7", 0, stop, 1)
+    few = min(count, _MANY)
+    end = _END.pack(b"PK\5\6", 0, 0, few, few, min(size, _LIMIT), min(start, _LIMIT), len(comment))
+    return entries + wide + end + comment
+
+
+def read_members(path: Path) -> dict[str, tuple[int, int]]:
+    """Name without its folder → (where the data starts, bytes) of any stored archive. BadZipFile for a compressed one."""
+    with zipfile.ZipFile(path) as archive, path.open("rb") as file:
+        found: dict[str, tuple[int, int]] = {}
+        for info in archive.infolist():
+            if info.compress_type != zipfile.ZIP_STORED:
+                raise zipfile.BadZipFile("a compressed member")
+            file.seek(info.header_offset)
+            *_, name, extra = _LOCAL.unpack(file.read(_LOCAL.size))
+            found[info.filename.partition("/")[2]] = info.header_offset + _LOCAL.size + name + extra, info.file_size
+    return found
