@@ -26,6 +26,9 @@ def command(
     force: flags.Force = False,
     max_size: flags.MaxSize = None,
     dry_run: flags.DryRun = False,
+    on_bad: flags.OnBad = None,
+    max_bad: flags.MaxBad = None,
+    rejects: flags.Rejects = None,
     threads: flags.Threads = None,
     chunk_bytes: flags.ChunkBytes = None,
     scratch: flags.Scratch = None,
@@ -39,9 +42,17 @@ def command(
     from tensorize.recipe import Recipe as RecipeFile
 
     del debug
-    output = local.Output(out or default_out(source), format, force, parse_size(max_size) if max_size else None, dry_run)
+    output = local.make_output(
+        out or default_out(source),
+        format,
+        force=force,
+        max_size=parse_size(max_size) if max_size else None,
+        dry_run=dry_run,
+        rejects=rejects,
+    )
     found = RecipeFile.read(recipe)
     with progress(quiet or as_json) as report:
         run = local.make_run(threads, parse_size(chunk_bytes) if chunk_bytes else None, scratch, report)
-        result = local.apply(found, source if len(source) > 1 else source[0], run, output)
+        changed = flags.given({"on_bad": on_bad, "max_bad": max_bad})
+        result = local.apply(found, source if len(source) > 1 else source[0], run, output, changed)
     print_result("apply", result, as_json=as_json, quiet=quiet, verbose=verbose)

@@ -36,6 +36,20 @@ MaxSize = Annotated[
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Show what would be written, and write nothing.", rich_help_panel=OUTPUT)
 ]
+OnBad = Annotated[
+    Literal["error", "skip"] | None,
+    typer.Option("--on-bad", help="What is done with what is bad, if not what the recipe says.", rich_help_panel=OUTPUT),
+]
+MaxBad = Annotated[
+    str | None,
+    typer.Option("--max-bad", metavar="N|N%", help="How much may be bad, if not what the recipe says.", rich_help_panel=OUTPUT),
+]
+Rejects = Annotated[
+    Path | None,
+    typer.Option(
+        "--rejects", metavar="FILE", help="With --on-bad skip: list what is left out, as JSON lines.", rich_help_panel=OUTPUT
+    ),
+]
 Threads = Annotated[
     int | None, typer.Option("--threads", metavar="N", min=1, help="Threads. [default: one for each CPU]", rich_help_panel=HOW)
 ]

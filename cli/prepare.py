@@ -51,6 +51,7 @@ def run_loader(
     force: flags.Force = False,
     max_size: flags.MaxSize = None,
     dry_run: flags.DryRun = False,
+    rejects: flags.Rejects = None,
     threads: flags.Threads = None,
     chunk_bytes: flags.ChunkBytes = None,
     scratch: flags.Scratch = None,
@@ -63,8 +64,14 @@ def run_loader(
     from tensorize.engine import local
 
     del debug
-    target = out or default_out(source)
-    output = local.Output(target, format, force, parse_size(max_size) if max_size else None, dry_run)
+    output = local.make_output(
+        out or default_out(source),
+        format,
+        force=force,
+        max_size=parse_size(max_size) if max_size else None,
+        dry_run=dry_run,
+        rejects=rejects,
+    )
     with progress(quiet or as_json) as report:
         run = local.make_run(threads, parse_size(chunk_bytes) if chunk_bytes else None, scratch, report)
         result = local.prepare(kind, source if len(source) > 1 else source[0], options, run, output)

@@ -12,12 +12,13 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tensorize.errors import TensorizeError
+from tensorize.errors import TensorizeError, some
 from tensorize.types import Layout, TensorSpec
 from tensorize.units import seconds, size
 
 if TYPE_CHECKING:
     from tensorize.engine.local import Result
+    from tensorize.rejects import Rejects
     from tensorize.schema import Schema
 
 JSON_VERSION = 1
@@ -79,7 +80,18 @@ def print_result(command: str, result: Result, *, as_json: bool, quiet: bool, ve
     print_tensors(result.layout, result.made, verbose=verbose or result.output.dry_run)
     for note in result.notes:
         say(f"  note: {note}")
+    _print_rejects(result.rejects)
     _print_output(result)
+
+
+def _print_rejects(rejects: Rejects) -> None:
+    """What was left out: how much, of which kinds, and the first few unless a file lists them all."""
+    if not rejects.count:
+        return
+    kinds = ", ".join(f"{count:,} {kind}" for kind, count in rejects.kinds.most_common())
+    say(f"  skipped: {rejects.said()} bad: {kinds}" + (f"; see {rejects.path}" if rejects.path else ""))
+    for line in [] if rejects.path else some([str(reject) for reject in rejects.first], rejects.count):
+        say(f"    {line}")
 
 
 def _print_output(result: Result) -> None:
@@ -148,10 +160,25 @@ def result_body(result: Result) -> dict[str, Any]:
         "schema": [column.model_dump() for column in result.schema.columns],
         "tensors": tensors_body(result.layout.tensors, result.made),
         "notes": list(result.notes),
+        "rejects": rejects_body(result.rejects),
         "output": None
         if output.path is None
         else {"path": str(output.path), "bytes": _bytes(result), "dry_run": output.dry_run},
         "seconds": round(result.seconds, 3),
+    }
+
+
+def rejects_body(rejects: Rejects) -> dict[str, Any] | None:
+    """What was left out as JSON; None where nothing bad may be left out."""
+    if not rejects.skip:
+        return None
+    return {
+        "count": rejects.count,
+        "seen": rejects.seen,
+        "max_bad": rejects.limit,
+        "kinds": dict(rejects.kinds),
+        "first": [json.loads(reject.to_json()) for reject in rejects.first],
+        "path": None if rejects.path is None else str(rejects.path),
     }
 
 

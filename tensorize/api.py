@@ -20,6 +20,7 @@ def prepare(
     format: str | None = None,
     force: bool = False,
     max_size: int | None = None,
+    rejects: str | Path | None = None,
     threads: int | None = None,
     chunk_bytes: int | None = None,
     scratch: str | Path | None = None,
@@ -33,6 +34,7 @@ def prepare(
         columns, or rows.
     out: a file to stream to; the set that comes back is then lazy. Without it the tensors are held in memory.
     max_size: bytes that the output may take; by default 2 GiB or 4 × the input, whichever is more.
+    rejects: with `on_bad="skip"`, a file to list in what is left out, one JSON object a line.
     threads, chunk_bytes, scratch: how to run; they never change a bit of the result.
     options: those of the kind, as on the command line with underscores: `onehot="quality"`, `split="0.8,0.1,0.1"`.
 
@@ -44,5 +46,5 @@ def prepare(
     (torch.Size([3, 3]), ('area', 'city=a', 'city=b'))
     """
     run = local.make_run(threads, chunk_bytes, scratch, progress)
-    output = local.Output(Path(out) if out is not None else None, format, force, max_size)
+    output = local.make_output(out, format, force=force, max_size=max_size, rejects=rejects)
     return local.prepare(kind, source, options, run, output).tensors

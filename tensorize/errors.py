@@ -81,3 +81,15 @@ def plural(count: int, noun: str, nouns: str = "") -> str:
     ('1 value is', '1,200 rows')
     """
     return f"{count:,} {noun if count == 1 else nouns or noun + 's'}"
+
+
+def shown(value: str, width: int = 40) -> str:
+    r"""A value as a message shows it: quoted where it is not plain, cut where it is long, never a control character.
+
+    >>> shown(""), shown("plain"), shown("a\x1b[2J")
+    ('(empty)', 'plain', "'a\\x1b[2J'")
+    """
+    if not value:
+        return "(empty)"
+    text = value if len(value) <= width else value[: width - 1] + "…"
+    return text if text.isprintable() and text.strip() == text else repr(text)

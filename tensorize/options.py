@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from tensorize.errors import UsageError, near
+from tensorize.rejects import allowed
 
 
 def as_list(value: Any) -> Any:
@@ -29,6 +30,14 @@ def ratios(value: Any) -> Any:
     if value is None or value == "":
         return ()
     return tuple(float(part) for part in value.split(",")) if isinstance(value, str) else tuple(value)
+
+
+def _limit(value: Any) -> Any:
+    """A count may be a number."""
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if isinstance(text, str):
+        allowed(text, 0)
+    return text
 
 
 Ratios = Annotated[tuple[float, ...], BeforeValidator(ratios)]
@@ -57,6 +66,26 @@ class Options(BaseModel):
             return cls(**values)
         except ValidationError as error:
             raise UsageError(*_explained(error)) from None
+
+
+class BadOptions(Options):
+    """Options of every kind that can leave out what is bad; its loader hands bad items to `Run.rejects`."""
+
+    on_bad: Literal["error", "skip"] = Field(
+        "error", description="What cannot be read as what it should be: an error, or left out, counted and listed."
+    )
+    max_bad: Annotated[str, BeforeValidator(_limit)] = Field(
+        "0.5%",
+        description="With --on-bad skip: how much may be bad, a percentage or a count; above it the run fails.",
+        json_schema_extra={"metavar": "N|N%"},
+    )
+
+    @field_validator("max_bad")
+    @classmethod
+    def _skips(cls, limit: str, info: ValidationInfo) -> str:
+        if info.data.get("on_bad") == "error":
+            raise ValueError("nothing bad is left out without --on-bad skip")
+        return limit
 
 
 class SplitOptions(Options):

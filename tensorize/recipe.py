@@ -66,12 +66,16 @@ class Recipe(BaseModel):
         loader: Loader = registry.load("loaders", self.kind)()
         return loader
 
-    def parsed_options(self) -> Any:
-        """The options as the loader's model. Raises RecipeError where they do not fit it."""
+    def parsed_options(self, changed: Mapping[str, Any] | None = None) -> Any:
+        """The options as the loader's model, those in `changed` in place of the recipe's own.
+
+        Raises RecipeError where the recipe's do not fit it, UsageError where the changed ones do not.
+        """
         try:
-            return self.loader.Options.parse(dict(self.options))
+            own = self.loader.Options.parse(dict(self.options))
         except UsageError as error:
             raise RecipeError(f"the recipe's options are wrong: {error.what}", error.details, error.hint) from None
+        return self.loader.Options.parse({**self.options, **changed}) if changed else own
 
     @property
     def learned(self) -> tuple[Learned, ...]:
@@ -125,17 +129,22 @@ class Recipe(BaseModel):
         format: str | None = None,
         force: bool = False,
         max_size: int | None = None,
+        on_bad: str | None = None,
+        max_bad: str | int | None = None,
+        rejects: str | Path | None = None,
         **run: Any,
     ) -> TensorSet:
         """Do the same to new data: a path, a table, or one row as a mapping. Nothing is learned, nothing is split.
 
         `out` and the other keywords are those of `tensorize.prepare`; `run` takes threads, chunk_bytes, scratch and
-        progress. A row comes out with the very bits that it has in the file.
+        progress. `on_bad` and `max_bad` are the recipe's where they are not given. A row comes out with the very bits
+        that it has in the file.
         """
         from tensorize.engine import local
 
-        output = local.Output(Path(out) if out is not None else None, format, force, max_size)
-        return local.apply(self, source, local.make_run(**run), output).tensors
+        output = local.make_output(out, format, force=force, max_size=max_size, rejects=rejects)
+        changed = {name: value for name, value in (("on_bad", on_bad), ("max_bad", max_bad)) if value is not None}
+        return local.apply(self, source, local.make_run(**run), output, changed).tensors
 
     def inverse(self, tensors: TensorSet) -> Any:
         """Undo what can be undone: scaled and one-hot tensors to columns in their original units, ids to words."""

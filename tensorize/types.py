@@ -14,6 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, TypeVar
 
+from tensorize.rejects import Rejects
+
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
@@ -191,6 +193,9 @@ class Run:
     scratch: Path | None = None
     progress: Callable[[str, int, int | None], None] | None = None
     """Called as `progress(stage, done, total)`; `total` is None where it is not known."""
+    rejects: Rejects = field(default_factory=Rejects, compare=False)
+    """Takes what is bad where `rejects.skip`. A loader hands in everything before `layout` returns; what is left keeps its
+    source position in `row`."""
 
     def report(self, stage: str, done: int, total: int | None) -> None:
         if self.progress is not None:

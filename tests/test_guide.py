@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -131,3 +132,23 @@ def test_a_file_of_a_plug_in_that_is_gone_says_so(tensorize: Command, plugged: d
     done = tensorize("apply", "reads.h5", "reads.txt", "-o", "again.h5")
     assert done.returncode == 2
     assert 'there is no loader "dna"' in done.stderr
+
+
+def test_a_plug_in_leaves_out_what_is_bad_by_the_same_flags(
+    tensorize: Command, plugged: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "reads.txt").write_text("ACGT\nTTAGA\nNCCA\nA\x1b[2J\n")
+    flags = ["--length", 4, "--on-bad", "skip", "--rejects", "bad.jsonl"]
+    few = tensorize("dna", "reads.txt", *flags, "--max-bad", 1, "-o", "x.h5", env=plugged)
+    assert (few.returncode, few.stderr.splitlines()[0]) == (1, "error: 2 of 4 reads (50%) are bad, and --max-bad is 1")
+    assert sorted(path.name for path in tmp_path.glob("*[5l]")) == ["bad.jsonl"]
+    done = tensorize("dna", "reads.txt", *flags, "--max-bad", "50%", "-o", "x.h5", "--force", env=plugged)
+    assert done.returncode == 0, done.stderr
+    assert "skipped: 2 of 4 reads (50%) are bad: 2 read; see bad.jsonl" in done.stdout
+    listed = [json.loads(line) for line in (tmp_path / "bad.jsonl").read_text().splitlines()]
+    assert [(item["path"], item["line"], item["row"], item["raw"]) for item in listed] == [
+        ("reads.txt", 2, 1, "TTAGA"),
+        ("reads.txt", 4, 3, "A\x1b[2J"),
+    ]
+    code = "import tensorize; print(tensorize.read('x.h5')['row'].tolist())"
+    assert run(sys.executable, "-c", code, cwd=tmp_path, env={**os.environ, **plugged}) == "[0, 2]\n"

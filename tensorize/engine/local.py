@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -12,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from tensorize import registry
 from tensorize.errors import UsageError
-from tensorize.options import Options
+from tensorize.options import BadOptions, Options
 from tensorize.recipe import Recipe
+from tensorize.rejects import Rejects, collecting
 from tensorize.schema import Schema
 from tensorize.types import Facts, Job, Layout, Run, Scan, Writer
 
@@ -33,16 +35,22 @@ class Output:
     force: bool = False
     max_size: int | None = None
     dry_run: bool = False
+    rejects: Path | None = None
+    """Where what is bad is listed, under `--on-bad skip`."""
 
     def check(self) -> None:
         """Raise UsageError, before any work, for a target that exists or a format that does not."""
-        if self.path is None:
-            return
-        registry.exporter_for(self.path, self.format)
-        if self.path.exists() and not self.force:
-            raise UsageError(f"{self.path} exists", hint="say --force to replace it, or name another file with -o")
-        if not self.path.parent.is_dir():
-            raise UsageError(f"the folder {self.path.parent} does not exist", hint="make it, or name another file with -o")
+        if self.path is not None:
+            registry.exporter_for(self.path, self.format)
+        for path, flag in ((self.path, "-o"), (self.rejects, "--rejects")):
+            if path is None:
+                continue
+            if path.exists() and not self.force:
+                raise UsageError(f"{path} exists", hint=f"say --force to replace it, or name another file with {flag}")
+            if not path.parent.is_dir():
+                raise UsageError(f"the folder {path.parent} does not exist", hint=f"make it, or name another file with {flag}")
+        if self.rejects is not None and self.path is not None and self.rejects.resolve() == self.path.resolve():
+            raise UsageError(f"{self.path} cannot be both the output and the list of rejects", hint="name two files")
 
 
 @dataclass(frozen=True)
@@ -58,6 +66,8 @@ class Result:
     """Tensor name → a few words on how it was made."""
     output: Output
     seconds: float
+    rejects: Rejects
+    """What was left out: counts, and the first few."""
     _tensors: Callable[[], TensorSet] | None = field(default=None, repr=False)
 
     @property
@@ -88,37 +98,61 @@ def make_run(
     return Run(threads or default_threads(), chunk_bytes or Run.chunk_bytes, folder, progress)
 
 
+def make_output(
+    out: str | Path | None,
+    format: str | None = None,
+    *,
+    force: bool = False,
+    max_size: int | None = None,
+    dry_run: bool = False,
+    rejects: str | Path | None = None,
+) -> Output:
+    """Where to write, with paths as the user gave them."""
+    paths = [Path(path) if path is not None else None for path in (out, rejects)]
+    return Output(paths[0], format, force, max_size, dry_run, paths[1])
+
+
 def prepare(kind: str, source: Any, options: Mapping[str, Any], run: Run, output: Output) -> Result:
     """Learn a recipe from a source and apply it. See `tensorize.prepare`."""
     started = time.monotonic()
     output.check()
     loader = registry.load("loaders", kind)()
     parsed: Options = loader.Options.parse(dict(options))
-    run = _beside(run, output)
-    with loader.scan(source, parsed, run) as scan:
-        job: Job = loader.job(scan, parsed, run)
+    with _running(run, output, parsed) as own, loader.scan(source, parsed, own) as scan:
+        job: Job = loader.job(scan, parsed, own)
         recipe = Recipe.of(kind, parsed, scan.schema, job.learn())
-        return _finish(recipe, scan, job, output, started)
+        return _finish(recipe, scan, job, output, own.rejects, started=started)
 
 
-def apply(recipe: Recipe, source: Any, run: Run, output: Output) -> Result:
-    """Do what a recipe says to another source: nothing is learned, nothing is split."""
+def apply(recipe: Recipe, source: Any, run: Run, output: Output, changed: Mapping[str, Any] | None = None) -> Result:
+    """Do what a recipe says to another source: nothing is learned, nothing is split.
+
+    `changed` are options that hold instead of the recipe's: only `on_bad` and `max_bad`, which change no row that is kept.
+    """
     started = time.monotonic()
     output.check()
-    loader, options = recipe.loader, recipe.parsed_options().for_apply()
-    run = _beside(run, output)
-    with loader.scan(source, options, run, recipe.schema) as scan:
-        return _finish(recipe, scan, loader.job(scan, options, run), output, started)
+    loader, options = recipe.loader, recipe.parsed_options(changed).for_apply()
+    with _running(run, output, options) as own, loader.scan(source, options, own, recipe.schema) as scan:
+        return _finish(recipe, scan, loader.job(scan, options, own), output, own.rejects, started=started)
 
 
-def _beside(run: Run, output: Output) -> Run:
-    """Scratch lies beside the output, unless it was said where."""
-    return replace(run, scratch=output.path.parent) if run.scratch is None and output.path is not None else run
+@contextmanager
+def _running(run: Run, output: Output, options: Options) -> Iterator[Run]:
+    """The run with its scratch beside the output, unless it was said where, and with the collector of what is bad."""
+    skip = isinstance(options, BadOptions) and options.on_bad == "skip"
+    if output.rejects is not None and not skip:
+        raise UsageError("--rejects lists what --on-bad skip leaves out", hint="say --on-bad skip, or leave --rejects away")
+    limit = options.max_bad if isinstance(options, BadOptions) else "0"
+    scratch = output.path.parent if run.scratch is None and output.path is not None else run.scratch
+    with collecting(skip, limit, None if output.dry_run else output.rejects, force=output.force) as rejects:
+        yield replace(run, scratch=scratch, rejects=rejects)
 
 
-def _finish(recipe: Recipe, scan: Scan, job: Job, output: Output, started: float) -> Result:
-    """Lay out, check the size, and write."""
+def _finish(recipe: Recipe, scan: Scan, job: Job, output: Output, rejects: Rejects, *, started: float) -> Result:
+    """Lay out, check the size and what is bad, and write."""
     specs = job.layout(recipe.learned)
+    rejects.check()
+    rejects.flush()
     texts = {key: tuple(values) for key, values in job.texts().items()}
     layout = Layout(recipe.kind, specs, recipe.to_json(), texts)
     _check_size(layout, scan.facts, output)
@@ -126,7 +160,7 @@ def _finish(recipe: Recipe, scan: Scan, job: Job, output: Output, started: float
     names = dict.fromkeys(spec.name for spec in specs)
     made = {name: job.describe(name, recipe.learned) for name in names}
     seconds = time.monotonic() - started
-    return Result(recipe, scan.facts, scan.schema, layout, job.notes, made, output, seconds, opener)
+    return Result(recipe, scan.facts, scan.schema, layout, job.notes, made, output, seconds, rejects, opener)
 
 
 def _check_size(layout: Layout, facts: Facts, output: Output) -> None:

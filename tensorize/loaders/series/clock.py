@@ -7,9 +7,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tensorize.errors import DataError, UsageError, plural, some
+from tensorize.errors import DataError, UsageError, plural, shown, some
 from tensorize.loaders.series.options import SeriesOptions
-from tensorize.loaders.table.faults import shown
 from tensorize.types import Array
 
 Times = npt.NDArray[np.int64]

@@ -12,21 +12,13 @@ from typing import Generic, TypeVar
 
 import pyarrow as pa
 
-from tensorize.errors import SHOWN, DataError, plural, some
+from tensorize.errors import SHOWN, DataError, plural, shown, some
 from tensorize.loaders.table.dialect import Dialect, rows
 from tensorize.loaders.table.infer import NUMBER_NA, NUMBERS, WORDS, Seen, look
 from tensorize.sources import InputFile
 
 _SURROGATE = re.compile("[\udc80-\udcff]")
 T = TypeVar("T")
-
-
-def shown(value: str, width: int = 40) -> str:
-    """A cell as a message shows it: quoted where it is not plain, cut where it is long, never a control character."""
-    if not value:
-        return "(empty)"
-    text = value if len(value) <= width else value[: width - 1] + "…"
-    return text if text.isprintable() and text.strip() == text else repr(text)
 
 
 def walk(file: InputFile, dialect: Dialect, encoding: str) -> Iterator[tuple[int, list[str]]]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tensorize.errors import DataError
-from tensorize.loaders.table.faults import shown
+from tensorize.errors import DataError, shown
 
 
 def to_times(cells: pa.Array, column: str) -> pa.Array:
