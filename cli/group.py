@@ -22,8 +22,9 @@ COMMANDS = {
     "inspect": "Show what is in a prepared file.",
     "convert": "Write a prepared file in another format.",
     "verify": "Find out whether a prepared file has changed.",
+    "train": "Train a model on a prepared file.",
     "fetch": "Download the public sample data.",
-    "plugins": "List what there is: loaders, encoders, transforms, exporters.",
+    "plugins": "List what there is: loaders, encoders, transforms, exporters, models.",
 }
 """Command → summary; each is `cli/NAME.py` with a function `command`. Loaders come before them, from the registry."""
 

@@ -20,6 +20,7 @@ TITLES = {
     "encoders": "Steps",
     "transforms": "Transforms",
     "exporters": "Formats",
+    "models": "Models",
 }
 
 

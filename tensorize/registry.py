@@ -75,11 +75,19 @@ EXPORTERS = {
     "pt": ("tensorize.exporters.pt:Pt", "A torch file that opens with weights_only=True (.pt, .pth)."),
 }
 
+MODELS = {
+    "linear": ("tensorize.train.models.linear:Linear", "One linear layer: linear and logistic regression."),
+    "mlp": ("tensorize.train.models.mlp:Mlp", "Linear layers with ReLU between them: hidden=128,128 dropout=0."),
+    "cnn": ("tensorize.train.models.cnn:Cnn", "Three padded convolutions, for images of any size."),
+    "conv1d": ("tensorize.train.models.conv1d:Conv1d", "Convolutions over time, for series."),
+}
+
 BUILT_IN: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "loaders": LOADERS,
     "encoders": ENCODERS,
     "transforms": TRANSFORMS,
     "exporters": EXPORTERS,
+    "models": MODELS,
 }
 
 SUFFIXES = {".h5": "hdf5", ".hdf5": "hdf5", ".pt": "pt", ".pth": "pt"}

@@ -1,0 +1,145 @@
+"""A trained model as one file of plain data and tensors: it appears whole or not at all, and executes nothing."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from torch import nn
+
+from tensorize.errors import DataError, UsageError
+from tensorize.exporters.partfile import PartFile
+from tensorize.recipe import Recipe
+from tensorize.train.history import Epoch
+from tensorize.train.named import build_model
+from tensorize.train.settings import Settings
+from tensorize.train.task import TASKS, Task
+
+VERSION = 1
+KEY = "tensorize_model"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A model and everything that is needed to use it on raw data, or to train it on.
+
+    `model` is a registered name or `package.module:Class`, None for a module that was handed to `fit`; `options` are its
+    keywords. `inputs` is the shape of one row (axis sizes without the row's), `outputs` the number of outputs.
+    `state` are the weights to use: those of the best epoch. `resume` holds the last weights, the optimiser's and the random
+    state, and `epochs` what happened.
+    """
+
+    model: str | None
+    options: Mapping[str, Any]
+    inputs: tuple[int, ...]
+    outputs: int
+    task: Task
+    settings: Settings
+    recipe_json: str
+    state: Mapping[str, Any]
+    epochs: tuple[Epoch, ...] = ()
+    resume: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def recipe(self) -> Recipe:
+        """How raw data become this model's input."""
+        return Recipe.from_json(self.recipe_json)
+
+    def build(self, module: nn.Module | None = None) -> nn.Module:
+        """The model with its weights, ready to predict; into `module`, where it was one that `fit` was handed.
+
+        Raises UsageError where that is needed, or the weights do not fit it.
+        """
+        if module is None and self.model is None:
+            raise UsageError("this checkpoint is of a module that was handed to fit", hint="say checkpoint.build(module)")
+        made = build_model(self.model, self.inputs, self.outputs, self.options) if module is None else module  # type: ignore[arg-type]
+        try:
+            made.load_state_dict(self.state)
+        except RuntimeError as error:
+            lines = [line.strip() for line in str(error).splitlines()[1:]]
+            raise UsageError(f"the weights are those of another model than {type(made).__name__}", lines[:5]) from None
+        return made.eval()
+
+    def save(self, path: str | Path, *, force: bool = False) -> Path:
+        """Write the file. Raises UsageError where it exists, unless `force`; RunError where it cannot be written."""
+        part = PartFile(Path(path), force=force)
+        try:
+            with os.fdopen(os.dup(part.fd), "wb") as file:
+                torch.save(self._to_plain(), file)
+            part.commit()
+        except Exception as error:
+            raise part.told(error) from error
+        finally:
+            part.abort()
+        return Path(path)
+
+    def _to_plain(self) -> dict[str, Any]:
+        """Only what `torch.load(weights_only=True)` opens."""
+        return {
+            KEY: VERSION,
+            "model": self.model,
+            "options": _plain(self.options),
+            "inputs": list(self.inputs),
+            "outputs": self.outputs,
+            "task": {"kind": self.task.kind, **self.task.to_json()},
+            "settings": _plain(self.settings.model_dump(mode="json")),
+            "recipe": self.recipe_json,
+            "state": dict(self.state),
+            "epochs": [epoch.to_json() for epoch in self.epochs],
+            "resume": dict(self.resume),
+        }
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a checkpoint, onto the CPU. Raises DataError for a file that is none, UsageError for a newer version."""
+        raw = _read(Path(path))
+        if raw[KEY] > VERSION:
+            raise UsageError(
+                f"{path} has version {raw[KEY]}; this tensorize reads up to version {VERSION}",
+                hint="update it: pip install --upgrade tensorize",
+            )
+        try:
+            task = dict(raw["task"])
+            kind = TASKS[task.pop("kind")]
+            return cls(
+                raw["model"],
+                raw["options"],
+                tuple(raw["inputs"]),
+                raw["outputs"],
+                kind.from_json(task),
+                Settings.parse(raw["settings"]),
+                raw["recipe"],
+                raw["state"],
+                tuple(Epoch.from_json(epoch) for epoch in raw["epochs"]),
+                raw["resume"],
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError(f"{path} is damaged: {error}") from None
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    if not path.exists():
+        from tensorize.sources import missing_file
+
+        raise missing_file(path)
+    try:
+        raw = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, ValueError, KeyError, EOFError, OSError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
+        raise DataError(f"{path} is no model of tensorize, or is damaged: {str(error).splitlines()[0]}") from None
+    if not isinstance(raw, dict) or not isinstance(raw.get(KEY), int):
+        hint = "a model comes from: tensorize train FILE -o model.pt"
+        raise DataError(f"{path} is no model of tensorize", hint=hint)
+    return raw
+
+
+def _plain(value: Any) -> Any:
+    """Tuples as lists, so that what is read back is what was written."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(part) for key, part in value.items()}
+    return [_plain(part) for part in value] if isinstance(value, list | tuple) else value

@@ -1,0 +1,129 @@
+"""The loop: epochs, their steps, and the validation after them. What else happens is up to callbacks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from tensorize.errors import DataError
+from tensorize.train.callbacks import Callback
+from tensorize.train.history import Epoch
+from tensorize.train.parts import Part, edges_of
+from tensorize.train.schedule import factor
+from tensorize.train.settings import Settings
+from tensorize.train.task import Task
+from tensorize.types import Array
+
+LOOK = 256
+"""Steps after which the losses are looked at: each look waits for the device."""
+
+
+@dataclass
+class Trainer:
+    """A run in the making. `epoch` is the number of finished ones; a callback may set `stopped`."""
+
+    model: nn.Module
+    task: Task
+    loss: Callable[[Tensor, Tensor], Tensor]
+    optimizer: torch.optim.Optimizer
+    train: Part
+    settings: Settings
+    device: torch.device
+    validate: Callable[[nn.Module], dict[str, float]]
+    callbacks: Sequence[Callback] = ()
+    augment: Callable[[Tensor], Tensor] | None = None
+    epoch: int = 0
+    epochs: list[Epoch] = field(default_factory=list)
+    stopped: bool = False
+
+    def __post_init__(self) -> None:
+        self.edges = edges_of(self.train.rows, self.settings.batch_size)
+        self.steps = len(self.edges) - 1
+        self.rates = [group["lr"] for group in self.optimizer.param_groups]
+
+    def run(self) -> None:
+        """All epochs that are left. Raises DataError where the loss is no number any more."""
+        self._tell("on_train_begin")
+        while self.epoch < self.settings.epochs and not self.stopped:
+            self._run_epoch()
+        self._tell("on_train_end")
+
+    def _run_epoch(self) -> None:
+        began = time.monotonic()
+        self._tell("on_epoch_begin")
+        loss = self._train()
+        val = self.validate(self.model)
+        lr = self.optimizer.param_groups[0]["lr"]
+        self.epoch += 1
+        self.epochs.append(Epoch(self.epoch, loss, lr, time.monotonic() - began, val))
+        self._tell("on_epoch_end", self.epochs[-1])
+
+    def _train(self) -> float:
+        """The steps of one epoch; their mean loss over the rows."""
+        self.model.train()
+        order = np.random.default_rng([self.settings.seed, self.epoch]).permutation(self.train.rows)
+        losses: list[Tensor] = []
+        for inputs, target in self.train.batches(self.edges, order):
+            self._set_rate(len(losses))
+            losses.append(self._step(inputs, target))
+            self._tell("on_batch_end", losses[-1])
+            if len(losses) % LOOK == 0:
+                self._check(losses, order)
+        found = self._check(losses, order)
+        return float(np.average(found, weights=np.diff(self.edges)))
+
+    def _step(self, inputs: Tensor, target: Tensor) -> Tensor:
+        if self.augment is not None:
+            inputs = self.augment(inputs)
+        self.optimizer.zero_grad(set_to_none=True)
+        with autocast(self.device):
+            output = self.model(inputs)
+        loss = self.loss(self.task.shaped(output), target)
+        loss.backward()  # type: ignore[no-untyped-call]
+        if self.settings.clip is not None:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip)
+        self.optimizer.step()
+        return loss.detach()
+
+    def _set_rate(self, step: int) -> None:
+        done = self.epoch * self.steps + step
+        share = factor(self.settings.schedule, done, self.settings.epochs * self.steps)
+        for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
+            group["lr"] = rate * share
+
+    def _check(self, losses: list[Tensor], order: Array) -> Array:
+        """The losses so far, (step) float64. Raises DataError for the first that is no finite number."""
+        found: Array = torch.stack(losses).double().cpu().numpy() if self.device.type != "mps" else np.array(losses, float)
+        wrong = np.flatnonzero(~np.isfinite(found))
+        if len(wrong):
+            step = int(wrong[0])
+            raise self._diverged(step, float(found[step]), order)
+        return found
+
+    def _diverged(self, step: int, loss: float, order: Array) -> DataError:
+        edge = list(pairwise(self.edges))[step]
+        inputs, _ = next(iter(self.train.batches(list(edge), order)))
+        largest = float(inputs.float().abs().max())
+        return DataError(
+            f"the loss is {loss} in step {step + 1} of epoch {self.epoch + 1}; the largest input there is {largest:g}",
+            hint="scale the inputs (--zscore), or say a lower --lr, or --clip 1",
+        )
+
+    def _tell(self, hook: str, *args: Any) -> None:
+        for callback in self.callbacks:
+            getattr(callback, hook)(self, *args)
+
+
+def autocast(device: torch.device) -> Any:
+    """bfloat16 on GPUs that have it; float32 elsewhere."""
+    if device.type == "cuda" and torch.cuda.is_bf16_supported():
+        return torch.autocast("cuda", torch.bfloat16)
+    return nullcontext()

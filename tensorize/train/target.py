@@ -1,0 +1,90 @@
+"""From a prepared set to its task: the kind of the target, its names, and what is learned of it from train rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from tensorize.encoders.one_hot import OneHot
+from tensorize.errors import UsageError
+from tensorize.statistics.moments import Moments
+from tensorize.tensorset import TensorSet
+from tensorize.train.task import Classes, Numbers, Task
+from tensorize.types import BLOCK_ROWS, Array, TensorSpec
+
+
+def task_of(train: TensorSet, target_scale: str) -> Task:
+    """The task of the train rows. Raises UsageError where the set has no target."""
+    specs = train.by_role("target")
+    if not specs:
+        raise _no_target(train)
+    spec = specs[0]
+    if spec.axes[-1] == "class" or np.dtype(spec.dtype).kind == "i":
+        return _classes(train, spec)
+    return _numbers(train, spec, target_scale)
+
+
+def _no_target(train: TensorSet) -> UsageError:
+    """The error for a set with nothing to predict, with the way to make one for its kind."""
+    hints = {
+        "text": "text alone has none; what is to be told from it stands in a table",
+        "images": "put the images into one folder for each class, and prepare them again",
+        "series": "prepare it again with --window 168 --horizon 24 --target COL",
+        "bikes": "prepare it again with --window 168 --horizon 24 --target cnt",
+    }
+    hint = hints.get(train.kind, "prepare it again with --target COL")
+    return UsageError(f"this file of {train.kind} has no target to train for", hint=hint)
+
+
+def _classes(train: TensorSet, spec: TensorSpec) -> Classes:
+    column, names = _class_names(train)
+    one_hot = spec.axes[-1] == "class"
+    if not names:
+        count = spec.shape[1] if one_hot else 1 + max(int(block.max()) for block in blocks(train, spec))
+        names = tuple(map(str, range(count)))
+    return Classes(names, column or spec.name, one_hot)
+
+
+def _class_names(train: TensorSet) -> tuple[str, tuple[str, ...]]:
+    """The column and its categories, as the recipe has them; empty where it has none."""
+    from tensorize.loaders.table.fitted import build
+
+    for step in train.recipe.learned:
+        if step.role == "target" and "classes" in step.state:
+            return "", tuple(map(str, step.state["classes"]))
+        if step.role == "target" and step.step == "onehot":
+            encoder = build(step.step, step.state)
+            assert isinstance(encoder, OneHot)
+            return step.of, tuple(map(str, encoder.categories))
+    return "", ()
+
+
+def _numbers(train: TensorSet, spec: TensorSpec, target_scale: str) -> Numbers:
+    names = (
+        spec.labels.get("target") or tuple(step.of for step in train.recipe.learned if step.role == "target") or (spec.name,)
+    )
+    probe = train.batch(slice(0, 1))[1]
+    assert probe is not None
+    shape = tuple(probe.shape[1:])
+    if target_scale == "none":
+        return Numbers(names, shape)
+    moments = [Moments() for _ in names]
+    for block in blocks(train, spec):
+        flat = _by_target(block, spec).astype(np.float64)
+        moments = [found.update(flat[:, index]) for index, found in enumerate(moments)]
+    return Numbers(names, shape, tuple(found.mean for found in moments), tuple(found.std() or 1.0 for found in moments))
+
+
+def _by_target(block: Array, spec: TensorSpec) -> Array:
+    """(row), (row, target), (row, target, step) or (step, target) → (value, target)."""
+    if "target" not in spec.axes:
+        return block.reshape(-1, 1)
+    at = spec.axes.index("target")
+    return np.moveaxis(block, at, -1).reshape(-1, spec.shape[at])
+
+
+def blocks(tensors: TensorSet, spec: TensorSpec) -> Iterator[Array]:
+    """The stored values of a tensor, a bounded number of rows at a time."""
+    for start in range(0, spec.shape[0], BLOCK_ROWS):
+        yield tensors.store.read(spec.key, start, min(start + BLOCK_ROWS, spec.shape[0]))
