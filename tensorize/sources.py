@@ -7,6 +7,7 @@ import glob
 import io
 import os
 import shutil
+import stat
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -14,34 +15,74 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 
-from tensorize.errors import DataError, UsageError, near
+from tensorize.changes import Stamp, WatchedFile
+from tensorize.errors import DataError, RunError, UsageError, near
 
 STDIN = "-"
+_BUFFER = 128 << 10
 _MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 
 
 @dataclass(frozen=True)
 class InputFile:
-    """One file to be read, as often as needed. `name` is what messages call it: the path as the user gave it."""
+    """One file to be read, as often as needed. `name` is what messages call it: the path as the user gave it.
+
+    What is read more than once must stay as it was: see `WatchedFile`.
+    """
 
     name: str
     path: Path
     _held: IO[bytes] | None = field(default=None, compare=False, repr=False)
+    _stamp: Stamp | None = field(default=None, compare=False, repr=False)
+    _blocks: dict[int, int] = field(default_factory=dict, compare=False, repr=False)
+
+    @classmethod
+    def at(cls, path: Path, name: str) -> InputFile:
+        """A file as it is now. A pipe or a device is read once, into a temporary file, since it cannot be read again."""
+        try:
+            status = path.stat()
+            if stat.S_ISREG(status.st_mode):
+                return cls(name, path, _stamp=Stamp.of(status))
+            with path.open("rb") as stream:
+                return cls(name, path, _spooled(name, stream))
+        except OSError as error:
+            raise DataError(f"{name} cannot be read: {error.strerror}") from error
 
     @property
     def size(self) -> int:
         """Bytes on disk (compressed ones, where it is compressed)."""
-        return os.fstat(self._held.fileno()).st_size if self._held else self.path.stat().st_size
+        return self._stamp.size if self._stamp is not None else os.fstat(self._checked.fileno()).st_size
 
     def open(self) -> BinaryIO:
-        """Open for reading, from the start; `.gz` and `.zst` are recognised by content and decompressed."""
-        raw = io.BufferedReader(_Positioned(self._held)) if self._held else _opened(self)
-        compression = next((kind for magic, kind in _MAGIC.items() if raw.peek(4)[:4].startswith(magic)), None)
+        """Open for reading, from the start; `.gz` and `.zst` are recognised by content and decompressed.
+
+        Raises DataError, here or as its end is read, where the file is not what it was.
+        """
+        raw = io.BufferedReader(self._raw(), _BUFFER)
+        try:
+            magic = raw.peek(4)[:4]
+        except BaseException:
+            raw.close()
+            raise
+        compression = next((kind for known, kind in _MAGIC.items() if magic.startswith(known)), None)
         if compression is None:
             return cast(BinaryIO, raw)
         import pyarrow as pa
 
         return cast(BinaryIO, pa.CompressedInputStream(pa.PythonFile(raw, mode="r"), compression))
+
+    def _raw(self) -> io.RawIOBase:
+        if self._stamp is None:
+            return _Positioned(self._checked)
+        try:
+            return WatchedFile(self.name, self.path, self._stamp, self._blocks)
+        except OSError as error:
+            raise DataError(f"{self.name} cannot be read: {error.strerror}") from error
+
+    @property
+    def _checked(self) -> IO[bytes]:
+        assert self._held is not None
+        return self._held
 
 
 class _Positioned(io.RawIOBase):
@@ -59,13 +100,6 @@ class _Positioned(io.RawIOBase):
         buffer[: len(data)] = data
         self._at += len(data)
         return len(data)
-
-
-def _opened(file: InputFile) -> io.BufferedReader:
-    try:
-        return file.path.open("rb")
-    except OSError as error:
-        raise DataError(f"{file.name} cannot be read: {error.strerror}") from error
 
 
 def resolve(source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> list[InputFile]:
@@ -88,19 +122,35 @@ def resolve(source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -
             hint=f'name files, or a glob such as "{path / "*.csv"}"; inside: {", ".join(inside)}',
         )
     if path.exists():
-        return [InputFile(name, path)]
+        return [InputFile.at(path, name)]
     matches = sorted(glob.glob(name, recursive=True)) if glob.has_magic(name) else []
     if not matches:
         raise missing_file(path)
-    return [InputFile(match, Path(match)) for match in matches if not Path(match).is_dir()]
+    return [InputFile.at(Path(match), match) for match in matches if _is_file(Path(match))]
+
+
+def _is_file(match: Path) -> bool:
+    """What a glob means: files, and links that lead nowhere, which are told of; no folder, pipe or device."""
+    return match.is_file() or not match.exists()
 
 
 def _stdin() -> InputFile:
-    """Standard input, kept in a nameless temporary file since it is read more than once."""
+    """Standard input, kept since it is read more than once."""
+    return InputFile("<stdin>", Path(STDIN), _spooled("<stdin>", sys.stdin.buffer))
+
+
+def _spooled(name: str, stream: IO[bytes]) -> IO[bytes]:
+    """The bytes of a stream in a nameless temporary file. Raises RunError where there is no room for them."""
     held = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the source
-    shutil.copyfileobj(sys.stdin.buffer, held)
-    held.flush()
-    return InputFile("<stdin>", Path(STDIN), held)
+    try:
+        shutil.copyfileobj(stream, held)
+        held.flush()
+    except OSError as error:
+        held.close()
+        raise RunError(
+            f"{name} cannot be kept in {tempfile.gettempdir()}: {error.strerror}", hint="save it to a file first, and name that"
+        ) from error
+    return held
 
 
 def missing_file(path: str | os.PathLike[str]) -> UsageError:
