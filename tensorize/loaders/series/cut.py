@@ -10,7 +10,7 @@ import numpy as np
 
 from tensorize.engine.split import sizes
 from tensorize.errors import DataError, plural
-from tensorize.loaders.series.grid import Grid
+from tensorize.loaders.series.grid import Grid, owners
 from tensorize.loaders.series.runs import Ints
 from tensorize.types import Array
 
@@ -95,8 +95,7 @@ class Cut:
         """(step) bool: steps that statistics are learned from; with whole samples only, those of such samples."""
         train = np.ones(len(places), dtype=bool) if not len(self.edges) else self.grid.times(places) < self.edges[1]
         if self.whole_only and not self.windows:
-            group = np.searchsorted(self.grid.base, places, side="right") - 1
-            base = self.grid.base[group]
+            base = self.grid.base[owners(self.grid.base, places)]
             starts = base + (places - base) // self.length * self.length
             train &= self.grid.whole(starts, self.length)
         return train
@@ -118,12 +117,19 @@ class Cut:
         found: list[int] = (self.ranges[..., 1] - self.ranges[..., 0]).sum(axis=1).tolist()
         return found
 
+    def inside(self, part: int, begin: int, end: int) -> Ints | slice:
+        """Which of the places `begin:end` lie in a split, counted from `begin`: a slice where they are in one piece."""
+        bounds = np.clip(self.ranges[part], begin, end) - begin
+        bounds = bounds[bounds[:, 0] < bounds[:, 1]]
+        if not len(bounds) or (bounds[1:, 0] == bounds[:-1, 1]).all():
+            return slice(int(bounds[0, 0]), int(bounds[-1, 1])) if len(bounds) else slice(0, 0)
+        return np.concatenate([np.arange(low, high) for low, high in bounds])
+
     def within(self, starts: Ints, part: int) -> Ints:
         """The positions of windows' starts among the steps of their split."""
         first, stop = self.ranges[part, :, 0], self.ranges[part, :, 1]
         before = np.cumsum(stop - first) - (stop - first)
-        group = np.searchsorted(self.grid.base, starts, side="right") - 1
-        positions: Ints = starts - first[group] + before[group]
+        positions: Ints = starts + (before - first)[owners(self.grid.base, starts)]
         return positions
 
     @cached_property

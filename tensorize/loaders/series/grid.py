@@ -13,6 +13,21 @@ from tensorize.loaders.series.runs import NEW, Ints, Runs
 from tensorize.types import Array, Mask
 
 
+def owners(borders: Ints, places: Ints) -> Ints:
+    """(place) int64: which border is the last at or before each place, −1 where none is; `borders` are sorted.
+
+    Places that follow each other are not looked up one by one, but the borders among them.
+
+    >>> owners(np.array([0, 3, 4]), np.array([1, 2, 3, 9])).tolist()
+    [0, 0, 1, 2]
+    """
+    if not len(places) or (places[1:] < places[:-1]).any():
+        return np.searchsorted(borders, places, side="right") - 1
+    first, last = np.searchsorted(borders, places[[0, -1]], side="right") - 1
+    among = np.searchsorted(places, borders[first + 1 : last + 1])
+    return np.repeat(np.arange(first, last + 1), np.diff(among, prepend=0, append=len(places)))
+
+
 @dataclass(frozen=True)
 class Steps:
     """A stretch of grid steps, each array (step): the ordinal of its row, or −1 in a gap, and of its neighbours.
@@ -74,15 +89,29 @@ class Grid:
 
     def times(self, places: Ints) -> Ints:
         """The times of grid places, (step)."""
-        group = np.searchsorted(self.base, places, side="right") - 1
+        group = owners(self.base, places)
         return self.origin[group] + (places - self.base[group]) * self.step
 
     def at(self, start: int, stop: int) -> Steps:
         """The steps at the places `start:stop`."""
         places = np.arange(start, stop)
-        group = np.searchsorted(self.base, places, side="right") - 1
-        time = self.origin[group] + (places - self.base[group]) * self.step
-        segment = np.searchsorted(self.place, places, side="right") - 1
+        group = owners(self.base, places)
+        time = places * self.step + (self.origin - self.base[:-1] * self.step)[group]
+        first, last = np.searchsorted(self.place, [start, stop - 1], side="right") - 1
+        if self._is_whole(first, last, stop):
+            ordinal = places + (self.ordinal[first] - self.place[first])
+            return Steps(start, time, group, ordinal, ordinal, ordinal)
+        return self._around(start, places, time, group, owners(self.place, places))
+
+    def _is_whole(self, first: int, last: int, stop: int) -> bool:
+        """Whether the segments `first` to `last` have, up to place `stop`, one row after the other and no gap."""
+        if first < 0 or stop > self.place[last] + self.length[last]:
+            return False
+        apart, rows = np.diff(self.place[first : last + 1]), np.diff(self.ordinal[first : last + 1])
+        return bool((apart == rows).all() and (apart == self.length[first:last]).all())
+
+    def _around(self, start: int, places: Ints, time: Ints, group: Ints, segment: Ints) -> Steps:
+        """The steps of several segments, and of the gaps between them."""
         known = np.maximum(segment, 0)
         offset = places - self.place[known]
         inside = (segment >= 0) & (offset < self.length[known])
@@ -101,7 +130,7 @@ class Grid:
 
     def places(self, ordinals: Ints) -> Ints:
         """The places of rows by their ordinals, (row); −1 for rows that lie on no step."""
-        segment = np.maximum(np.searchsorted(self.ordinal, ordinals, side="right") - 1, 0)
+        segment = np.maximum(owners(self.ordinal, ordinals), 0)
         offset = ordinals - self.ordinal[segment]
         return np.where((offset >= 0) & (offset < self.length[segment]), self.place[segment] + offset, -1)
 

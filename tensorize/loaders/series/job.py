@@ -310,12 +310,8 @@ class SeriesJob:
         starts = cut.starts(steps.start, end)
         parts = cut.parts(starts)
         names: Sequence[str | None] = self._options.split_names or (None,)
-        places = np.arange(steps.start, end)
         for part, name in enumerate(names):
-            first, stop = (np.clip(cut.ranges[part, :, edge], steps.start, end) for edge in (0, 1))
-            bounds = zip(first - steps.start, stop - steps.start, strict=True)
-            inside = np.concatenate([places[low:high] for low, high in bounds])
-            at = inside - steps.start
+            at = cut.inside(part, steps.start, end)
             chosen = starts[parts == part]
             piece = {"start": cut.within(chosen, part), "series": values[at], "observed": steps.observed[at].astype(np.uint8)}
             if target.shape[1]:

@@ -6,6 +6,7 @@ fails, the chunk is parsed again as text and each column is looked at: the guess
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,9 @@ import pyarrow.csv as pacsv
 from tensorize.loaders.table.dialect import Dialect
 from tensorize.loaders.table.infer import NUMBER_NA, NUMBERS, WORDS, Seen, is_code, look, pointed
 from tensorize.schema import Storage
+
+FRACTION, TIME = pa.float64(), pa.timestamp("us")
+_SEEN = {FRACTION: Seen.FLOAT, TIME: Seen.TIME}
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,8 @@ class Reader:
     na: tuple[str, ...]
     """More words that mean a missing value, in every column."""
     guess: tuple[Seen, ...] = ()
+    clocks: frozenset[str] = frozenset()
+    """Columns of times: timestamp[us] where all cells of a chunk are ISO times, else text."""
 
     @property
     def number_na(self) -> list[str]:
@@ -52,26 +58,36 @@ class Parsed:
 
 def parse(data: bytes, reader: Reader) -> Parsed:
     """Parse the records in `data`. Raises pyarrow.ArrowInvalid for ragged rows and bytes that are not UTF-8."""
-    floats = {name for name, seen in zip(reader.wanted, reader.guess, strict=False) if seen & Seen.FLOAT and not seen & WORDS}
-    floats -= reader.text | reader.lenient
-    table = None
-    if floats:
-        try:
-            table = _read(data, reader, floats)
-        except pa.ArrowInvalid:
-            floats = set()
-    table = _read(data, reader, set()) if table is None else table
+    typed = _guessed(reader)
+    table = _as_guessed(data, reader, typed) if typed else None
+    if table is None:
+        table, typed = _read(data, reader, {}), {}
     columns, seen = [], []
     for name in reader.wanted:
         cells = _one(table.column(name))
-        values, what = (cells, Seen.FLOAT) if name in floats else _column(cells, reader, name)
+        values, what = (cells, _SEEN[typed[name]]) if name in typed else _column(cells, reader, name)
         columns.append(_nulled(values, ("", *reader.na)) if pa.types.is_string(values.type) else values)
         seen.append(what)
     return Parsed(pa.RecordBatch.from_arrays(columns, names=list(reader.wanted)), tuple(seen))
 
 
-def _read(data: bytes, reader: Reader, floats: set[str]) -> pa.Table:
-    """Pyarrow's reader over one block: `floats` as float64, every other wanted column as text."""
+def _guessed(reader: Reader) -> dict[str, pa.DataType]:
+    """The columns that are probably fractions throughout, or times."""
+    floats = {name for name, seen in zip(reader.wanted, reader.guess, strict=False) if seen & Seen.FLOAT and not seen & WORDS}
+    return dict.fromkeys(floats - reader.text - reader.lenient, FRACTION) | dict.fromkeys(reader.clocks, TIME)
+
+
+def _as_guessed(data: bytes, reader: Reader, typed: Mapping[str, pa.DataType]) -> pa.Table | None:
+    """The cells as guessed; None where one does not fit, a missing time among them: a word for it is no time."""
+    try:
+        table = _read(data, reader, typed)
+    except pa.ArrowInvalid:
+        return None
+    return None if any(table.column(name).null_count for name in reader.clocks) else table
+
+
+def _read(data: bytes, reader: Reader, typed: Mapping[str, pa.DataType]) -> pa.Table:
+    """Pyarrow's reader over one block: columns as `typed` says, every other wanted one as text."""
     dialect = reader.dialect
     names = list(dialect.names)
     return pacsv.read_csv(
@@ -85,7 +101,7 @@ def _read(data: bytes, reader: Reader, floats: set[str]) -> pa.Table:
         ),
         convert_options=pacsv.ConvertOptions(
             include_columns=list(reader.wanted),
-            column_types={name: pa.float64() if name in floats else pa.string() for name in reader.wanted},
+            column_types={name: typed.get(name, pa.string()) for name in reader.wanted},
             null_values=reader.number_na,
             strings_can_be_null=False,
             decimal_point=dialect.decimal,
@@ -138,10 +154,24 @@ def to_numbers(cells: pa.Array, na: list[str], decimal: str, storage: Storage) -
 
 def _nulled(cells: pa.Array, na: tuple[str, ...] | list[str]) -> pa.Array:
     """Cells with the words that mean missing turned to null."""
-    if not na:
+    if not na or not _may_hold(cells, na):
         return cells
     missing = pc.is_in(pc.utf8_trim_whitespace(cells), value_set=pa.array(na, pa.string()))
     return pc.if_else(missing, pa.scalar(None, pa.string()), cells) if pc.any(missing).as_py() else cells
+
+
+def _may_hold(cells: pa.Array, words: Sequence[str]) -> bool:
+    """Whether a look at the bytes leaves it open that a cell, without white space around it, is one of some words.
+
+    White space is ASCII's, or not ASCII; where there is none, a cell that is longer than every word is none of them.
+    """
+    if not len(cells):
+        return False
+    data = np.frombuffer(cells.buffers()[2] or b"", np.uint8)
+    if data.size and (data.min() <= ord(" ") or data.max() > 127):
+        return True
+    shortest = pc.min(pc.binary_length(cells)).as_py()
+    return shortest is not None and shortest <= max(len(word.encode()) for word in words)
 
 
 def to_storage(cells: pa.Array, storage: Storage, reader: Reader, code: bool) -> pa.Array:

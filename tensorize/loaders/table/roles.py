@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast, get_args
 
 from tensorize.errors import DataError, UsageError, near
@@ -52,7 +52,18 @@ def needs(names: Sequence[str], options: ColumnOptions) -> Needs:
     forced.update(_types(options, names))
     onehot = {known(value, names, "--onehot")[0] for value in separate(options.onehot, names)}
     lenient = frozenset({*onehot, *roles.keys} - set(forced))
-    return Needs(roles, {name: kind for name, kind in forced.items() if name in roles.wanted}, lenient)
+    forced = {name: kind for name, kind in forced.items() if name in roles.wanted}
+    return Needs(roles, forced, lenient, _clocks(options, roles, forced))
+
+
+def _clocks(options: ColumnOptions, roles: Roles, forced: Mapping[str, Kind]) -> frozenset[str]:
+    """The time of a series, where it is asked for nothing else: see `Needs`."""
+    as_text = {*where_columns(options.where, roles.names), one(options, "id"), one(options, "group")}
+    return frozenset(
+        name
+        for name in options.clock(roles.names)[:1]
+        if name in roles.keys and forced.get(name) == "time" and name not in as_text
+    )
 
 
 def needs_of(schema: Schema, options: ColumnOptions, names: Sequence[str]) -> Needs:
@@ -71,7 +82,8 @@ def needs_of(schema: Schema, options: ColumnOptions, names: Sequence[str]) -> Ne
     keys = [name for name in roles.keys if name in names and (name in filters or name == one(options, "id"))]
     targets = [name for name in roles.targets if name in names]
     part = Roles(schema.names, roles.inputs, tuple(targets), tuple(keys))
-    return Needs(part, {name: schema[name].kind for name in part.wanted})
+    forced = {name: schema[name].kind for name in part.wanted}
+    return Needs(part, forced, clocks=_clocks(options, part, forced))
 
 
 def known(value: str, names: Sequence[str], flag: str) -> tuple[str, str | None]:

@@ -53,6 +53,8 @@ class Needs:
     roles: Roles
     forced: Mapping[str, Kind] = field(default_factory=dict)
     lenient: frozenset[str] = frozenset()
+    clocks: frozenset[str] = frozenset()
+    """Columns that are nothing but times: where all cells are ISO times they come as timestamp[us], else as text."""
 
     @property
     def wanted(self) -> tuple[str, ...]:

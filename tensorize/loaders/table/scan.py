@@ -74,7 +74,7 @@ class CsvScan:
         self._as_text: set[str] = set()
         total, done = sum(file.size for file, _ in self._files), 0
         for file, dialect in self._files:
-            reader = Reader(dialect, wanted, text, self.needs.lenient, options.na)
+            reader = Reader(dialect, wanted, text, self.needs.lenient, options.na, clocks=self.needs.clocks)
             self._readers.append(reader)
             for parsed, flags, size in self._parsed(file, reader, options, run):
                 self._spool.append(parsed.batch)
@@ -100,8 +100,7 @@ class CsvScan:
                 first = next(chunks, None)
                 if first is None:
                     return
-                guess = parse(_first_rows(first, dialect), reader).seen
-                work = partial(_parse_sized, reader=replace(reader, guess=guess))
+                work = partial(_parse_sized, reader=_guessing(reader, _first_rows(first, dialect)))
                 yield from ordered_map(work, _with(first, chunks), run.threads)
         except StrayQuoteError as error:
             raise faults.stray_quote(file, dialect, options.encoding, error.at) from None
@@ -136,9 +135,11 @@ class CsvScan:
     def _stored(self, index: int) -> pa.RecordBatch:
         """One parsed chunk in the storage types of the schema."""
         batch, reader = self._spool[index], self._readers[self._ends[index]]
-        arrays = [
-            to_storage(batch.column(item.name), item.storage, reader, item.name in self.codes) for item in self.schema.columns
-        ]
+        arrays = []
+        for item in self.schema.columns:
+            cells = batch.column(item.name)
+            as_it_is = pa.types.is_timestamp(cells.type) and item.name not in self._as_text
+            arrays.append(cells if as_it_is else to_storage(cells, item.storage, reader, item.name in self.codes))
         return pa.RecordBatch.from_arrays(arrays, names=list(self.schema.names))
 
     def place(self, rows: Sequence[int]) -> list[str]:
@@ -224,6 +225,13 @@ def _first_rows(chunk: bytes, dialect: Dialect) -> bytes:
     """Enough of the first chunk to guess from; all of it where a quote makes cutting a question."""
     quoted = dialect.quote is not None and dialect.quote.encode() in chunk
     return chunk if quoted else chunk[: chunk.rfind(b"\n", 0, HEAD_BYTES) + 1] or chunk
+
+
+def _guessing(reader: Reader, rows: bytes) -> Reader:
+    """The reader with what the first rows let expect of the others."""
+    seen = parse(rows, reader).seen
+    times = {name for name, what in zip(reader.wanted, seen, strict=True) if what is Seen.TIME}
+    return replace(reader, guess=seen, clocks=reader.clocks & times)
 
 
 def _with(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
