@@ -32,6 +32,7 @@ def command(
     threads: flags.Threads = None,
     chunk_bytes: flags.ChunkBytes = None,
     scratch: flags.Scratch = None,
+    max_header: flags.MaxHeader = None,
     as_json: flags.AsJson = False,
     quiet: flags.Quiet = False,
     verbose: flags.Verbose = False,
@@ -41,7 +42,7 @@ def command(
     from tensorize.engine import local
     from tensorize.recipe import Recipe as RecipeFile
 
-    del debug
+    del debug, max_header
     output = local.make_output(
         out or default_out(source),
         format,

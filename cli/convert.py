@@ -22,6 +22,7 @@ def command(
     *,
     format: flags.Format = None,
     force: flags.Force = False,
+    max_header: flags.MaxHeader = None,
     as_json: flags.AsJson = False,
     quiet: flags.Quiet = False,
     debug: flags.Debug = False,
@@ -29,7 +30,7 @@ def command(
     """Write a prepared file in another format: the same tensors, the same recipe."""
     from tensorize.tensorset import read
 
-    del debug
+    del debug, max_header
     with read(file) as tensors:
         tensors.save(target, format=format, force=force)
     if as_json:

@@ -11,7 +11,9 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import typer
 from pydantic.fields import FieldInfo
 
+from tensorize.limits import allow_header
 from tensorize.options import Options
+from tensorize.units import parse_size
 
 OUTPUT, HOW, TELL = "Output", "How to run (never changes a bit of the result)", "What is said"
 
@@ -63,6 +65,24 @@ Scratch = Annotated[
         "--scratch",
         metavar="DIR",
         help="Where to keep what does not fit in memory. [default: beside the output]",
+        rich_help_panel=HOW,
+    ),
+]
+
+
+def _allow_header(value: str | None) -> str | None:
+    if value is not None:
+        allow_header(parse_size(value))
+    return value
+
+
+MaxHeader = Annotated[
+    str | None,
+    typer.Option(
+        "--max-header",
+        metavar="SIZE",
+        callback=_allow_header,
+        help="Read a file that holds more than this beside its tensors. [default: 256MiB]",
         rich_help_panel=HOW,
     ),
 ]

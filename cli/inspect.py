@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tensorize.errors import UsageError
 from tensorize.exporters.plain import escape
 from tensorize.units import size
 
@@ -18,13 +19,20 @@ if TYPE_CHECKING:
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="A prepared file (.h5, .pt).")]
 OnlyRecipe = Annotated[bool, typer.Option("--recipe", help="Print the recipe as JSON, and nothing else.")]
+RecipeOut = Annotated[
+    Path | None,
+    typer.Option("-o", "--out", metavar="FILE", help="With --recipe: write it to a file, with a digest that verify checks."),
+]
 
 
 def command(
     file: File,
     *,
     recipe: OnlyRecipe = False,
+    out: RecipeOut = None,
+    force: flags.Force = False,
     format: flags.Format = None,
+    max_header: flags.MaxHeader = None,
     as_json: flags.AsJson = False,
     verbose: flags.Verbose = False,
     debug: flags.Debug = False,
@@ -32,9 +40,13 @@ def command(
     """Show what is in a prepared file: tensors, channels, and how they were made."""
     from tensorize.tensorset import read
 
-    del debug
+    del debug, max_header
+    if out is not None and not recipe:
+        raise UsageError("-o writes the recipe", hint="say --recipe, too")
     with read(file, format) as tensors:
-        if recipe:
+        if out is not None:
+            tensors.recipe.save(out, force=force)
+        elif recipe:
             print(json_safe(tensors.recipe.to_json(indent=2)))
         elif as_json:
             print_json("inspect", _body(file, tensors))

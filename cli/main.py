@@ -6,15 +6,17 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from typer.exceptions import Abort, TyperException
 
-from tensorize.errors import TensorizeError
+from tensorize.errors import RunError, TensorizeError
 
 from .group import root
-from .show import print_error
+from .show import print_error, print_traceback
 
 INTERRUPTED = 130
 
@@ -22,6 +24,7 @@ INTERRUPTED = 130
 def main(args: Sequence[str] | None = None) -> None:
     """Run `tensorize` with the arguments of the shell, or with `args`; end the process with its exit code."""
     given = list(sys.argv[1:] if args is None else args)
+    signal.signal(signal.SIGTERM, _terminated)
     try:
         code = _run(given)
         sys.stdout.flush()
@@ -47,17 +50,32 @@ def _run(given: list[str]) -> int:
         return INTERRUPTED
     except TensorizeError as error:
         if debug:
-            raise
-        print_error(error, as_json, error.exit_code)
+            print_traceback(error)
+        else:
+            print_error(error, as_json, error.exit_code)
         return error.exit_code
     except BrokenPipeError:
         raise
     except Exception as error:
         if debug:
-            raise
-        what = f"{type(error).__name__}: {error}"
-        print_error(TensorizeError(f"unexpected: {what}", hint="this is a fault of tensorize; --debug shows where"), as_json, 1)
+            print_traceback(error)
+        else:
+            print_error(_unexpected(error), as_json, 1)
         return 1
+
+
+def _unexpected(error: Exception) -> TensorizeError:
+    """The message for an error that nobody has foreseen."""
+    if isinstance(error, MemoryError):
+        return RunError(f"there is not enough memory: {error}", hint="try --threads 1 and a smaller --chunk-bytes")
+    return TensorizeError(
+        f"unexpected: {type(error).__name__}: {error}", hint="this is a fault of tensorize; --debug shows where"
+    )
+
+
+def _terminated(*_: object) -> NoReturn:
+    """End as after Ctrl-C, so that nothing unfinished stays behind."""
+    raise KeyboardInterrupt
 
 
 def _help_hint(error: TyperException) -> str:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sys
+import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -22,16 +22,20 @@ if TYPE_CHECKING:
     from tensorize.schema import Schema
 
 JSON_VERSION = 1
-_OBEYED = re.compile(r"[\x7f-\x9f]")
 
 
 def safe(text: str) -> str:
-    r"""Text without anything that a terminal would obey: control characters become escapes.
+    r"""Text in one line, without anything that a terminal would obey: line ends and control characters become escapes.
 
     >>> print(safe("a\x1b[2Jb"))
     a\x1b[2Jb
     """
-    return "".join(char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode() for char in text)
+    return text if text.isprintable() else "".join(char if char.isprintable() else _written(char) for char in text)
+
+
+def _written(char: str) -> str:
+    r"""A character as Python writes it: `\x1b`, `\n`, `\u202e`."""
+    return char.encode("unicode_escape", "surrogatepass").decode()
 
 
 def say(line: str = "") -> None:
@@ -40,22 +44,33 @@ def say(line: str = "") -> None:
 
 
 def json_safe(text: str) -> str:
-    """JSON in which what a terminal would obey (U+007F to U+009F) is written as an escape; it says the same."""
-    return _OBEYED.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+    """JSON in which what a terminal would obey is written as an escape; it says the same."""
+    return "".join(char if char.isprintable() or char == "\n" else json.dumps(char)[1:-1] for char in text)
+
+
+def _json(body: Mapping[str, Any]) -> str:
+    return json_safe(json.dumps({"tensorize_json": JSON_VERSION, **body}))
+
+
+def print_traceback(error: Exception) -> None:
+    """Where an error was raised, and what it says, on stderr."""
+    print("Traceback (most recent call last):", "".join(traceback.format_tb(error.__traceback__)), sep="\n", file=sys.stderr)
+    lines = error.lines if isinstance(error, TensorizeError) else [str(error)]
+    print(f"{type(error).__name__}: " + "\n".join(map(safe, lines)), file=sys.stderr)
 
 
 def print_json(command: str, body: Mapping[str, Any]) -> None:
     """Print one object, with the version of its schema (see docs/json.md)."""
-    print(json.dumps({"tensorize_json": JSON_VERSION, "command": command, **body}))
+    print(_json({"command": command, **body}))
 
 
 def print_error(error: TensorizeError, as_json: bool, code: int) -> None:
     """Print what is wrong, where, and the way out: on stderr, or as JSON on stdout."""
     if as_json:
         body = {"what": error.what, "details": list(error.details), "hint": error.hint, "exit_code": code}
-        print(json.dumps({"tensorize_json": JSON_VERSION, "error": body}))
+        print(_json({"error": body}))
         return
-    print(f"{_red('error')}: {safe(str(error))}", file=sys.stderr)
+    print(f"{_red('error')}: " + "\n".join(map(safe, error.lines)), file=sys.stderr)
 
 
 def _colours() -> bool:

@@ -7,30 +7,27 @@ from typing import Annotated
 
 import typer
 
-from tensorize import registry
-from tensorize.sources import missing_file
-
 from . import flags
 from .show import print_json, say
 
-Files = Annotated[list[Path], typer.Argument(metavar="FILE…", help="Prepared files.")]
+Files = Annotated[list[Path], typer.Argument(metavar="FILE…", help="Prepared files, or recipes saved as .json.")]
 
 
 def command(
     files: Files,
     *,
     format: flags.Format = None,
+    max_header: flags.MaxHeader = None,
     as_json: flags.AsJson = False,
     quiet: flags.Quiet = False,
     debug: flags.Debug = False,
 ) -> None:
     """Recompute the digest of prepared files: finds any byte that has changed since they were written."""
-    del debug
+    from tensorize.tensorset import verify
+
+    del debug, max_header
     for file in files:
-        exporter = registry.exporter_for(file, format)
-        if not file.exists():
-            raise missing_file(file)
-        exporter.verify(file)
+        verify(file, format)
     if as_json:
         print_json("verify", {"files": [str(file) for file in files], "intact": True})
     elif not quiet:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tensorize.errors import DataError, RecipeError, RunError, TensorizeError, UsageError
     from tensorize.fetch import fetch
     from tensorize.recipe import Recipe
-    from tensorize.tensorset import TensorSet, read
+    from tensorize.tensorset import TensorSet, read, verify
 
 _WHERE = {
     "DataError": "tensorize.errors",
@@ -31,6 +31,7 @@ _WHERE = {
     "fetch": "tensorize.fetch",
     "prepare": "tensorize.api",
     "read": "tensorize.tensorset",
+    "verify": "tensorize.tensorset",
 }
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "fetch",
     "prepare",
     "read",
+    "verify",
 ]
 
 

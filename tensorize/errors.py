@@ -30,10 +30,13 @@ class TensorizeError(Exception):
         self.hint = hint
 
     def __str__(self) -> str:
-        lines = [self.what, *(f"  {line}" for line in self.details)]
-        if self.hint:
-            lines += [f"  {line}" for line in self.hint.splitlines()]
-        return "\n".join(lines)
+        return "\n".join(self.lines)
+
+    @property
+    def lines(self) -> list[str]:
+        """What is wrong, where, and the way out, a line each."""
+        more = (*self.details, *([self.hint] if self.hint else []))
+        return [self.what, *(f"  {line}" for line in more)]
 
 
 class DataError(TensorizeError, ValueError):

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from tensorize import registry
-from tensorize.errors import RecipeError, UsageError, some
+from tensorize.digest import DIGEST_SIZE, check_digest
+from tensorize.errors import DataError, RecipeError, UsageError, some
+from tensorize.limits import check_header
+from tensorize.partfile import PartFile
 from tensorize.schema import Schema
 from tensorize.types import Learned, Role
 
@@ -20,6 +25,12 @@ if TYPE_CHECKING:
     from tensorize.types import Loader
 
 VERSION = 1
+DIGEST = "sha256"
+"""The key of a recipe file that is none of the recipe: its own digest."""
+DEPTH = 32
+"""Lists and objects within one another; our own recipes need less than ten."""
+MAX_STEPS = 1_000_000
+_Name = Annotated[str, Field(max_length=1 << 20)]
 
 
 class Step(BaseModel):
@@ -27,8 +38,8 @@ class Step(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    step: str
-    of: str
+    step: _Name
+    of: _Name
     state: dict[str, JsonValue]
     role: Role = "input"
 
@@ -44,10 +55,10 @@ class Recipe(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
 
     tensorize: int = Field(VERSION, description="The version of this format.")
-    kind: str
+    kind: _Name
     options: dict[str, JsonValue]
     schema_: Schema = Field(Schema(), alias="schema")
-    steps: tuple[Step, ...] = ()
+    steps: tuple[Step, ...] = Field((), max_length=MAX_STEPS)
 
     @classmethod
     def of(cls, kind: str, options: Options, schema: Schema, learned: tuple[Learned, ...]) -> Self:
@@ -89,9 +100,11 @@ class Recipe(BaseModel):
     def from_json(cls, text: str) -> Self:
         """Read a recipe. Raises RecipeError for what is not one: no JSON, a key twice, an unknown field, a newer version."""
         try:
-            raw = json.loads(text, object_pairs_hook=_no_key_twice)
+            raw = json.loads(text, object_pairs_hook=_no_key_twice, parse_constant=_no_constant)
         except (ValueError, RecursionError) as error:
             raise RecipeError(f"the recipe is not JSON: {error}") from None
+        if not _is_shallow(raw):
+            raise RecipeError(f"the recipe is nested more than {DEPTH} deep")
         version = raw.get("tensorize") if isinstance(raw, dict) else None
         if not isinstance(version, int) or isinstance(version, bool):
             raise RecipeError(
@@ -102,10 +115,12 @@ class Recipe(BaseModel):
                 f"the recipe has version {version}; this tensorize reads up to version {VERSION}",
                 hint="update it: pip install --upgrade tensorize",
             )
+        raw.pop(DIGEST, None)
         try:
-            return cls.model_validate_json(text)
+            return cls.model_validate(raw)
         except ValidationError as error:
-            lines = [f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()]
+            found = error.errors(include_url=False, include_input=False)
+            lines = [f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in found]
             raise RecipeError("the recipe cannot be read", some(lines)) from None
 
     @classmethod
@@ -113,6 +128,7 @@ class Recipe(BaseModel):
         """Read the recipe of a prepared file (`wine.h5`), or a recipe alone (`wine.json`)."""
         if Path(path).suffix.lower() == ".json":
             try:
+                check_header(path, Path(path).stat().st_size)
                 return cls.from_json(Path(path).read_text("utf-8"))
             except (OSError, UnicodeDecodeError) as error:
                 raise RecipeError(f"{path}: {error}") from None
@@ -120,6 +136,23 @@ class Recipe(BaseModel):
 
         with read(path) as tensors:
             return cls.from_json(tensors.recipe_json)
+
+    def save(self, path: str | Path, *, force: bool = False) -> Path:
+        """Write the recipe alone, as JSON with a digest that `tensorize verify` checks; whole or not at all.
+
+        Raises UsageError where the file exists, unless `force`, RunError where it cannot be written.
+        """
+        head = f'{self.to_json(indent=2)[:-2]},\n  "{DIGEST}": "'.encode()
+        tail = b'"\n}\n'
+        whole = hashlib.sha256(head + b"\0" * DIGEST_SIZE + tail).hexdigest()
+        part = PartFile(Path(path), force=force)
+        try:
+            part.reserve(len(head) + DIGEST_SIZE + len(tail))
+            part.write(0, head + whole.encode() + tail)
+            part.commit()
+        finally:
+            part.abort()
+        return Path(path)
 
     def apply(
         self,
@@ -149,6 +182,31 @@ class Recipe(BaseModel):
     def inverse(self, tensors: TensorSet) -> Any:
         """Undo what can be undone: scaled and one-hot tensors to columns in their original units, ids to words."""
         return self.loader.inverse(self, tensors)
+
+
+def verify_recipe(path: Path) -> None:
+    """Raise DataError where a byte of a recipe file has changed, or where it has no digest, RecipeError where it is none."""
+    Recipe.read(path)
+    end = re.search(rb'"%s": "([0-9a-f]{64})"\n}\n\Z' % DIGEST.encode(), path.read_bytes())
+    if end is None:
+        raise DataError(
+            f"{path} carries no digest, so that a change cannot be found",
+            hint="tensorize inspect --recipe -o FILE writes one",
+        )
+    check_digest(path, end.start(1))
+
+
+def _is_shallow(value: Any) -> bool:
+    """Whether JSON is at most `DEPTH` deep."""
+    layer = [value]
+    for _ in range(DEPTH):
+        inner = (item.values() if isinstance(item, dict) else item for item in layer if isinstance(item, dict | list))
+        layer = [item for items in inner for item in items if isinstance(item, dict | list)]
+    return not layer
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number of JSON")
 
 
 def _no_key_twice(pairs: list[tuple[str, Any]]) -> Mapping[str, Any]:

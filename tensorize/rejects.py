@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from tensorize.errors import SHOWN, DataError, UsageError, plural, shown, some
 
 if TYPE_CHECKING:
-    from tensorize.exporters.partfile import PartFile
+    from tensorize.partfile import PartFile
 
 RAW_CHARS = 65_536
 """Of a longer raw text the file of rejects holds the beginning."""
@@ -150,7 +150,7 @@ def collecting(skip: bool, limit: str, path: Path | None, *, force: bool = False
 
     Raises UsageError where the file exists, unless `force`.
     """
-    from tensorize.exporters.partfile import PartFile
+    from tensorize.partfile import PartFile
 
     part = PartFile(path, force=force) if path is not None else None
     rejects = Rejects(skip, limit, part)

@@ -289,9 +289,30 @@ def _tensor(values: Array) -> torch.Tensor:
 def read(path: str | Path, format: str | None = None) -> TensorSet:
     """Open a prepared file lazily. Raises UsageError for an unknown suffix or a missing file, DataError for a damaged one."""
     exporter = registry.exporter_for(path, format)
+    _check_there(path)
+    tensors: TensorSet = exporter.open(Path(path))
+    return tensors
+
+
+def verify(path: str | Path, format: str | None = None) -> None:
+    """Recompute the digest of a prepared file, or of a recipe that was saved as `.json`.
+
+    Raises DataError where any byte has changed, and for what is no file of ours; UsageError for an unknown suffix and a
+    missing file.
+    """
+    if format is None and Path(path).suffix.lower() == ".json":
+        from tensorize.recipe import verify_recipe
+
+        _check_there(path)
+        verify_recipe(Path(path))
+        return
+    exporter = registry.exporter_for(path, format)
+    _check_there(path)
+    exporter.verify(Path(path))
+
+
+def _check_there(path: str | Path) -> None:
     if not Path(path).exists():
         from tensorize.sources import missing_file
 
         raise missing_file(path)
-    tensors: TensorSet = exporter.open(Path(path))
-    return tensors

@@ -6,12 +6,16 @@ archive can be written, and hashed, from front to back. Format: PKWARE, "APPNOTE
 
 from __future__ import annotations
 
+import os
 import struct
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import BinaryIO
+
+from tensorize.limits import check_header
 
 ALIGNMENT = 64
 """Data starts at a multiple of this, as torch lays it out, so that a mapped tensor is aligned."""
@@ -109,14 +113,73 @@ def directory(members: Sequence[Member], checksums: Mapping[str, int], comment: 
     return entries + wide + end + comment
 
 
-def read_members(path: Path) -> dict[str, tuple[int, int]]:
-    """Name without its folder → (where the data starts, bytes) of any stored archive. BadZipFile for a compressed one."""
-    with zipfile.ZipFile(path) as archive, path.open("rb") as file:
+def read_members(path: Path, comment: int) -> dict[str, tuple[int, int]]:
+    """Name without its folder → (where the data starts, bytes) of an archive of stored members.
+
+    `comment` is the length that the comment has. Raises BadZipFile for all that is not so: compressed or encrypted
+    members, names that come twice, members that lie in one another or outside the archive.
+    """
+    with path.open("rb") as file:
+        count, size, start = _read_end(file, comment)
+        check_header(path, size)
+        file.seek(start)
+        entries = file.read(size)
         found: dict[str, tuple[int, int]] = {}
-        for info in archive.infolist():
-            if info.compress_type != zipfile.ZIP_STORED:
-                raise zipfile.BadZipFile("a compressed member")
-            file.seek(info.header_offset)
-            *_, name, extra = _LOCAL.unpack(file.read(_LOCAL.size))
-            found[info.filename.partition("/")[2]] = info.header_offset + _LOCAL.size + name + extra, info.file_size
+        at, free = 0, 0
+        for _ in range(count):
+            name, length, header, at = _read_entry(entries, at)
+            data = _data_start(file, header)
+            if header < free or data + length > start or name in found:
+                raise zipfile.BadZipFile("a member that does not lie where it should")
+            found[name], free = (data, length), data + length
     return found
+
+
+def _read_end(file: BinaryIO, comment: int) -> tuple[int, int, int]:
+    """(members, bytes of the directory, where it starts)."""
+    end = file.seek(0, os.SEEK_END) - comment - _END.size
+    if end < 0:
+        raise zipfile.BadZipFile("no archive")
+    file.seek(end)
+    magic, *_, count, size, start, said = _END.unpack(file.read(_END.size))
+    if magic != b"PK\5\6" or said != comment:
+        raise zipfile.BadZipFile("no directory at its end")
+    if _LIMIT in {start, size} or count == _MANY:
+        end -= _LOCATOR.size + _END64.size
+        file.seek(max(end, 0))
+        magic, *_, count, size, start = _END64.unpack(file.read(_END64.size))
+        if magic != b"PK\6\6":
+            raise zipfile.BadZipFile("no directory of 64 bits")
+    if start + size != end or count * _ENTRY.size > size:
+        raise zipfile.BadZipFile("a directory of another size")
+    return count, size, start
+
+
+def _read_entry(entries: bytes, at: int) -> tuple[str, int, int, int]:
+    """(name without its folder, bytes of data, where the header starts, where the next entry starts)."""
+    numbers = _ENTRY.unpack_from(entries, at)
+    magic, flags, method, packed, size = numbers[0], numbers[3], numbers[4], numbers[8], numbers[9]
+    name_size, extra_size, comment_size, header = *numbers[10:13], numbers[16]
+    if magic != b"PK\1\2" or method != zipfile.ZIP_STORED or flags & 1 or comment_size:
+        raise zipfile.BadZipFile("a member that is not stored as it is")
+    at += _ENTRY.size
+    name = entries[at : at + name_size].decode()
+    extra = entries[at + name_size : at + name_size + extra_size]
+    wide = [packed == _LIMIT, size == _LIMIT, header == _LIMIT]
+    if any(wide):
+        kind, _, *large = struct.unpack_from(f"<2H{sum(wide)}Q", extra)
+        if kind != 1:
+            raise zipfile.BadZipFile("a size that is lacking")
+        packed, size, header = (large.pop(0) if is_wide else n for is_wide, n in zip(wide, (packed, size, header), strict=True))
+    if packed != size:
+        raise zipfile.BadZipFile("a compressed member")
+    return name.partition("/")[2], size, header, at + name_size + extra_size
+
+
+def _data_start(file: BinaryIO, header: int) -> int:
+    """Where the data of a member starts, behind its own header."""
+    file.seek(header)
+    magic, *_, name, extra = _LOCAL.unpack(file.read(_LOCAL.size))
+    if magic != b"PK\3\4":
+        raise zipfile.BadZipFile("a member without a header")
+    return header + _LOCAL.size + int(name) + int(extra)

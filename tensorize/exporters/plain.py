@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from tensorize.errors import DataError
+from tensorize.errors import DataError, UsageError
 from tensorize.types import Layout, Role, TensorSpec
 
 FORMAT = 1
 _ESCAPED = re.compile(r"[\\\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _ESCAPE = re.compile(r"\\(?:\\|x([0-9a-f]{2})|u([0-9a-f]{4}))")
+Model = TypeVar("Model", bound=BaseModel)
 
 
 class Tensor(BaseModel):
@@ -30,6 +31,12 @@ class Tensor(BaseModel):
     labels: dict[str, Annotated[int, Field(ge=0)]]
     split: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")] | None
 
+    @model_validator(mode="after")
+    def _axes_fit(self) -> Self:
+        if len(self.axes) != len(self.shape) or not set(self.labels) <= set(self.axes):
+            raise ValueError("the axes do not fit the shape or the labels")
+        return self
+
 
 class Plain(BaseModel):
     """A layout without its recipe and texts. Names that several tensors share stand once."""
@@ -40,6 +47,16 @@ class Plain(BaseModel):
     names: tuple[tuple[str, ...], ...]
     tensors: tuple[Tensor, ...]
     texts: tuple[str, ...]
+
+    @model_validator(mode="after")
+    def _labels_fit(self) -> Self:
+        for tensor in self.tensors:
+            for axis, at in tensor.labels.items():
+                if at >= len(self.names) or len(self.names[at]) not in (0, tensor.shape[tensor.axes.index(axis)]):
+                    raise ValueError(f"the labels of {tensor.name} do not fit its axes")
+        if len({(tensor.split, tensor.name) for tensor in self.tensors}) < len(self.tensors):
+            raise ValueError("a tensor stands there twice")
+        return self
 
     @classmethod
     def of(cls, layout: Layout) -> Plain:
@@ -59,29 +76,70 @@ class Plain(BaseModel):
         ]
         return cls(kind=layout.kind, names=tuple(names), tensors=tuple(tensors), texts=tuple(layout.texts))
 
-    def layout(self, recipe: str, texts: Mapping[str, tuple[str, ...]]) -> Layout:
-        """The layout that this came from."""
-        specs = [
+    @property
+    def specs(self) -> tuple[TensorSpec, ...]:
+        return tuple(
             TensorSpec(
                 t.name, t.shape, t.dtype, t.axes, t.role, {axis: self.names[at] for axis, at in t.labels.items()}, t.split
             )
             for t in self.tensors
-        ]
-        return Layout(self.kind, tuple(specs), recipe, texts)
+        )
+
+    def layout(self, recipe: str, texts: Mapping[str, tuple[str, ...]]) -> Layout:
+        """The layout that this came from."""
+        return Layout(self.kind, self.specs, recipe, texts)
 
 
-def parse(state: Any, path: Any) -> Plain:
+class About(BaseModel):
+    """A whole layout as plain data."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: int
+    kind: str
+    recipe: str
+    layout: Plain
+    texts: dict[str, list[str]]
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if self.kind != self.layout.kind or set(self.texts) != set(self.layout.texts):
+            raise ValueError("it does not agree with its own layout")
+        return self
+
+
+def parse(state: str | bytes, path: Any) -> Plain:
     """Validate plain data out of a file. Raises DataError that names what does not fit."""
+    return checked(Plain, parse_json(state, path), path)
+
+
+def parse_json(state: str | bytes, path: Any) -> Any:
+    """JSON out of a file. Raises DataError for what is none."""
     try:
-        plain = Plain.model_validate(json.loads(state) if isinstance(state, str | bytes) else state)
-        for tensor in plain.tensors:
-            if max(tensor.labels.values(), default=-1) >= len(plain.names) or len(tensor.axes) != len(tensor.shape):
-                raise DataError(f"{path} is damaged: tensor {tensor.name} has labels or axes that do not fit")
+        return json.loads(state)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path} is damaged: {error}", hint="see tensorize verify") from None
+
+
+def checked(model: type[Model], state: Any, path: Any) -> Model:
+    """Plain data out of a file, with a number `format` where the model has one.
+
+    Raises DataError that names what does not fit, UsageError for a newer format.
+    """
+    version = state.get("format") if isinstance(state, dict) else None
+    if "format" in model.model_fields and type(version) is int and version > FORMAT:
+        raise UsageError(
+            f"{path} has format {version}; this tensorize reads up to {FORMAT}",
+            hint="update it: pip install --upgrade tensorize",
+        )
+    try:
+        return model.model_validate(state)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise DataError(f"{path} is damaged: {where}: {first['msg']}", hint="see tensorize verify") from None
-    return plain
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"])) or model.__name__.lower()
+        raise DataError(
+            f"{path} was not written by tensorize, or it is damaged: {where}: {first['msg']}", hint="see tensorize verify"
+        ) from None
 
 
 def escape(text: str) -> str:

@@ -1,42 +1,33 @@
 """Torch files: a dict of tensors that opens with `torch.load(path, weights_only=True)`, mapped or not.
 
-They are written without torch: see `pickled` and `archive`. The digest is the archive's comment.
+They are written and read without torch: see `pickled`, `unpickled` and `archive`. The digest is the archive's comment.
 """
 
 from __future__ import annotations
 
-import pickle
 import struct
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from tensorize.errors import DataError, UsageError
+from tensorize.digest import DIGEST_SIZE, check_digest
+from tensorize.errors import DataError
 from tensorize.exporters.archive import Member, directory, lay_out, read_members
-from tensorize.exporters.partfile import PartFile
 from tensorize.exporters.pickled import pickled
-from tensorize.exporters.plain import FORMAT, Plain, escape, parse, unescape
-from tensorize.exporters.slots import DIGEST_SIZE, FileStore, Slot, SlotWriter, check_digest
+from tensorize.exporters.plain import FORMAT, About, Plain, checked, escape, unescape
+from tensorize.exporters.slots import FileStore, Slot, SlotWriter
+from tensorize.exporters.unpickled import Dense, NotPlainError, unpickled
+from tensorize.limits import check_header
+from tensorize.partfile import PartFile
 from tensorize.tensorset import TensorSet
 from tensorize.types import Layout, TensorSpec
 
 KEY = "tensorize"
 _FOLDER = "archive/"
-_DAMAGE = (
-    zipfile.BadZipFile,
-    pickle.UnpicklingError,
-    RuntimeError,
-    ValueError,
-    KeyError,
-    EOFError,
-    OSError,
-    AttributeError,
-    TypeError,
-    struct.error,
-)
+_DAMAGE = (zipfile.BadZipFile, NotPlainError, KeyError, OSError, ValueError, struct.error)
 
 
 class Pt:
@@ -58,39 +49,32 @@ class Pt:
         def finish(checksums: Mapping[str, int]) -> None:
             plan.finish(part, checksums)
 
-        return SlotWriter(part, plan.slots, plan.size, plan.size - DIGEST_SIZE, finish, _readable, checksums=True)
+        return SlotWriter(part, plan.slots, plan.size, plan.size - DIGEST_SIZE, finish, self._check, checksums=True)
 
     def open(self, path: Path) -> TensorSet:
-        """Read the headers. Raises DataError for what is no file of ours, or damaged."""
-        import torch
-
+        """Read the headers. Raises DataError for what is no file of ours, or damaged, UsageError for a newer format."""
         try:
-            members = read_members(path)
-            found = torch.load(path, weights_only=True, mmap=True)
+            members = read_members(path, DIGEST_SIZE)
+            found = unpickled(_pickle(path, members))
+        except DataError:
+            raise
         except _DAMAGE as error:
-            raise DataError(f"{path} is no tensorize file, or it is damaged: {_first_line(error)}") from None
-        state = found.get(KEY) if isinstance(found, dict) else None
-        if not isinstance(state, dict) or not isinstance(state.get("format"), int) or not isinstance(state.get("recipe"), str):
-            raise DataError(f"{path} was not written by tensorize", hint='it has no plain dict under the key "tensorize"')
-        if state["format"] > FORMAT:
-            raise UsageError(
-                f"{path} has format {state['format']}; this tensorize reads up to {FORMAT}",
-                hint="update it: pip install --upgrade tensorize",
-            )
-        _check_end(path)
-        plain = parse(state.get("layout"), path)
-        texts = {key: tuple(unescape(value) for value in state["texts"][key]) for key in plain.texts}
-        layout = plain.layout(state["recipe"], texts)
-        _check_tensors(path, layout.tensors, found, members)
-        slots = {spec.key: Slot(spec, members[f"data/{index}"][0]) for index, spec in enumerate(layout.tensors)}
-        return TensorSet(layout, FileStore(path, slots))
+            raise DataError(
+                f"{path} was not written by tensorize, or it was cut off or changed: {error}",
+                hint="make it again from the source",
+            ) from None
+        about = checked(About, found.pop(KEY, None) if isinstance(found, dict) else None, path)
+        texts = {key: tuple(map(unescape, values)) for key, values in about.texts.items()}
+        layout = about.layout.layout(about.recipe, texts)
+        return TensorSet(layout, FileStore(path, _slots(path, layout.tensors, found, members)))
 
     def verify(self, path: Path) -> None:
         """Raise DataError where a byte has changed."""
-        size = path.stat().st_size
-        if size <= DIGEST_SIZE:
-            raise DataError(f"{path} was not written by tensorize")
-        check_digest(path, size - DIGEST_SIZE)
+        self.open(path).close()
+        check_digest(path, path.stat().st_size - DIGEST_SIZE)
+
+    def _check(self, path: Path) -> None:
+        self.open(path).close()
 
 
 @dataclass(frozen=True)
@@ -139,33 +123,36 @@ class _Plan:
         part.write(self.size - len(end), end)
 
 
-def _readable(path: Path) -> None:
-    """Open the finished file once, headers alone."""
-    with zipfile.ZipFile(path) as archive:
-        archive.infolist()
+def _pickle(path: Path, members: Mapping[str, tuple[int, int]]) -> bytes:
+    """What the archive says of its tensors, and everything else."""
+    order = _content(path, members["byteorder"])
+    if order != b"little":
+        raise NotPlainError("its numbers are not little-endian")
+    return _content(path, members["data.pkl"])
 
 
-def _check_end(path: Path) -> None:
-    """Raise DataError where the digest, the end of the file, is cut off."""
-    with zipfile.ZipFile(path) as archive:
-        if len(archive.comment) != DIGEST_SIZE:
-            raise DataError(f"{path} ends too soon", hint="it was cut off; make it again from the source")
+def _content(path: Path, member: tuple[int, int]) -> bytes:
+    at, size = member
+    check_header(path, size)
+    with path.open("rb") as file:
+        file.seek(at)
+        return file.read(size)
 
 
-def _check_tensors(
-    path: Path, specs: tuple[TensorSpec, ...], found: Mapping[str, Any], members: Mapping[str, tuple[int, int]]
-) -> None:
-    """Raise DataError where the tensors are not those that the layout tells of.
-
-    Torch numbers the tensors in the order of the dict, so that tensor `i` lies in `data/i`.
-    """
-    for index, spec in enumerate(specs):
-        tensor, (_, size) = found.get(spec.key), members.get(f"data/{index}", (0, -1))
-        if tensor is None or size != spec.nbytes or tuple(tensor.shape) != spec.shape:
-            raise DataError(
-                f"{path} is damaged: tensor {spec.key} is not what the layout tells of", hint="see tensorize verify"
-            )
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0][:200] or type(error).__name__
+def _slots(
+    path: Path, specs: Sequence[TensorSpec], found: Mapping[str, Any], members: Mapping[str, tuple[int, int]]
+) -> dict[str, Slot]:
+    """Where the tensors lie. Raises DataError where they are not those of the layout, each with numbers of its own."""
+    slots: dict[str, Slot] = {}
+    for spec in specs:
+        tensor = found.get(spec.key)
+        if isinstance(tensor, Dense) and (tensor.shape, tensor.dtype) == (spec.shape, spec.dtype):
+            at, size = members.get(f"data/{tensor.storage}", (0, -1))
+            if size == spec.nbytes:
+                slots[spec.key] = Slot(spec, at)
+    lacking = [spec.key for spec in specs if spec.key not in slots]
+    storages = {tensor.storage for tensor in found.values() if isinstance(tensor, Dense)}
+    if lacking or found.keys() != slots.keys() or len(storages) < len(slots):
+        said = lacking[0] if lacking else "that shares its numbers, or has no layout,"
+        raise DataError(f"{path} is damaged: tensor {said} is not what the layout tells of", hint="see tensorize verify")
+    return slots

@@ -7,7 +7,7 @@ import os
 import threading
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -17,13 +17,11 @@ from typing import Any
 
 import numpy as np
 
+from tensorize.digest import pieces
 from tensorize.errors import DataError
-from tensorize.exporters.partfile import PartFile
+from tensorize.partfile import PartFile
 from tensorize.types import Array, TensorSpec
 
-DIGEST_SIZE = 64
-"""A SHA-256 in hexadecimal."""
-_READ_BYTES = 4 << 20
 _OPENING = threading.Lock()
 _SMALL = 4 << 20
 """Bytes up to which a tensor is held once its rows are asked for one by one."""
@@ -83,7 +81,7 @@ class SlotWriter:
     def _hash(self, slot: Slot, data: memoryview) -> None:
         if self._digest is None:
             self._digest = _Running()
-            for _, piece in _pieces(self.part.fd, 0, slot.at, self.digest_at):
+            for _, piece in pieces(self.part.fd, 0, slot.at, self.digest_at):
                 self._digest.update(piece)
         self._digest.update(data)
 
@@ -92,7 +90,7 @@ class SlotWriter:
         running, at = self._digest or _Running(), 0
         if self._digest is not None and self._first is not None:
             at = self.slots[self._first].at + self.slots[self._first].spec.nbytes
-        for _, piece in _pieces(self.part.fd, at, self.size, self.digest_at):
+        for _, piece in pieces(self.part.fd, at, self.size, self.digest_at):
             running.update(piece)
         return running.finish()
 
@@ -136,46 +134,6 @@ class _Running:
 
     def close(self) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
-
-
-def digest(fd: int, size: int, at: int) -> str:
-    """The SHA-256 of a file of `size` bytes, with the slot of 64 bytes at `at` taken as zeros."""
-    found = hashlib.sha256()
-    for _, data in _pieces(fd, 0, size, at):
-        found.update(data)
-    return found.hexdigest()
-
-
-def _pieces(fd: int, start: int, stop: int, digest_at: int) -> Iterator[tuple[int, bytearray]]:
-    """Yield (offset, bytes) of a stretch of the file, the slot of the digest as zeros."""
-    at = start
-    while at < stop:
-        data = bytearray(os.pread(fd, min(_READ_BYTES, stop - at), at))
-        if not data:
-            return
-        first, last = max(digest_at, at), min(digest_at + DIGEST_SIZE, at + len(data))
-        if first < last:
-            data[first - at : last - at] = bytes(last - first)
-        yield at, data
-        at += len(data)
-
-
-def check_digest(path: Path, at: int) -> None:
-    """Raise DataError where the digest at `at` is not that of the file."""
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        size = os.fstat(fd).st_size
-        said = os.pread(fd, DIGEST_SIZE, at)
-        found = digest(fd, size, at).encode()
-    finally:
-        os.close(fd)
-    if found != said:
-        raise changed(path)
-
-
-def changed(path: Path) -> DataError:
-    """The error for a file whose digest does not fit."""
-    return DataError(f"{path} has changed since it was written: its SHA-256 does not fit", hint="make it again from the source")
 
 
 def _check_rows(slot: Slot, start: int, stop: int) -> None:

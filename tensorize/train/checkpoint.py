@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from tensorize.errors import DataError, UsageError
-from tensorize.exporters.partfile import PartFile
+from tensorize.partfile import PartFile
 from tensorize.recipe import Recipe
 from tensorize.train.history import Epoch
 from tensorize.train.named import build_model

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from tensorize.exporters.partfile import exists
+from tensorize.partfile import exists
 from tensorize.tensorset import TensorSet, read
 from tensorize.train.callbacks import Callback
 from tensorize.train.checkpoint import Checkpoint

@@ -55,7 +55,7 @@ def missing_error(cells: Cells, places: Sequence[str], schema: Schema) -> DataEr
     words = [name for name in cells.counts if schema[name].kind == "category"]
     hint = "say what to do: --missing drop | mean | median | mode | VALUE (with --indicator to keep a trace)"
     if words:
-        hint += f'\nfor one column: --missing "{words[0]}=mode"'
+        hint += f'; for one column: --missing "{words[0]}=mode"'
     return DataError(f"{plural(cells.total, 'value is', 'values are')} missing", cells.lines(places), hint)
 
 
