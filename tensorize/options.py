@@ -26,9 +26,11 @@ Several = Annotated[tuple[str, ...], BeforeValidator(as_list)]
 
 
 def ratios(value: Any) -> Any:
-    """`"0.8,0.1,0.1"` or a sequence of numbers → a tuple of floats."""
+    """`"0.8,0.1,0.1"`, a sequence of numbers or a single one → a tuple of floats."""
     if value is None or value == "":
         return ()
+    if isinstance(value, int | float):
+        return (float(value),)
     return tuple(float(part) for part in value.split(",")) if isinstance(value, str) else tuple(value)
 
 

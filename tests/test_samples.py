@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
-SCRIPTS = ["houses_table", "wine_scores", "meter_windows", "bikes_days", "text_lines", "images_folder", "transforms_by_hand"]
+SCRIPTS = [
+    "bikes_days",
+    "custom_layer",
+    "houses_table",
+    "images_folder",
+    "lenet",
+    "meter_windows",
+    "text_lines",
+    "thermometer",
+    "transforms_by_hand",
+    "two_layer_net",
+    "wine_scores",
+]
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +49,8 @@ def remade(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_script_is_tested(folder: Path) -> None:
     assert sorted(path.stem for path in folder.glob("*.py")) == sorted([*SCRIPTS, "make_samples"])
+    page = (folder / "README.md").read_text("utf-8")
+    assert [name for name in SCRIPTS if f"`{name}.py`" not in page] == []
 
 
 @pytest.mark.parametrize("name", ["wine", "bikes", "meter", "houses", "text"])
@@ -166,3 +181,33 @@ def test_the_transforms_by_hand_run_to_their_end(folder: Path) -> None:
     said = run(folder / "transforms_by_hand.py")
     for name in ("one-hot", "z-score", "min-max", "ordinal", "impute", "vocabulary", "fold", "windows"):
         assert f"{name}: " in said
+
+
+def test_the_thermometer_comes_to_the_same_loss_in_three_ways_and_diverges_on_raw_readings(folder: Path) -> None:
+    said = run(folder / "thermometer.py")
+    losses = re.findall(r"^by (?:hand|autograd|an optimiser): loss ([\d.]+)$", said, re.MULTILINE)
+    assert len(losses) == 3
+    assert set(losses) == {f"{2.927645:.6g}"}
+    assert re.search(r"with the raw readings: the loss is inf in step 1 of epoch \d+; the largest input there is 81.9", said)
+
+
+def test_the_two_layer_net_comes_to_the_same_loss_by_hand_and_by_autograd(folder: Path) -> None:
+    said = dict(re.findall(r"^(\w+): loss ([\d.e-]+) after 500 steps$", run(folder / "two_layer_net.py"), re.MULTILINE))
+    by_hand = [float(said.pop(way)) for way in ("in_numpy", "in_tensors", "in_autograd", "with_own_relu")]
+    assert by_hand == pytest.approx([by_hand[0]] * 4, rel=1e-4)
+    assert by_hand[0] < 1e-5
+    assert said.keys() == {"as_sequential", "with_optimiser", "as_module", "as_dynamic_net"}
+    assert float(said.pop("as_dynamic_net")) < 50
+    assert all(float(loss) < 1e-3 for loss in said.values())
+
+
+def test_the_custom_layer_finds_its_parameters_again(folder: Path) -> None:
+    w, b = re.findall(r"found w ([\d.]+), b ([\d.]+),", run(folder / "custom_layer.py"))[0]
+    assert (float(w), float(b)) == pytest.approx((2.0, 0.5), abs=0.03)
+
+
+def test_lenet_has_the_shapes_of_the_tutorial_and_a_step_lowers_its_loss(folder: Path) -> None:
+    said = run(folder / "lenet.py")
+    assert said.startswith("10 parameters, 61,706 numbers: (6, 1, 5, 5) (6,) (16, 6, 5, 5)")
+    first, second = re.findall(r"loss ([\d.]+)", said)
+    assert float(second) < float(first)
