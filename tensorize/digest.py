@@ -48,6 +48,14 @@ def check_digest(path: Path, at: int) -> None:
         raise changed(path)
 
 
+def check_end(path: Path) -> None:
+    """`check_digest` for a file whose end is its digest."""
+    size = path.stat().st_size
+    if size < DIGEST_SIZE:
+        raise DataError(f"{path} was not written by tensorize, or it was cut off")
+    check_digest(path, size - DIGEST_SIZE)
+
+
 def changed(path: Path) -> DataError:
     """The error for a file whose digest does not fit."""
     return DataError(f"{path} has changed since it was written: its SHA-256 does not fit", hint="make it again from the source")

@@ -73,7 +73,7 @@ REFUSED = {
     "an expanded tensor": lambda: torch.ones(1).expand(1_000_000_000),
     "a complex tensor": lambda: torch.ones(2, dtype=torch.complex64),
     "a size": lambda: torch.Size([1]),
-    "a tuple": lambda: (1, 2),
+    "a tuple of lists": lambda: ([], []),
     "a set": lambda: {1},
     "bytes": lambda: b"x",
     "a module": lambda: torch.nn.Linear(1, 1),
@@ -81,7 +81,7 @@ REFUSED = {
     "a class": lambda: dict,
     "a list twice": lambda: [SHARED, SHARED],
     "depth": lambda: nested(150),
-    "a number as a key": lambda: {1: 2},
+    "a tensor as a key": lambda: {(1, 2): 2},
     "a long number": lambda: 1 << 70,
 }
 
@@ -95,9 +95,18 @@ def test_a_pickle_with_anything_but_dense_tensors_and_plain_data_is_refused(name
 
 
 def test_a_pickle_of_dense_tensors_and_plain_data_is_read():
-    plain = {"text": "é\n", "none": None, "list": [1, -2, 1 << 40, 1.5, True], "empty": {}}
+    plain = {"text": "é\n", "none": None, "list": [1, -2, 1 << 40, 1.5, True], "empty": {}, 7: (1, (2.5, "x"))}
     found = unpickled.unpickled(pickle_of({"x": torch.zeros(2, 3), "y": torch.zeros(0, 4, dtype=torch.uint16), "z": plain}))
     assert found == {"x": Dense("0", "float32", (2, 3)), "y": Dense("1", "uint16", (0, 4)), "z": plain}
+
+
+@pytest.mark.parametrize("name", ["a part of a storage", "strides"])
+def test_views_within_their_storage_are_read_where_they_may_be(name):
+    shape = tuple(REFUSED[name]().shape)
+    found = unpickled.unpickled(pickle_of({"x": REFUSED[name](), "half": torch.zeros(2, dtype=torch.bfloat16)}), views=True)
+    assert found == {"x": Dense("0", "float32", shape), "half": Dense("1", "bfloat16", (2,))}
+    with pytest.raises(NotPlainError):
+        unpickled.unpickled(pickle_of({"x": REFUSED["an expanded tensor"]()}), views=True)
 
 
 def test_a_pickle_that_unfolds_stops_before_it_does():

@@ -144,7 +144,8 @@ def _read_end(file: BinaryIO, comment: int) -> tuple[int, int, int]:
     magic, *_, count, size, start, said = _END.unpack(file.read(_END.size))
     if magic != b"PK\5\6" or said != comment:
         raise zipfile.BadZipFile("no directory at its end")
-    if _LIMIT in {start, size} or count == _MANY:
+    file.seek(max(end - _LOCATOR.size, 0))
+    if file.read(4) == b"PK\6\7":
         end -= _LOCATOR.size + _END64.size
         file.seek(max(end, 0))
         magic, *_, count, size, start = _END64.unpack(file.read(_END64.size))

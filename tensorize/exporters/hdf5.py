@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
-from tensorize.digest import DIGEST_SIZE, check_digest
+from tensorize.digest import DIGEST_SIZE, check_end
 from tensorize.errors import DataError
 from tensorize.exporters.hdf5_index import Place, Strings, read_index
 from tensorize.exporters.plain import unescape
@@ -55,8 +55,7 @@ class Hdf5:
 
     def verify(self, path: Path) -> None:
         """Raise DataError where a byte has changed."""
-        self.open(path).close()
-        check_digest(path, path.stat().st_size - DIGEST_SIZE)
+        check_end(path)
 
     def _check(self, path: Path) -> None:
         self.open(path).close()

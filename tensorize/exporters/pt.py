@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from tensorize.digest import DIGEST_SIZE, check_digest
+from tensorize.digest import DIGEST_SIZE, check_end
 from tensorize.errors import DataError
 from tensorize.exporters.archive import Member, directory, lay_out, read_members
 from tensorize.exporters.pickled import pickled
@@ -70,8 +70,7 @@ class Pt:
 
     def verify(self, path: Path) -> None:
         """Raise DataError where a byte has changed."""
-        self.open(path).close()
-        check_digest(path, path.stat().st_size - DIGEST_SIZE)
+        check_end(path)
 
     def _check(self, path: Path) -> None:
         self.open(path).close()

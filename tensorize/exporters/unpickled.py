@@ -8,10 +8,13 @@ Opcodes: `pickletools`; what torch writes: `torch/serialization.py`, `torch/_uti
 
 from __future__ import annotations
 
+import math
 import pickletools
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import accumulate
+from operator import mul
 from typing import Any, NoReturn
 
 from tensorize.exporters.pickled import PROTOCOL, STORAGES
@@ -21,6 +24,7 @@ DEPTH = 64
 AXES = 64
 """As many as torch allows."""
 _STORED = {f"torch {name}": dtype for dtype, name in STORAGES.items()} | {"torch.storage UntypedStorage": ""}
+_STORED["torch BFloat16Storage"] = "bfloat16"
 _TYPES = {f"torch {dtype}": dtype for dtype in ("uint16", "uint32", "uint64")}
 REBUILD, REBUILD_BYTES = "torch._utils _rebuild_tensor_v2", "torch._utils _rebuild_tensor_v3"
 ORDERED = "collections OrderedDict"
@@ -34,7 +38,7 @@ class NotPlainError(ValueError):
 
 @dataclass(frozen=True)
 class Dense:
-    """A contiguous tensor: the whole of the storage `data/NUMBER`, (axis, …) of `dtype`."""
+    """A tensor, (axis, …) of `dtype`: the whole of the storage `data/NUMBER` in C order, unless views were allowed."""
 
     storage: str
     dtype: str
@@ -58,8 +62,10 @@ _HOOKS = object()
 _MARK = object()
 
 
-def unpickled(data: bytes) -> Any:
-    """Dicts, lists, strings, numbers and `Dense` tensors. Raises NotPlainError for everything else, also for what is cut off.
+def unpickled(data: bytes, *, views: bool = False) -> Any:
+    """Dicts, lists, tuples, strings, numbers and `Dense` tensors. Raises NotPlainError for everything else.
+
+    With `views` a tensor may be a part of its storage, in any order, as the weights of a model can be.
 
     >>> import pickle
     >>> unpickled(pickle.dumps({"a": [1, 2.5, None, True]}, 2))
@@ -69,7 +75,7 @@ def unpickled(data: bytes) -> Any:
     tensorize.exporters.unpickled.NotPlainError: it names __builtin__ print, and only dense tensors and plain data are read
     """
     try:
-        return _Reader(data).run()
+        return _Reader(data, views).run()
     except NotPlainError:
         raise
     except (struct.error, IndexError, KeyError, TypeError, ValueError) as error:
@@ -79,8 +85,8 @@ def unpickled(data: bytes) -> Any:
 class _Reader:
     """Goes through the opcodes once; values are on a stack, as the format has it."""
 
-    def __init__(self, data: bytes) -> None:
-        self._data, self._at = data, 0
+    def __init__(self, data: bytes, views: bool) -> None:
+        self._data, self._at, self._views = data, 0, views
         self._stack: list[Any] = []
         self._memo: dict[int, Any] = {}
         self._depth = 0
@@ -94,8 +100,8 @@ class _Reader:
                 raise NotPlainError(f"it uses the instruction {_NAMES.get(chr(code), hex(code))}, which plain data do not need")
             step(self)
         (value,) = self._stack
-        if not isinstance(value, str | int | float | list | dict | Dense | None):
-            _refuse(value)
+        if not isinstance(value, list | dict):
+            _check_plain(value)
         return value
 
     # bytes ------------------------------------------------------------------------------------------------------
@@ -190,16 +196,16 @@ class _Reader:
         if not isinstance(target, dict) or len(values) % 2:
             raise NotPlainError("its pickle is broken (no dict)")
         for key, value in zip(values[::2], values[1::2], strict=True):
-            if not isinstance(key, str) or key in target:
-                raise NotPlainError("a dict has a key twice, or one that is no string")
+            if type(key) not in (str, int) or key in target:
+                raise NotPlainError("a dict has a key twice, or one that is neither a string nor a number")
             target[key] = self._closed(value)
 
     def _closed(self, value: Any) -> Any:
         """A value that goes into a container: plain, or a tensor."""
         if isinstance(value, list | dict):
             self._depth -= 1
-        elif value is not None and not isinstance(value, str | int | float | Dense):
-            _refuse(value)
+        else:
+            _check_plain(value)
         return value
 
     # tensors ----------------------------------------------------------------------------------------------------
@@ -226,41 +232,68 @@ class _Reader:
         if what == _Global(ORDERED) and arguments == ():
             self._stack.append(_HOOKS)
         elif what in (_Global(REBUILD), _Global(REBUILD_BYTES)) and isinstance(arguments, tuple):
-            self._stack.append(_dense(*_arguments(what == _Global(REBUILD_BYTES), arguments)))
+            self._stack.append(_dense(*_arguments(what == _Global(REBUILD_BYTES), arguments), views=self._views))
         else:
             _refuse(what)
 
 
-def _arguments(has_type: bool, arguments: tuple[Any, ...]) -> tuple[_Storage, tuple[int, ...], tuple[int, ...], str]:
-    """(storage, shape, strides, dtype) of the call that makes a tensor."""
+@dataclass(frozen=True)
+class _Strided:
+    offset: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+
+    @property
+    def count(self) -> int:
+        return math.prod(self.shape)
+
+    @property
+    def is_dense(self) -> bool:
+        """Whether it starts with its storage and is in C order."""
+        dense = tuple(accumulate((max(size, 1) for size in self.shape[:0:-1]), mul, initial=1))[::-1]
+        return not self.offset and (not self.count or not self.shape or self.strides == dense)
+
+    @property
+    def stop(self) -> int:
+        """Behind the last number of the storage that it takes."""
+        reach = sum((size - 1) * stride for size, stride in zip(self.shape, self.strides, strict=True))
+        return self.offset + reach + 1 if self.count else 0
+
+
+def _arguments(has_type: bool, arguments: tuple[Any, ...]) -> tuple[_Storage, _Strided, str]:
+    """(storage, how it is gone through, dtype) of the call that makes a tensor."""
     storage, offset, shape, strides, gradient, hooks, *rest = arguments
     named = rest.pop(0) if has_type else None
-    if not isinstance(storage, _Storage) or hooks is not _HOOKS or gradient is not False or rest or offset != 0:
-        raise NotPlainError("it holds a tensor with a gradient, hooks, or an offset")
+    if not isinstance(storage, _Storage) or hooks is not _HOOKS or gradient is not False or rest:
+        raise NotPlainError("it holds a tensor with a gradient or hooks")
     dtype = _TYPES[named.name] if isinstance(named, _Global) else storage.dtype
     if not dtype or bool(storage.dtype) == has_type:
         raise NotPlainError("it holds a tensor of an unknown type")
-    for sizes in (shape, strides):
-        if (
-            not isinstance(sizes, tuple)
-            or len(sizes) > AXES
-            or not all(type(size) is int and 0 <= size < 1 << 62 for size in sizes)
-        ):
+    for sizes in ((offset,), shape, strides):
+        if not isinstance(sizes, tuple) or len(sizes) > AXES or not all(type(n) is int and 0 <= n < 1 << 62 for n in sizes):
             raise NotPlainError("it holds a tensor whose shape is none")
-    return storage, shape, strides, dtype
+    if len(shape) != len(strides):
+        raise NotPlainError("it holds a tensor whose shape is none")
+    return storage, _Strided(offset, shape, strides), dtype
 
 
-def _dense(storage: _Storage, shape: tuple[int, ...], strides: tuple[int, ...], dtype: str) -> Dense:
-    """The tensor, where it is its whole storage in C order. Raises NotPlainError for views."""
-    count, dense = 1, []
-    for size in reversed(shape):
-        dense.append(count)
-        count *= max(size, 1)
-    total = 0 if 0 in shape else count
+def _dense(storage: _Storage, told: _Strided, dtype: str, views: bool) -> Dense:
+    """The tensor. Raises NotPlainError where it reaches out of its storage, and, unless `views`, where it is a part of it."""
     there = storage.count if storage.dtype else storage.count // (int(dtype[4:]) // 8)
-    if total != there or (total and strides != tuple(reversed(dense))):
+    if views and told.count <= there and told.stop <= there:
+        return Dense(storage.key, dtype, told.shape)
+    if told.count != there or not told.is_dense:
         raise NotPlainError("it holds a view: a tensor that is not its whole storage, row by row")
-    return Dense(storage.key, dtype, shape)
+    return Dense(storage.key, dtype, told.shape)
+
+
+def _check_plain(value: Any) -> None:
+    """Raise NotPlainError for what is no value, such as a name that was to be called."""
+    if isinstance(value, tuple):
+        for part in value:
+            _check_plain(part)
+    elif value is not None and not isinstance(value, str | int | float | Dense):
+        _refuse(value)
 
 
 def _refuse(value: Any) -> NoReturn:

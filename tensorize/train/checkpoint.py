@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import struct
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +14,11 @@ from typing import Any, Self
 import torch
 from torch import nn
 
+from tensorize.digest import DIGEST_SIZE, digest
 from tensorize.errors import DataError, UsageError
+from tensorize.exporters.archive import read_members
+from tensorize.exporters.unpickled import unpickled
+from tensorize.limits import check_header
 from tensorize.partfile import PartFile
 from tensorize.recipe import Recipe
 from tensorize.train.history import Epoch
@@ -67,11 +72,17 @@ class Checkpoint:
         return made.eval()
 
     def save(self, path: str | Path, *, force: bool = False) -> Path:
-        """Write the file. Raises UsageError where it exists, unless `force`; RunError where it cannot be written."""
+        """Write the file. Raises UsageError where it exists, unless `force`; RunError where it cannot be written.
+
+        The digest is the comment of the archive, which is its end: see `tensorize.digest`.
+        """
         part = PartFile(Path(path), force=force)
         try:
             with os.fdopen(os.dup(part.fd), "wb") as file:
                 torch.save(self._to_plain(), file)
+            size = os.fstat(part.fd).st_size
+            part.write(size - 2, struct.pack("<H", DIGEST_SIZE) + b"0" * DIGEST_SIZE)
+            part.write(size, digest(part.fd, size + DIGEST_SIZE, size).encode())
             part.commit()
         except Exception as error:
             raise part.told(error) from error
@@ -129,13 +140,25 @@ def _read(path: Path) -> Mapping[str, Any]:
 
         raise missing_file(path)
     try:
+        _check_plain(path)
         raw = torch.load(path, map_location="cpu", weights_only=True)
+    except DataError:
+        raise
     except (RuntimeError, ValueError, KeyError, EOFError, OSError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
         raise DataError(f"{path} is no model of tensorize, or is damaged: {str(error).splitlines()[0]}") from None
     if not isinstance(raw, dict) or not isinstance(raw.get(KEY), int):
         hint = "a model comes from: tensorize train FILE -o model.pt"
         raise DataError(f"{path} is no model of tensorize", hint=hint)
     return raw
+
+
+def _check_plain(path: Path) -> None:
+    """Raise an error where there is more in the file than tensors and plain data, before torch reads it."""
+    at, size = read_members(path, DIGEST_SIZE)["data.pkl"]
+    check_header(path, size)
+    with path.open("rb") as file:
+        file.seek(at)
+        unpickled(file.read(size), views=True)
 
 
 def _plain(value: Any) -> Any:
