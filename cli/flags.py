@@ -55,6 +55,9 @@ Rejects = Annotated[
 Threads = Annotated[
     int | None, typer.Option("--threads", metavar="N", min=1, help="Threads. [default: one for each CPU]", rich_help_panel=HOW)
 ]
+Device = Annotated[
+    str, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda, cuda:1 or mps.", rich_help_panel="Where to run")
+]
 ChunkBytes = Annotated[
     str | None,
     typer.Option("--chunk-bytes", metavar="SIZE", help="How much is read at a time. [default: 4MiB]", rich_help_panel=HOW),
@@ -92,12 +95,12 @@ Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Say more: the sc
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.", rich_help_panel=TELL)]
 
 
-def option_parameters(model: type[Options]) -> Iterator[inspect.Parameter]:
+def option_parameters(model: type[Options], panel: str = "What to make") -> Iterator[inspect.Parameter]:
     """Yield one keyword parameter for each field of a loader's options; its default is None, for "not given"."""
     for name, info in model.model_fields.items():
         flag = "--" + name.replace("_", "-")
         kind = _flag_type(info)
-        option = typer.Option(flag, help=_help(info), metavar=_metavar(info), rich_help_panel="What to make")
+        option = typer.Option(flag, help=_help(info), metavar=_metavar(info), rich_help_panel=panel)
         default = False if kind is bool else None
         yield inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option])
 

@@ -23,6 +23,9 @@ COMMANDS = {
     "convert": "Write a prepared file in another format.",
     "verify": "Find out whether a prepared file has changed.",
     "train": "Train a model on a prepared file.",
+    "evaluate": "Judge a model by rows that it has not seen.",
+    "predict": "Predict from raw data.",
+    "plot": "Draw the curves of a training run.",
     "fetch": "Download the public sample data.",
     "plugins": "List what there is: loaders, encoders, transforms, exporters, models.",
 }

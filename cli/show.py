@@ -95,11 +95,11 @@ def print_result(command: str, result: Result, *, as_json: bool, quiet: bool, ve
     print_tensors(result.layout, result.made, verbose=verbose or result.output.dry_run)
     for note in result.notes:
         say(f"  note: {note}")
-    _print_rejects(result.rejects)
+    print_rejects(result.rejects)
     _print_output(result)
 
 
-def _print_rejects(rejects: Rejects) -> None:
+def print_rejects(rejects: Rejects) -> None:
     """What was left out: how much, of which kinds, and the first few unless a file lists them all."""
     if not rejects.count:
         return
@@ -219,3 +219,16 @@ def tensors_body(specs: Iterable[TensorSpec], made: Mapping[str, str]) -> list[d
         }
         for spec in specs
     ]
+
+
+def table(rows: Sequence[Sequence[str]]) -> None:
+    """Lines of cells, each column as wide as its widest; the first column to the left, numbers to the right."""
+    widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]
+    for first, *others in rows:
+        cells = [cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True)]
+        say("  " + "  ".join([first.ljust(widths[0]), *cells]).rstrip())
+
+
+def number(value: float | None) -> str:
+    """Four digits, or nothing where there is no number."""
+    return "" if value is None else f"{value:.4g}"

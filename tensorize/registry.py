@@ -79,6 +79,7 @@ MODELS = {
     "linear": ("tensorize.train.models.linear:Linear", "One linear layer: linear and logistic regression."),
     "mlp": ("tensorize.train.models.mlp:Mlp", "Linear layers with ReLU between them: hidden=128,128 dropout=0."),
     "cnn": ("tensorize.train.models.cnn:Cnn", "Three padded convolutions, for images of any size."),
+    "resnet": ("tensorize.train.models.resnet:Resnet", "A small residual net that learns fast, for images: width=64."),
     "conv1d": ("tensorize.train.models.conv1d:Conv1d", "Convolutions over time, for series."),
 }
 

@@ -170,7 +170,8 @@ class TensorSet:
     def _stored(self, spec: TensorSpec, rows: Array | slice, device: Any) -> torch.Tensor:
         """Rows of a tensor on a device; the whole of it where its first axis is no row, kept there."""
         if spec.axes[0] not in SHARED:
-            return self._rows(spec, rows).to(device, non_blocking=True)
+            values = self._rows(spec, rows)
+            return (values.pin_memory() if "cuda" in str(device) else values).to(device, non_blocking=True)
         key = spec.key, str(device)
         if key not in self._shared:
             self._shared[key] = self[spec.key].to(device)

@@ -17,7 +17,7 @@ from tensorize.options import BadOptions, Options
 from tensorize.recipe import Recipe
 from tensorize.rejects import Rejects, collecting
 from tensorize.schema import Schema
-from tensorize.types import Facts, Job, Layout, Run, Scan, Writer
+from tensorize.types import Facts, Job, Layout, Run, Scan, TensorSpec, Writer
 
 if TYPE_CHECKING:
     from tensorize.tensorset import TensorSet
@@ -134,6 +134,52 @@ def apply(recipe: Recipe, source: Any, run: Run, output: Output, changed: Mappin
     loader, options = recipe.loader, recipe.parsed_options(changed).for_apply()
     with _running(run, output, options) as own, loader.scan(source, options, own, recipe.schema) as scan:
         return _finish(recipe, scan, loader.job(scan, options, own), output, own.rejects, started=started)
+
+
+@dataclass(frozen=True)
+class Stream:
+    """New data on their way through a recipe, piece by piece."""
+
+    kind: str
+    facts: Facts
+    specs: tuple[TensorSpec, ...]
+    pieces: Iterator[TensorSet]
+    rejects: Rejects
+    notes: Callable[[], tuple[str, ...]]
+    """Complete once the pieces are exhausted."""
+
+
+@contextmanager
+def stream(recipe: Recipe, source: Any, run: Run, output: Output, changed: Mapping[str, Any] | None = None) -> Iterator[Stream]:
+    """As `apply`, for one who takes finished rows and keeps none: memory is bounded by the piece.
+
+    Windows as an index come in one piece, since their steps belong to all rows.
+    """
+    output.check()
+    loader, options = recipe.loader, recipe.parsed_options(changed).for_apply()
+    with _running(run, output, options) as own, loader.scan(source, options, own, recipe.schema) as scan:
+        job: Job = loader.job(scan, options, own)
+        specs = job.layout(recipe.learned)
+        own.rejects.check()
+        own.rejects.flush()
+        layout = Layout(recipe.kind, specs, recipe.to_json(), {key: tuple(values) for key, values in job.texts().items()})
+        yield Stream(recipe.kind, scan.facts, specs, _as_sets(layout, job, recipe), own.rejects, lambda: job.notes)
+
+
+def _as_sets(layout: Layout, job: Job, recipe: Recipe) -> Iterator[TensorSet]:
+    """Each piece as a set of its own."""
+    from tensorize.tensorset import SHARED, MemoryStore, TensorSet
+
+    if any(spec.axes[0] in SHARED for spec in layout.tensors):
+        yield _in_memory(layout, job, recipe)()
+        return
+    at = 0
+    for piece in job.pieces(recipe.learned):
+        rows = len(next(iter(piece.values.values())))
+        specs = tuple(replace(spec, shape=(rows, *spec.shape[1:])) for spec in layout.tensors)
+        texts = {key: values[at : at + rows] for key, values in layout.texts.items()}
+        yield TensorSet(Layout(layout.kind, specs, layout.recipe, texts), MemoryStore(piece.values))
+        at += rows
 
 
 @contextmanager

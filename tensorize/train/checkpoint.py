@@ -37,7 +37,7 @@ class Checkpoint:
     `model` is a registered name or `package.module:Class`, None for a module that was handed to `fit`; `options` are its
     keywords. `inputs` is the shape of one row (axis sizes without the row's), `outputs` the number of outputs.
     `state` are the weights to use: those of the best epoch. `resume` holds the last weights, the optimiser's and the random
-    state, and `epochs` what happened.
+    state, and `epochs` what happened. `split_rows` is the number of rows that `fit` split itself, 0 where the file had a split.
     """
 
     model: str | None
@@ -47,6 +47,7 @@ class Checkpoint:
     task: Task
     settings: Settings
     recipe_json: str
+    split_rows: int
     state: Mapping[str, Any]
     epochs: tuple[Epoch, ...] = ()
     resume: Mapping[str, Any] = field(default_factory=dict, repr=False)
@@ -101,6 +102,7 @@ class Checkpoint:
             "task": {"kind": self.task.kind, **self.task.to_json()},
             "settings": _plain(self.settings.model_dump(mode="json")),
             "recipe": self.recipe_json,
+            "split_rows": self.split_rows,
             "state": dict(self.state),
             "epochs": [epoch.to_json() for epoch in self.epochs],
             "resume": dict(self.resume),
@@ -126,6 +128,7 @@ class Checkpoint:
                 kind.from_json(task),
                 Settings.parse(raw["settings"]),
                 raw["recipe"],
+                raw["split_rows"],
                 raw["state"],
                 tuple(Epoch.from_json(epoch) for epoch in raw["epochs"]),
                 raw["resume"],

@@ -12,6 +12,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from tensorize.errors import UsageError
 
+UNKNOWN = 1 << 30
+"""What data may take where the system does not tell what is free."""
 SMALL_STEP = 50_000_000
 """Floating-point operations of a forward pass below which threads wait for each other longer than they work."""
 
@@ -37,7 +39,9 @@ def resident_bytes(device: torch.device) -> int:
     """How much of the device's memory data may take: a quarter of what is free."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0] // 4
-    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 4 if hasattr(os, "sysconf") else 1 << 30
+    if "SC_AVPHYS_PAGES" in os.sysconf_names:
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 4
+    return UNKNOWN
 
 
 def forward_flops(model: nn.Module, inputs: Tensor) -> int:

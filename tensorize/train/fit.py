@@ -9,30 +9,34 @@ from typing import Any
 import torch
 from torch import nn
 
+from tensorize.errors import DataError
 from tensorize.partfile import exists
 from tensorize.tensorset import TensorSet, read
 from tensorize.train.callbacks import Callback
 from tensorize.train.checkpoint import Checkpoint
 from tensorize.train.device import device_of, threads
 from tensorize.train.history import History
-from tensorize.train.keep import KeepBest, Save, weights
+from tensorize.train.keep import KeepBest, Save, random_state, set_random_state, weights
 from tensorize.train.loop import Trainer
-from tensorize.train.named import part_of
-from tensorize.train.plan import Loss, Plan, make_plan
+from tensorize.train.loss import Loss
+from tensorize.train.named import model_class, part_of
+from tensorize.train.plan import Plan, make_plan
+from tensorize.train.resume import resumed
 from tensorize.train.settings import Settings
 
 MakeOptimizer = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
 
 
 def fit(
-    model: str | nn.Module,
+    model: str | nn.Module | None,
     data: TensorSet | str | Path,
     *,
     options: Mapping[str, Any] | None = None,
     loss: str | Loss | None = None,
-    optimizer: str | MakeOptimizer = "AdamW",
+    optimizer: str | MakeOptimizer | None = None,
     out: str | Path | None = None,
     force: bool = False,
+    resume: bool = False,
     device: str = "auto",
     workers: int | None = None,
     callbacks: Sequence[Callback] = (),
@@ -42,28 +46,35 @@ def fit(
 
     `model` is a registered name, `package.module:Class`, or a module, which is trained in place; `options` are keywords of
     a named one. `loss` and `optimizer` are names of `torch.nn` and `torch.optim` with keywords (`SGD:momentum=0.9`), or
-    functions: `loss(output, target)`, and `optimizer(parameters)`. `out` is where the checkpoint goes, after each epoch.
-    `workers` are threads. The other keywords are those of `Settings`.
+    functions: `loss(output, target)`, and `optimizer(parameters)`. `out` is where the checkpoint goes after each epoch;
+    with `resume` the run goes on from the one that is there, and what is given has to agree with it. `workers` are threads.
+    The other keywords are those of `Settings`; a model may have defaults of its own.
 
     Raises UsageError for a call that is wrong, DataError where the loss is no number any more.
 
     >>> from tensorize import prepare
     >>> line = prepare("table", {"x": [0.0, 1.0, 2.0, 3.0], "y": [1.0, 3.0, 5.0, 7.0]}, target="y", scale="none")
-    >>> history = fit("linear", line, epochs=300, lr=0.1, split="0.75,0.25", device="cpu")
+    >>> history = fit("linear", line, epochs=300, lr=0.1, split="1", device="cpu")
     >>> history[-1].loss < 1e-3
     True
     """
     path = None if out is None else Path(out)
-    if path is not None and path.exists() and not force:
+    if path is not None and path.exists() and not force and not resume:
         raise exists(path)
-    chosen = Settings.parse({**settings, "loss": _name(loss), "optimizer": _name(optimizer)})
     tensors = data if isinstance(data, TensorSet) else read(data)
+    named = {"loss": _name(loss), "optimizer": _name(optimizer)}
+    given = settings | {key: value for key, value in named.items() if value is not None}
+    before = resumed(path, tensors, model, options, given) if resume else None
+    if before is not None:
+        model, options, chosen = before.model or model, before.options, before.settings
+    else:
+        chosen = Settings.parse(_defaults(model) | given)
     with torch.random.fork_rng():
         torch.manual_seed(chosen.seed)
-        given = loss if callable(loss) else None
-        plan = make_plan(model, tensors, chosen, options=options or {}, loss=given, device=device_of(device))
-        make = optimizer if callable(optimizer) else None
-        return _run(plan, make, path, callbacks, workers)
+        plan = make_plan(
+            model, tensors, chosen, options=options or {}, loss=loss if callable(loss) else None, device=device_of(device)
+        )
+        return _run(plan, optimizer if callable(optimizer) else None, path, callbacks, before=before, workers=workers)
 
 
 def _name(part: Any) -> Any:
@@ -71,47 +82,71 @@ def _name(part: Any) -> Any:
     return getattr(part, "__name__", type(part).__name__) if callable(part) else part
 
 
+def _defaults(model: str | nn.Module | None) -> dict[str, Any]:
+    """The settings that a model itself asks for."""
+    made = model_class(model) if isinstance(model, str) else type(model)
+    return dict(getattr(made, "settings", {}))
+
+
 def _run(
-    plan: Plan, make: MakeOptimizer | None, path: Path | None, callbacks: Sequence[Callback], workers: int | None
+    plan: Plan,
+    make: MakeOptimizer | None,
+    path: Path | None,
+    callbacks: Sequence[Callback],
+    *,
+    before: Checkpoint | None,
+    workers: int | None,
 ) -> History:
-    parameters = list(plan.model.parameters())
-    optimizer = make(parameters) if make else part_of(torch.optim, plan.settings.optimizer, parameters, lr=plan.settings.lr)
     keep = KeepBest(plan.settings.patience)
-    made = partial_checkpoint(plan, keep)
-    saving = [] if path is None else [Save(path, made, force=True)]
-    trainer = Trainer(
-        plan.model,
-        plan.task,
-        plan.loss,
-        optimizer,
-        plan.train,
-        plan.settings,
-        plan.device,
-        plan.validate,
-        [keep, *saving, *callbacks],
-    )
-    with threads(workers or plan.threads()):
-        trainer.run()
-    return History(tuple(trainer.epochs), plan.notes, made(trainer))
-
-
-def partial_checkpoint(plan: Plan, keep: KeepBest) -> Callable[[Trainer], Checkpoint]:
-    """How a checkpoint is made of a run at the end of an epoch."""
 
     def made(trainer: Trainer) -> Checkpoint:
-        last = weights(trainer.model)
-        resume = {"model": last, "optimizer": trainer.optimizer.state_dict(), "random": torch.get_rng_state()}
-        return Checkpoint(
-            plan.name,
-            plan.options,
-            plan.inputs,
-            plan.task.outputs,
-            plan.task,
-            plan.settings,
-            plan.recipe_json,
-            keep.state or last,
-            tuple(trainer.epochs),
-            resume,
-        )
+        return _checkpoint(plan, trainer, keep)
 
-    return made
+    saving = [] if path is None else [Save(path, made, force=True)]
+    trainer = Trainer(plan, _optimizer(plan, make), [keep, *saving, *callbacks])
+    if before is not None:
+        _go_on(trainer, keep, before)
+    count = workers or plan.threads()
+    try:
+        with threads(count):
+            trainer.run()
+    except DataError as error:
+        kept = [f"{path} holds epoch {save.saved}, the last good one" for save in saving if save.saved]
+        raise DataError(error.what, kept or ["nothing was written"] * bool(saving), error.hint) from error
+    return History(tuple(trainer.epochs), plan.notes, plan.facts(count), made(trainer))
+
+
+def _optimizer(plan: Plan, make: MakeOptimizer | None) -> torch.optim.Optimizer:
+    """By name, in one fused step where it has that and the device can."""
+    parameters = [parameter for parameter in plan.runner.model.parameters() if parameter.requires_grad]
+    if make is not None:
+        return make(parameters)
+    extra = {"fused": True} if plan.runner.device.type in ("cpu", "cuda") else {}
+    found: torch.optim.Optimizer = part_of(torch.optim, plan.settings.optimizer, parameters, lr=plan.settings.lr, **extra)
+    return found
+
+
+def _go_on(trainer: Trainer, keep: KeepBest, before: Checkpoint) -> None:
+    """Put everything where it stood after the last epoch of a checkpoint."""
+    trainer.model.load_state_dict(before.resume["model"])
+    trainer.optimizer.load_state_dict(before.resume["optimizer"])
+    set_random_state(before.resume["random"], trainer.device)
+    trainer.epochs, trainer.epoch = list(before.epochs), len(before.epochs)
+    keep.state = before.state if before.epochs[-1].val else None
+
+
+def _checkpoint(plan: Plan, trainer: Trainer, keep: KeepBest) -> Checkpoint:
+    last = weights(trainer.model)
+    return Checkpoint(
+        model=plan.name,
+        options=plan.options,
+        inputs=plan.inputs,
+        outputs=plan.task.outputs,
+        task=plan.task,
+        settings=plan.settings,
+        recipe_json=plan.recipe.to_json(),
+        split_rows=plan.split_rows,
+        state=keep.state or last,
+        epochs=tuple(trainer.epochs),
+        resume={"model": last, "optimizer": trainer.optimizer.state_dict(), "random": random_state(plan.runner.device)},
+    )

@@ -32,11 +32,24 @@ class Epoch:
 
 
 @dataclass(frozen=True)
+class Facts:
+    """What was trained on what, for a summary. `trivial` is what a predictor gets on val that has learned nothing."""
+
+    model: str
+    parameters: int
+    device: str
+    rows: Mapping[str, int]
+    trivial: Mapping[str, float | None] = field(default_factory=dict)
+    trivial_is: str = ""
+
+
+@dataclass(frozen=True)
 class History(Sequence[Epoch]):
     """The epochs of a run, those before a `--resume` included; the notes; and the checkpoint that came of it."""
 
     epochs: tuple[Epoch, ...]
     notes: tuple[str, ...]
+    facts: Facts
     checkpoint: Checkpoint = field(repr=False)
 
     def __len__(self) -> int:
@@ -50,11 +63,17 @@ class History(Sequence[Epoch]):
 
     @property
     def best(self) -> Epoch:
-        """The epoch with the lowest loss on val; the last one where there is no val."""
-        return best_of(self.epochs)
+        """The epoch whose weights were kept: the best on val, by the loss or the metric; the last one where there is no val."""
+        return best_of(self.epochs, self.checkpoint.settings.best_by)
 
 
-def best_of(epochs: Sequence[Epoch]) -> Epoch:
-    """The epoch whose weights are kept."""
+def best_of(epochs: Sequence[Epoch], by: str) -> Epoch:
+    """The epoch whose weights are kept: the first of those with the lowest loss, or the best metric."""
     judged = [epoch for epoch in epochs if epoch.val]
-    return min(judged, key=lambda epoch: epoch.val["loss"]) if judged else epochs[-1]
+    return min(judged, key=lambda epoch: _badness(epoch.val, by)) if judged else epochs[-1]
+
+
+def _badness(val: Mapping[str, float], by: str) -> float:
+    if by == "loss":
+        return val["loss"]
+    return -val["accuracy"] if "accuracy" in val else val["mae"]

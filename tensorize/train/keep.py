@@ -5,10 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from tensorize.train.callbacks import Callback
 from tensorize.train.checkpoint import Checkpoint
@@ -19,26 +18,31 @@ SAVING = 0.1
 """The share of the time that may go into saving."""
 
 
-def weights(model: nn.Module) -> dict[str, torch.Tensor]:
+def weights(model: nn.Module) -> dict[str, Tensor]:
     """A copy of the weights, where they are."""
     return {name: value.detach().clone() for name, value in model.state_dict().items()}
 
 
 class KeepBest(Callback):
-    """Keeps the weights of the epoch with the lowest loss on val, and stops after `patience` epochs without one.
+    """Keeps the weights of the epoch that is best on val, and stops after `patience` epochs without a better one.
 
     Without val the last epoch is the best. At the end the model has the best weights.
     """
 
-    def __init__(self, patience: int, state: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, patience: int, state: Mapping[str, Tensor] | None = None) -> None:
         self.patience, self.state = patience, state
 
+    def on_train_begin(self, trainer: Trainer) -> None:
+        self._look(trainer)
+
     def on_epoch_end(self, trainer: Trainer, epoch: Epoch) -> None:
-        best = best_of(trainer.epochs)
-        if epoch is best and epoch.val:
+        if epoch.val and epoch is best_of(trainer.epochs, trainer.settings.best_by):
             self.state = weights(trainer.model)
-        if epoch.val and self.patience and epoch.number - best.number >= self.patience:
-            trainer.stopped = True
+        self._look(trainer)
+
+    def _look(self, trainer: Trainer) -> None:
+        if self.patience and trainer.epochs and trainer.epochs[-1].val:
+            trainer.stopped = trainer.epoch - best_of(trainer.epochs, trainer.settings.best_by).number >= self.patience
 
     def on_train_end(self, trainer: Trainer) -> None:
         if self.state is not None:
@@ -48,10 +52,11 @@ class KeepBest(Callback):
 class Save(Callback):
     """Writes a checkpoint after an epoch, unless the last one took long and is young; always after the last."""
 
-    def __init__(self, path: Path, made: Callable[[Trainer], Checkpoint], force: bool) -> None:
+    def __init__(self, path: Path, made: Callable[[Trainer], Checkpoint], *, force: bool) -> None:
         self._path, self._made, self._force = path, made, force
         self._due = 0.0
         self.saved = 0
+        """The last epoch that was written, 0 where none was."""
 
     def on_epoch_end(self, trainer: Trainer, epoch: Epoch) -> None:
         if time.monotonic() >= self._due or trainer.stopped or epoch.number == trainer.settings.epochs:
@@ -59,3 +64,16 @@ class Save(Callback):
             self._made(trainer).save(self._path, force=self._force)
             self._force, self.saved = True, epoch.number
             self._due = time.monotonic() + (time.monotonic() - began) / SAVING
+
+
+def random_state(device: torch.device) -> dict[str, Tensor]:
+    """Where torch's random numbers stand, on the CPU and on a GPU."""
+    found = {"cpu": torch.get_rng_state()}
+    return found | {"cuda": torch.cuda.get_rng_state(device)} if device.type == "cuda" else found
+
+
+def set_random_state(state: Mapping[str, Tensor], device: torch.device) -> None:
+    """Go on with the random numbers of another run; one on another type of device has none for this one."""
+    torch.set_rng_state(state["cpu"])
+    if device.type == "cuda" and "cuda" in state:
+        torch.cuda.set_rng_state(state["cuda"], device)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -14,40 +13,31 @@ import torch
 from torch import Tensor, nn
 
 from tensorize.errors import DataError
+from tensorize.train.augment import augmentation
 from tensorize.train.callbacks import Callback
 from tensorize.train.history import Epoch
-from tensorize.train.parts import Part, edges_of
+from tensorize.train.parts import edges_of
+from tensorize.train.plan import Plan
 from tensorize.train.schedule import factor
-from tensorize.train.settings import Settings
-from tensorize.train.task import Task
 from tensorize.types import Array
 
 LOOK = 256
 """Steps after which the losses are looked at: each look waits for the device."""
 
+CALMER = "scale the inputs (--zscore), or say a lower --lr, or --clip 1"
 
-@dataclass
+
 class Trainer:
-    """A run in the making. `epoch` is the number of finished ones; a callback may set `stopped`."""
+    """A run in the making. `epoch` is the number of finished epochs; a callback may set `stopped`."""
 
-    model: nn.Module
-    task: Task
-    loss: Callable[[Tensor, Tensor], Tensor]
-    optimizer: torch.optim.Optimizer
-    train: Part
-    settings: Settings
-    device: torch.device
-    validate: Callable[[nn.Module], dict[str, float]]
-    callbacks: Sequence[Callback] = ()
-    augment: Callable[[Tensor], Tensor] | None = None
-    epoch: int = 0
-    epochs: list[Epoch] = field(default_factory=list)
-    stopped: bool = False
-
-    def __post_init__(self) -> None:
-        self.edges = edges_of(self.train.rows, self.settings.batch_size)
+    def __init__(self, plan: Plan, optimizer: torch.optim.Optimizer, callbacks: Sequence[Callback]) -> None:
+        self.plan, self.model, self.settings, self.device = plan, plan.runner.model, plan.settings, plan.runner.device
+        self.optimizer, self.callbacks = optimizer, callbacks
+        self.epoch, self.epochs, self.stopped = 0, list[Epoch](), False
+        self.edges = edges_of(plan.train.rows, plan.settings.batch_size)
         self.steps = len(self.edges) - 1
-        self.rates = [group["lr"] for group in self.optimizer.param_groups]
+        self._augment = augmentation(plan.settings, plan.inputs)
+        self._rates = [group["lr"] for group in optimizer.param_groups]
 
     def run(self) -> None:
         """All epochs that are left. Raises DataError where the loss is no number any more."""
@@ -59,19 +49,21 @@ class Trainer:
     def _run_epoch(self) -> None:
         began = time.monotonic()
         self._tell("on_epoch_begin")
-        loss = self._train()
-        val = self.validate(self.model)
+        loss = self._steps()
+        val = self.plan.validate()
+        if not math.isfinite(val.get("loss", 0.0)):
+            raise DataError(f"the loss on val is {val['loss']} after epoch {self.epoch + 1}", hint=CALMER)
         lr = self.optimizer.param_groups[0]["lr"]
         self.epoch += 1
         self.epochs.append(Epoch(self.epoch, loss, lr, time.monotonic() - began, val))
         self._tell("on_epoch_end", self.epochs[-1])
 
-    def _train(self) -> float:
+    def _steps(self) -> float:
         """The steps of one epoch; their mean loss over the rows."""
         self.model.train()
-        order = np.random.default_rng([self.settings.seed, self.epoch]).permutation(self.train.rows)
+        order = np.random.default_rng([self.settings.seed, self.epoch]).permutation(self.plan.train.rows)
         losses: list[Tensor] = []
-        for inputs, target in self.train.batches(self.edges, order):
+        for inputs, target in self.plan.train.batches(self.edges, order):
             self._set_rate(len(losses))
             losses.append(self._step(inputs, target))
             self._tell("on_batch_end", losses[-1])
@@ -81,12 +73,10 @@ class Trainer:
         return float(np.average(found, weights=np.diff(self.edges)))
 
     def _step(self, inputs: Tensor, target: Tensor) -> Tensor:
-        if self.augment is not None:
-            inputs = self.augment(inputs)
+        if self._augment is not None:
+            inputs = self._augment(inputs)
         self.optimizer.zero_grad(set_to_none=True)
-        with autocast(self.device):
-            output = self.model(inputs)
-        loss = self.loss(self.task.shaped(output), target)
+        loss = self.plan.loss(self.plan.task.shaped(self.plan.runner(inputs)), target)
         loss.backward()  # type: ignore[no-untyped-call]
         if self.settings.clip is not None:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip)
@@ -96,12 +86,12 @@ class Trainer:
     def _set_rate(self, step: int) -> None:
         done = self.epoch * self.steps + step
         share = factor(self.settings.schedule, done, self.settings.epochs * self.steps)
-        for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
+        for group, rate in zip(self.optimizer.param_groups, self._rates, strict=True):
             group["lr"] = rate * share
 
     def _check(self, losses: list[Tensor], order: Array) -> Array:
         """The losses so far, (step) float64. Raises DataError for the first that is no finite number."""
-        found: Array = torch.stack(losses).double().cpu().numpy() if self.device.type != "mps" else np.array(losses, float)
+        found: Array = torch.stack(losses).cpu().double().numpy()
         wrong = np.flatnonzero(~np.isfinite(found))
         if len(wrong):
             step = int(wrong[0])
@@ -110,20 +100,13 @@ class Trainer:
 
     def _diverged(self, step: int, loss: float, order: Array) -> DataError:
         edge = list(pairwise(self.edges))[step]
-        inputs, _ = next(iter(self.train.batches(list(edge), order)))
+        inputs, _ = next(iter(self.plan.train.batches(list(edge), order)))
         largest = float(inputs.float().abs().max())
         return DataError(
             f"the loss is {loss} in step {step + 1} of epoch {self.epoch + 1}; the largest input there is {largest:g}",
-            hint="scale the inputs (--zscore), or say a lower --lr, or --clip 1",
+            hint=CALMER,
         )
 
     def _tell(self, hook: str, *args: Any) -> None:
         for callback in self.callbacks:
             getattr(callback, hook)(self, *args)
-
-
-def autocast(device: torch.device) -> Any:
-    """bfloat16 on GPUs that have it; float32 elsewhere."""
-    if device.type == "cuda" and torch.cuda.is_bf16_supported():
-        return torch.autocast("cuda", torch.bfloat16)
-    return nullcontext()

@@ -15,7 +15,6 @@ from tensorize.engine.parallel import ordered_map
 from tensorize.engine.split import hash_keys, sizes
 from tensorize.errors import DataError, UsageError
 from tensorize.tensorset import SHARED, TensorSet
-from tensorize.train.task import Task
 from tensorize.types import Array, Layout, Store, TensorSpec
 
 NAMES = {1: ("train",), 2: ("train", "test"), 3: ("train", "val", "test")}
@@ -72,8 +71,12 @@ class _Picked:
         self.store.close()
 
 
+Ready = Callable[[Tensor], Tensor]
+"""What is done to the stored target."""
+
+
 class Part(Protocol):
-    """The rows of one part, as (input, target) on the device; the target as the loss takes it."""
+    """The rows of one part, as (input, target) on the device."""
 
     @property
     def rows(self) -> int: ...
@@ -105,7 +108,7 @@ class Streamed:
     """Rows that are read as they are needed, a little ahead of it, and expanded on the device."""
 
     tensors: TensorSet
-    task: Task
+    ready: Ready
     device: torch.device
 
     @property
@@ -116,7 +119,7 @@ class Streamed:
         wanted = (slice(start, stop) if order is None else order[start:stop] for start, stop in pairwise(edges))
         for inputs, target in ordered_map(lambda rows: self.tensors.batch(rows, self.device), wanted, threads=2):
             assert target is not None
-            yield inputs, self.task.ready(target)
+            yield inputs, self.ready(target)
 
 
 def edges_of(rows: int, size: int) -> list[int]:
@@ -131,22 +134,23 @@ def edges_of(rows: int, size: int) -> list[int]:
     return edges
 
 
-def place(tensors: TensorSet, task: Task, device: torch.device, budget: int) -> Part:
+def place(tensors: TensorSet, ready: Ready, device: torch.device, budget: int) -> Part:
     """Put a part on the device where it fits into `budget` bytes: as the model takes it, else as it is stored; or stream it."""
     specs = [*tensors.by_role("input"), *tensors.by_role("target")]
     inputs, target = tensors.batch(slice(0, 1))
     assert target is not None
     expanded = tensors.rows * (inputs.nbytes + target.nbytes)
     if expanded <= budget:
-        return _expanded(tensors, task, device)
+        return _expanded(tensors, ready, device)
     if sum(spec.nbytes for spec in specs) <= budget:
-        return _stored(tensors, specs, task, device)
-    return Streamed(tensors, task, device)
+        return _stored(tensors, specs, ready, device)
+    return Streamed(tensors, ready, device)
 
 
-def _expanded(tensors: TensorSet, task: Task, device: torch.device) -> Resident:
-    pieces = list(Streamed(tensors, task, torch.device("cpu")).batches([*range(0, tensors.rows, 4096), tensors.rows], None))
+def _expanded(tensors: TensorSet, ready: Ready, device: torch.device) -> Resident:
+    pieces = list(Streamed(tensors, ready, torch.device("cpu")).batches([*range(0, tensors.rows, 4096), tensors.rows], None))
     inputs, target = (torch.cat(parts).to(device) for parts in zip(*pieces, strict=True))
+    inputs = inputs.to(memory_format=torch.channels_last) if inputs.ndim == 4 else inputs
     return Resident(tensors.rows, {"input": inputs, "target": target}, {}, _as_it_is, device)
 
 
@@ -154,14 +158,14 @@ def _as_it_is(batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
     return batch["input"], batch["target"]
 
 
-def _stored(tensors: TensorSet, specs: list[TensorSpec], task: Task, device: torch.device) -> Resident:
+def _stored(tensors: TensorSet, specs: list[TensorSpec], ready: Ready, device: torch.device) -> Resident:
     recipe, loader = tensors.recipe, tensors.recipe.loader
     values = {spec.name: tensors[spec.key].to(device) for spec in specs}
     shared = {spec.name for spec in specs if spec.axes[0] in SHARED}
 
     def expand(batch: Mapping[str, Any]) -> tuple[Tensor, Tensor]:
         inputs, target = loader.expand(recipe, batch)
-        return inputs, task.ready(target)
+        return inputs, ready(target)
 
     stored = {name: part for name, part in values.items() if name not in shared}
     return Resident(tensors.rows, stored, {name: values[name] for name in shared}, expand, device)

@@ -2,28 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tensorize.errors import UsageError
+from tensorize import registry
+from tensorize.errors import UsageError, plural
+from tensorize.recipe import Recipe
 from tensorize.tensorset import TensorSet
+from tensorize.train.augment import augmentation
 from tensorize.train.device import SMALL_STEP, forward_flops, resident_bytes
-from tensorize.train.loop import autocast
-from tensorize.train.named import build_model, part_of
-from tensorize.train.parts import Part, edges_of, parts_of, place
+from tensorize.train.history import Facts
+from tensorize.train.judge import judge
+from tensorize.train.loss import Loss, make_loss
+from tensorize.train.named import build_model
+from tensorize.train.parts import Part, parts_of, place
+from tensorize.train.runner import Runner
 from tensorize.train.settings import Settings
 from tensorize.train.target import task_of
-from tensorize.train.task import Task
+from tensorize.train.task import Classes, Task
+from tensorize.train.trivial import trivial
+from tensorize.train.units import Units, units_of
 
-Loss = Callable[[Tensor, Tensor], Tensor]
-EVALUATED = 256
 PROBED = 2
-"""Rows that the model is tried on before anything else: two, for norms over the rows."""
+"""Rows that a model is tried on before anything else: two, for norms over the rows."""
+SHOWN = 4096
+"""Train rows that a model is shown which looks at its input before the first step, fewer where a row is large."""
+SHOWN_VALUES = 1 << 24
+
+
+@runtime_checkable
+class Looking(Protocol):
+    """A model that looks at its input before the first step, to whiten it, say."""
+
+    def look(self, inputs: Tensor) -> None:
+        """`inputs` (row, …) are train rows, on the CPU."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -33,39 +51,41 @@ class Plan:
     name: str | None
     options: Mapping[str, Any]
     settings: Settings
-    recipe_json: str
+    recipe: Recipe
+    split_rows: int
     task: Task
+    units: Units
     inputs: tuple[int, ...]
-    model: nn.Module
+    runner: Runner
     loss: Loss
-    device: torch.device
     train: Part
     val: Part | None
     notes: tuple[str, ...]
 
-    def validate(self, model: nn.Module) -> dict[str, float]:
-        """The loss on val, by name; nothing where there is no val."""
+    def validate(self) -> dict[str, float]:
+        """The loss and the metrics on val, by name; nothing where there is no val."""
         if self.val is None:
             return {}
-        model.eval()
-        edges = edges_of(self.val.rows, EVALUATED)
-        with torch.no_grad():
-            losses = [self._loss(model, *batch) for batch in self.val.batches(edges, None)]
-        return {"loss": float(np.average(torch.stack(losses).cpu().numpy(), weights=np.diff(edges)))}
+        loss, scores = judge(self.runner, self.val, self.task, self.units, self.loss)
+        return {"loss": loss, **{name: value for name, value in scores.values.items() if value is not None}}
 
-    def _loss(self, model: nn.Module, inputs: Tensor, target: Tensor) -> Tensor:
-        with autocast(self.device):
-            output = model(inputs)
-        return self.loss(self.task.shaped(output), target)
+    def facts(self, threads: int) -> Facts:
+        """What is trained on what, and what is to be beaten on val."""
+        rows = {"train": self.train.rows} | ({"val": self.val.rows} if self.val is not None else {})
+        words, found = trivial(self.val, self.task, self.recipe, self.inputs) if self.val is not None else ("", None)
+        name = self.name or type(self.runner.model).__name__
+        device = f"cpu, {plural(threads, 'thread')}" if self.runner.device.type == "cpu" else str(self.runner.device)
+        parameters = sum(parameter.numel() for parameter in self.runner.model.parameters())
+        return Facts(name, parameters, device, rows, found.values if found is not None else {}, words)
 
     def threads(self) -> int:
         """One for a small model, whose threads would wait for each other longer than they work; else what torch has."""
         inputs, _ = next(iter(self.train.batches([0, min(self.train.rows, self.settings.batch_size)], None)))
-        return 1 if forward_flops(self.model, inputs) < SMALL_STEP else torch.get_num_threads()
+        return 1 if forward_flops(self.runner.model, inputs) < SMALL_STEP else torch.get_num_threads()
 
 
 def make_plan(
-    model: str | nn.Module,
+    model: str | nn.Module | None,
     data: TensorSet,
     settings: Settings,
     *,
@@ -74,58 +94,87 @@ def make_plan(
     device: torch.device,
 ) -> Plan:
     """Decide everything. Raises UsageError where model, target and loss do not fit each other."""
+    if model is None:
+        raise UsageError(
+            "there is no model to train", hint="models: " + ", ".join(registry.table("models")) + ", package.module:Class"
+        )
     parts = parts_of(data, settings.split, settings.seed)
-    task = task_of(parts["train"], settings.target_scale)
-    probe, target = parts["train"].batch(slice(0, PROBED))
+    train = parts["train"]
+    made, task = make_loss(settings, task_of(train, settings.target_scale), loss)
+    probe, target = train.batch(slice(0, PROBED))
     inputs = tuple(probe.shape[1:])
+    augmentation(settings, inputs)
     module = model if isinstance(model, nn.Module) else build_model(model, inputs, task.outputs, options)
-    made = loss or part_of(nn, settings.loss or task.loss)
-    _try(module, made, task, probe, target)
+    try_out(module, made, task, probe, target)
     budget = resident_bytes(device)
-    placed = {name: place(parts[name], task, device, budget) for name in ("train", "val") if name in parts}
+    on_device = place(train, task.ready, device, budget)
+    if isinstance(module, Looking):
+        shown = min(SHOWN, train.rows, max(1, SHOWN_VALUES // math.prod(inputs)))
+        module.look(next(iter(on_device.batches([0, shown], None)))[0].cpu())
     return Plan(
-        None if isinstance(model, nn.Module) else model,
-        options,
-        settings,
-        data.recipe_json,
-        task,
-        inputs,
-        module.to(device),
-        made,
-        device,
-        placed["train"],
-        placed.get("val"),
-        tuple(_notes(data, parts, settings)),
+        name=None if isinstance(model, nn.Module) else model,
+        options=options,
+        settings=settings,
+        recipe=data.recipe,
+        split_rows=0 if data.splits else data.rows,
+        task=task,
+        units=units_of(data.recipe),
+        inputs=inputs,
+        runner=Runner.of(module, device, settings.precision),
+        loss=made.to(device) if isinstance(made, nn.Module) else made,
+        train=on_device,
+        val=place(parts["val"], _unchanged, device, budget) if "val" in parts else None,
+        notes=tuple(_notes(data, parts, task, settings)),
     )
 
 
-def _notes(data: TensorSet, parts: Mapping[str, TensorSet], settings: Settings) -> list[str]:
-    notes = []
+def _unchanged(target: Tensor) -> Tensor:
+    return target
+
+
+def _notes(data: TensorSet, parts: Mapping[str, TensorSet], task: Task, settings: Settings) -> Iterator[str]:
     if not data.splits:
         rows = ", ".join(f"{name} {part.rows:,}" for name, part in parts.items())
-        notes.append(
-            f"the file has no split: rows split by seed {settings.seed} into {rows}; its statistics are those of all rows"
-        )
+        yield f"the file has no split: its rows are split by seed {settings.seed} ({rows})"
+        yield "its statistics were learned on all rows; prepare it with --split to learn them from train alone"
     if "val" not in parts:
-        notes.append("no validation part: all epochs are run, and the last weights are kept")
-    return notes
+        yield "no validation part: every epoch is run, and the last weights are kept"
+    if isinstance(task, Classes) and 0 in task.counts:
+        absent = [name for name, count in zip(task.names, task.counts, strict=True) if not count]
+        yield f"{plural(len(absent), 'class has', 'classes have')} no train row and cannot be learned: {', '.join(absent)}"
 
 
-def _try(model: nn.Module, loss: Loss, task: Task, inputs: Tensor, target: Tensor | None) -> None:
-    """Run two rows through model and loss. Raises UsageError that tells what does not fit."""
+def try_out(model: nn.Module, loss: Loss, task: Task, inputs: Tensor, target: Tensor | None) -> None:
+    """Run two rows through model and loss. Raises UsageError that tells what does not fit, with its axes and sizes."""
     assert target is not None
+    name = type(model).__name__
     try:
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
-            output = model.eval()(inputs.cpu())
-    except (RuntimeError, ValueError) as error:
-        shape = "×".join(map(str, inputs.shape[1:]))
-        raise UsageError(
-            f"the model {type(model).__name__} does not take rows of {shape}: {str(error).splitlines()[0]}"
-        ) from error
-    if output.numel() != len(inputs) * task.outputs:
-        shape = "×".join(map(str, output.shape[1:]))
-        raise UsageError(f"the model {type(model).__name__} gives {shape} for each row, and the target needs {task.outputs}")
-    try:
-        loss(task.shaped(output), task.ready(target))
+            output = model.eval()(inputs)
     except (RuntimeError, ValueError, IndexError) as error:
-        raise UsageError(f"the loss does not fit the target, which is of {task.kind}: {str(error).splitlines()[0]}") from error
+        raise UsageError(f"the model {name} does not take {_axes(inputs)}: {_first_line(error)}") from error
+    if not isinstance(output, Tensor) or output.shape[:1] != inputs.shape[:1]:
+        raise UsageError(f"the model {name} gives no tensor with an output for each row")
+    if math.prod(output.shape[1:]) != task.outputs:
+        what = f"{task.outputs} classes" if isinstance(task, Classes) else f"{'×'.join(map(str, task.shape)) or 1} numbers"
+        raise UsageError(
+            f"the model {name} has {math.prod(output.shape[1:])} outputs for each row, and the target has {what}",
+            [f"axis output: {math.prod(output.shape[1:])}, not {task.outputs}"],
+        )
+    try:
+        with torch.no_grad():
+            loss(task.shaped(output), task.ready(target))
+    except (RuntimeError, ValueError, IndexError) as error:
+        kind = type(loss).__name__
+        raise UsageError(f"the loss {kind} does not fit a target of {task.kind}: {_first_line(error)}") from error
+
+
+def _axes(inputs: Tensor) -> str:
+    names = {1: ("feature",), 2: ("channel", "step"), 3: ("channel", "height", "width")}
+    sizes = inputs.shape[1:]
+    axes = names.get(len(sizes), tuple(f"axis {index}" for index in range(1, len(sizes) + 1)))
+    return "rows of " + ", ".join(f"{axis} {size}" for axis, size in zip(axes, sizes, strict=True))
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0]

@@ -28,7 +28,13 @@ class Settings(Options):
     )
     schedule: Literal["one-cycle", "constant"] = flag("one-cycle", "How the learning rate goes over the steps.")
     clip: float | None = flag(None, "Scale gradients down to this norm.", gt=0)
-    patience: int = flag(10, "Stop after so many epochs without a better loss on val; 0 never.", ge=0)
+    precision: Literal["auto", "float32", "bfloat16"] = flag(
+        "auto", "What layers work in; auto is bfloat16 on GPUs that have it."
+    )
+    best_by: Literal["loss", "metric"] = flag(
+        "loss", "What makes an epoch the best on val: metric is accuracy, or mae for numbers."
+    )
+    patience: int = flag(10, "Stop after so many epochs without a better one on val; 0 never.", ge=0)
     class_weights: bool = flag(False, "Weigh each class by how rare it is in train.")
     flip: bool = flag(False, "Mirror half of the images in each step.")
     shift: int = flag(0, "Shift images by up to so many pixels in each step.", ge=0)

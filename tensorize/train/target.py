@@ -15,14 +15,14 @@ from tensorize.types import BLOCK_ROWS, Array, TensorSpec
 
 
 def task_of(train: TensorSet, target_scale: str) -> Task:
-    """The task of the train rows. Raises UsageError where the set has no target."""
+    """The task of the train rows, told from the target alone. Raises UsageError where the set has none."""
     specs = train.by_role("target")
     if not specs:
         raise _no_target(train)
     spec = specs[0]
     if spec.axes[-1] == "class" or np.dtype(spec.dtype).kind == "i":
         return _classes(train, spec)
-    return _numbers(train, spec, target_scale)
+    return _numbers(train, spec, scaled=target_scale == "zscore")
 
 
 def _no_target(train: TensorSet) -> UsageError:
@@ -38,12 +38,17 @@ def _no_target(train: TensorSet) -> UsageError:
 
 
 def _classes(train: TensorSet, spec: TensorSpec) -> Classes:
-    column, names = _class_names(train)
     one_hot = spec.axes[-1] == "class"
-    if not names:
-        count = spec.shape[1] if one_hot else 1 + max(int(block.max()) for block in blocks(train, spec))
-        names = tuple(map(str, range(count)))
-    return Classes(names, column or spec.name, one_hot)
+    counts = np.zeros(spec.shape[1] if one_hot else 0, dtype=np.int64)
+    for block in blocks(train, spec):
+        found = block.sum(axis=0).astype(np.int64) if one_hot else np.bincount(block)
+        counts = np.pad(counts, (0, max(0, len(found) - len(counts))))
+        counts[: len(found)] += found
+    column, names = _class_names(train)
+    names = names or tuple(map(str, range(len(counts))))
+    if len(names) < 2:
+        raise UsageError(f'there is one class, "{names[0]}", and nothing to tell it from', hint="a model needs two classes")
+    return Classes(names, tuple(np.pad(counts, (0, len(names) - len(counts))).tolist()), column, one_hot)
 
 
 def _class_names(train: TensorSet) -> tuple[str, tuple[str, ...]]:
@@ -52,28 +57,26 @@ def _class_names(train: TensorSet) -> tuple[str, tuple[str, ...]]:
 
     for step in train.recipe.learned:
         if step.role == "target" and "classes" in step.state:
-            return "", tuple(map(str, step.state["classes"]))
+            return "class", tuple(map(str, step.state["classes"]))
         if step.role == "target" and step.step == "onehot":
             encoder = build(step.step, step.state)
             assert isinstance(encoder, OneHot)
             return step.of, tuple(map(str, encoder.categories))
-    return "", ()
+    return "class", ()
 
 
-def _numbers(train: TensorSet, spec: TensorSpec, target_scale: str) -> Numbers:
+def _numbers(train: TensorSet, spec: TensorSpec, *, scaled: bool) -> Numbers:
     names = (
         spec.labels.get("target") or tuple(step.of for step in train.recipe.learned if step.role == "target") or (spec.name,)
     )
     probe = train.batch(slice(0, 1))[1]
     assert probe is not None
     shape = tuple(probe.shape[1:])
-    if target_scale == "none":
-        return Numbers(names, shape)
     moments = [Moments() for _ in names]
     for block in blocks(train, spec):
         flat = _by_target(block, spec).astype(np.float64)
         moments = [found.update(flat[:, index]) for index, found in enumerate(moments)]
-    return Numbers(names, shape, tuple(found.mean for found in moments), tuple(found.std() or 1.0 for found in moments))
+    return Numbers(names, shape, tuple(found.mean for found in moments), tuple(found.std() or 1.0 for found in moments), scaled)
 
 
 def _by_target(block: Array, spec: TensorSpec) -> Array:

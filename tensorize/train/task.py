@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
 
-INDEX_LOSSES = frozenset({"CrossEntropyLoss", "NLLLoss", "MultiMarginLoss"})
-"""Losses of torch.nn that want a class index; the others want a number for every output."""
-
 
 @dataclass(frozen=True)
 class Classes:
-    """One of several classes; the model gives a score for each.
+    """One of several classes; the model gives a score for each. `counts` are their train rows.
 
     `one_hot` tells how the target is stored: (row, class) float32, or (row) int64. `as_numbers` is for a loss that
-    compares every output with a number: the target stays one-hot.
+    compares every output with a number: it gets the one-hot target.
     """
 
     names: tuple[str, ...]
-    column: str = "target"
+    counts: tuple[int, ...]
+    column: str = "class"
     one_hot: bool = False
     as_numbers: bool = False
 
@@ -35,43 +33,50 @@ class Classes:
         return len(self.names)
 
     def ready(self, target: Tensor) -> Tensor:
-        """The target as the loss takes it: (row) int64, or (row, class) float32."""
-        return self.truth(target) if not self.as_numbers else target
+        """The stored target as the loss takes it: (row) int64, or (row, class) float32."""
+        return target if self.as_numbers else self.truth(target)
 
     def truth(self, target: Tensor) -> Tensor:
-        """The target as the metrics take it: (row) int64, −1 for a row of no class."""
-        if not self.one_hot:
-            return target
-        return torch.where(target.any(dim=1), target.argmax(dim=1), -1)
+        """The stored target as a class index, (row) int64."""
+        return target.argmax(dim=1) if self.one_hot else target
 
     def shaped(self, output: Tensor) -> Tensor:
-        """The model's output as the loss takes it."""
-        return output
+        """(row, class) of any float type → float32, as the loss takes it."""
+        return output.float()
 
     def read(self, output: Tensor) -> Tensor:
-        """The model's output as probabilities (row, class)."""
+        """(row, class) → probabilities (row, class) float32."""
         return output.float().softmax(dim=1)
+
+    @property
+    def weights(self) -> Tensor:
+        """(class) float32: rows / (classes × rows of the class), over the classes that train has; 0 for the others."""
+        counts = torch.tensor(self.counts, dtype=torch.float64)
+        there = counts > 0
+        return torch.where(there, counts.sum() / (there.sum() * counts.clamp(min=1)), 0.0).float()
 
     def to_json(self) -> dict[str, Any]:
         """The keywords of the constructor."""
-        return {"names": list(self.names), "column": self.column, "one_hot": self.one_hot, "as_numbers": self.as_numbers}
+        return {**asdict(self), "names": list(self.names), "counts": list(self.counts)}
 
     @classmethod
     def from_json(cls, state: Mapping[str, Any]) -> Self:
-        return cls(**{**state, "names": tuple(state["names"])})
+        return cls(**{**state, "names": tuple(state["names"]), "counts": tuple(state["counts"])})
 
 
 @dataclass(frozen=True)
 class Numbers:
     """Numbers of the shape `shape` for each row: () one, (target), or (target, step) for windows.
 
-    They are trained as (target − mean) / std of the train rows, each target its own, and read back.
+    `mean` and `std` are those of the train rows, one for each target; with `scaled` the model is trained on
+    (target − mean) / std, and read back.
     """
 
     names: tuple[str, ...]
-    shape: tuple[int, ...] = ()
-    mean: tuple[float, ...] = (0.0,)
-    std: tuple[float, ...] = (1.0,)
+    shape: tuple[int, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    scaled: bool = True
 
     kind: ClassVar[str] = "numbers"
     loss: ClassVar[str] = "MSELoss"
@@ -81,26 +86,30 @@ class Numbers:
         return math.prod(self.shape)
 
     def ready(self, target: Tensor) -> Tensor:
-        """(row, …) in the file's numbers → float32, standardised."""
+        """The stored target (row, …) as the loss takes it: float32, scaled."""
+        if not self.scaled:
+            return target
         mean, std = self._moments(target)
         return ((target - mean) / std).float()
 
     def truth(self, target: Tensor) -> Tensor:
-        """The target as the metrics take it: as it stands in the file."""
+        """The target as it is stored."""
         return target
 
     def shaped(self, output: Tensor) -> Tensor:
-        """(row, output) → (row, …) of the target's shape."""
-        return output.reshape(len(output), *self.shape)
+        """(row, output) → (row, …) of the target's shape, float32."""
+        return output.float().reshape(len(output), *self.shape)
 
     def read(self, output: Tensor) -> Tensor:
         """(row, output) → (row, …) float32 in the file's numbers."""
-        shaped = self.shaped(output).float()
+        shaped = self.shaped(output)
+        if not self.scaled:
+            return shaped
         mean, std = self._moments(shaped)
         return (shaped * std + mean).float()
 
     def _moments(self, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and std as float64 that broadcast over (row, …); float32 on devices that have nothing wider."""
+        """Mean and std that broadcast over (row, …): float64, float32 on devices that have nothing wider."""
         dtype = torch.float32 if values.device.type == "mps" else torch.float64
         shape = (len(self.mean), *(1 for _ in self.shape[1:])) if self.shape else ()
         mean, std = (torch.tensor(part, dtype=dtype, device=values.device).reshape(shape) for part in (self.mean, self.std))
@@ -108,11 +117,12 @@ class Numbers:
 
     def to_json(self) -> dict[str, Any]:
         """The keywords of the constructor."""
-        return {"names": list(self.names), "shape": list(self.shape), "mean": list(self.mean), "std": list(self.std)}
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
 
     @classmethod
     def from_json(cls, state: Mapping[str, Any]) -> Self:
-        return cls(**{key: tuple(value) for key, value in state.items()})
+        lists = {key: tuple(value) for key, value in state.items() if key != "scaled"}
+        return cls(**lists, scaled=bool(state["scaled"]))
 
 
 Task = Classes | Numbers

@@ -1,0 +1,45 @@
+"""`tensorize plot MODEL`: the curves of a training run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tensorize.units import size
+
+from . import flags
+from .show import print_json, say
+
+Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A trained model.")]
+File = Annotated[
+    Path | None, typer.Argument(metavar="[FILE]", help="A prepared file, to draw its test scores and confusion matrix too.")
+]
+Out = Annotated[
+    Path,
+    typer.Option("-o", "--out", metavar="FILE", help="A .png, .svg or .pdf file.", rich_help_panel=flags.OUTPUT),
+]
+
+
+def command(
+    model: Model,
+    file: File = None,
+    *,
+    out: Out = Path("curves.png"),
+    force: flags.Force = False,
+    as_json: flags.AsJson = False,
+    quiet: flags.Quiet = False,
+    debug: flags.Debug = False,
+) -> None:
+    """Draw the losses and metrics of a training run; with a prepared file its confusion matrix too."""
+    from tensorize.train import Checkpoint, evaluate
+    from tensorize.train.plot import plot
+
+    del debug
+    found = Checkpoint.load(model)
+    plot(found, out, evaluation=evaluate(found, file) if file is not None else None, force=force)
+    if as_json:
+        print_json("plot", {"output": {"path": str(out), "bytes": out.stat().st_size}})
+    elif not quiet:
+        say(f"{out}   {size(out.stat().st_size)}")

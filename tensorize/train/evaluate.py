@@ -1,0 +1,108 @@
+"""Judge a trained model by rows that it has not seen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from tensorize.errors import UsageError, near
+from tensorize.tensorset import TensorSet, read
+from tensorize.train.checkpoint import Checkpoint
+from tensorize.train.device import device_of, resident_bytes
+from tensorize.train.judge import judge
+from tensorize.train.loss import make_loss
+from tensorize.train.metrics import Scores
+from tensorize.train.parts import Part, parts_of, place
+from tensorize.train.runner import Runner
+from tensorize.train.task import Classes
+from tensorize.train.trivial import trivial
+from tensorize.train.units import units_of
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The scores of a model on one part, beside those of a predictor that has learned nothing.
+
+    `metrics`: for classes `loss`, `accuracy`, `macro_f1`; for numbers `loss`, and `mae`, `rmse`, `r2` in original units.
+    `per_class`: class → the share of its rows that were recognised, None where it has none. `confusion`: (true, predicted).
+    """
+
+    split: str
+    rows: int
+    metrics: Mapping[str, float | None]
+    per_class: Mapping[str, float | None]
+    confusion: tuple[tuple[int, ...], ...]
+    trivial: Mapping[str, float | None]
+    trivial_is: str
+
+
+def evaluate(
+    checkpoint: Checkpoint | str | Path,
+    data: TensorSet | str | Path,
+    *,
+    split: str | None = None,
+    model: nn.Module | None = None,
+    device: str = "auto",
+) -> Evaluation:
+    """Judge a checkpoint by a part of a prepared set: `split`, or the test part, else val, else all rows.
+
+    `model` is the module that `fit` was handed, where it was. A set without a split is split as `fit` did it.
+
+    Raises UsageError where the set was prepared by another recipe, or has no such part.
+    """
+    found = checkpoint if isinstance(checkpoint, Checkpoint) else Checkpoint.load(checkpoint)
+    tensors = data if isinstance(data, TensorSet) else read(data)
+    _same_recipe(found, tensors)
+    name, rows = _chosen(found, tensors, split)
+    where = device_of(device)
+    part = place(rows, _stored, where, resident_bytes(where))
+    loss, scores = _judged(found, part, Runner.of(found.build(model), where, found.settings.precision))
+    words, baseline = trivial(place(rows, _stored, torch.device("cpu"), 0), found.task, found.recipe, found.inputs)
+    names = found.task.names if isinstance(found.task, Classes) else ()
+    return Evaluation(
+        split=name,
+        rows=rows.rows,
+        metrics={"loss": loss, **scores.values},
+        per_class=dict(zip(names, scores.per_class, strict=True)),
+        confusion=scores.confusion,
+        trivial=baseline.values,
+        trivial_is=words,
+    )
+
+
+def _stored(target: Tensor) -> Tensor:
+    return target
+
+
+def _judged(found: Checkpoint, part: Part, runner: Runner) -> tuple[float, Scores]:
+    """Loss and scores; a loss that was handed in is gone, and the task's own stands for it."""
+    settings = found.settings
+    if settings.loss is not None and not hasattr(nn, settings.loss.partition(":")[0]):
+        settings = settings.model_copy(update={"loss": None})
+    loss, task = make_loss(settings, found.task, None)
+    moved = loss.to(runner.device) if isinstance(loss, nn.Module) else loss
+    return judge(runner, part, task, units_of(found.recipe), moved)
+
+
+def _same_recipe(found: Checkpoint, tensors: TensorSet) -> None:
+    if tensors.recipe != found.recipe:
+        raise UsageError(
+            "this file was prepared by another recipe than the model's data, so its numbers mean something else",
+            hint="prepare it with the model's recipe; for raw data there is: tensorize predict MODEL RAW",
+        )
+
+
+def _chosen(found: Checkpoint, tensors: TensorSet, split: str | None) -> tuple[str, TensorSet]:
+    """The part to look at. A set without a split has the parts of `fit` if it was trained on; else all of it is new."""
+    if tensors.splits or tensors.rows == found.split_rows:
+        parts = parts_of(tensors, found.settings.split, found.settings.seed)
+    else:
+        parts = {"all": tensors}
+    name = split or next(part for part in ("test", "val", "all", "train") if part in parts)
+    if name not in parts:
+        raise UsageError(f'there is no part "{name}"{near(name, parts)}', hint="parts: " + ", ".join(parts))
+    return name, parts[name]

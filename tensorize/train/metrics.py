@@ -1,0 +1,94 @@
+"""What is said of a model's predictions: metrics of torchmetrics, by the task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tensorize.errors import UsageError
+from tensorize.train.task import Classes, Numbers, Task
+from tensorize.train.units import Units
+
+
+@dataclass(frozen=True)
+class Scores:
+    """`values`, such as accuracy or mae, and for classes `confusion` (true class, predicted class) counts."""
+
+    values: Mapping[str, float | None]
+    confusion: tuple[tuple[int, ...], ...] = field(default=(), repr=False)
+
+    @property
+    def per_class(self) -> tuple[float | None, ...]:
+        """(class): the share of a class's rows that were recognised; None where it has no rows."""
+        return tuple(row[index] / sum(row) if sum(row) else None for index, row in enumerate(self.confusion))
+
+
+def torchmetrics() -> Any:
+    """The library of metrics. Raises UsageError where it is not installed."""
+    try:
+        import torchmetrics as found
+    except ImportError:
+        raise UsageError("metrics need torchmetrics, which is not installed", hint="pip install 'tensorize[train]'") from None
+    return found
+
+
+class ClassMeter:
+    """Gathers predictions of classes: accuracy, macro F1, the confusion matrix."""
+
+    def __init__(self, task: Classes, device: torch.device) -> None:
+        kinds, options = torchmetrics().classification, {"num_classes": task.outputs, "validate_args": False}
+        self._found = (
+            torchmetrics()
+            .MetricCollection(
+                {
+                    "accuracy": kinds.MulticlassAccuracy(average="micro", **options),
+                    "macro_f1": kinds.MulticlassF1Score(average="macro", **options),
+                    "confusion": kinds.MulticlassConfusionMatrix(**options),
+                }
+            )
+            .to(device)
+        )
+
+    def update(self, predicted: Tensor, truth: Tensor) -> None:
+        """Probabilities (row, class) and class indices (row)."""
+        self._found.update(predicted, truth)
+
+    def compute(self) -> Scores:
+        found = {name: value.cpu() for name, value in self._found.compute().items()}
+        confusion = tuple(tuple(map(int, row)) for row in found.pop("confusion").tolist())
+        return Scores({name: float(value) for name, value in found.items()}, confusion)
+
+
+class NumberMeter:
+    """Gathers predictions of numbers, in the units of the raw data: mean absolute and root mean squared error, R²."""
+
+    def __init__(self, units: Units) -> None:
+        found, self._units, self._rows = torchmetrics(), units, 0
+        self._found = found.MetricCollection(
+            {"mae": found.MeanAbsoluteError(), "rmse": found.MeanSquaredError(squared=False), "r2": found.R2Score()},
+            compute_groups=False,
+        ).set_dtype(torch.float64)
+
+    def update(self, predicted: Tensor, truth: Tensor) -> None:
+        """(row, …) and (row, …), both in the file's numbers."""
+        self._rows += truth.numel()
+        self._found.update(self._units.original(predicted).reshape(-1), self._units.original(truth).reshape(-1))
+
+    def compute(self) -> Scores:
+        if self._rows < 2:
+            self._found.pop("r2")
+        return Scores({name: float(value) for name, value in self._found.compute().items()})
+
+
+def meter_of(task: Task, units: Units, device: torch.device) -> ClassMeter | NumberMeter:
+    """What gathers the predictions of a task. Raises UsageError where torchmetrics is not installed."""
+    return ClassMeter(task, device) if isinstance(task, Classes) else NumberMeter(units)
+
+
+def main_metric(task: Task) -> str:
+    """The one number to look at."""
+    return "mae" if isinstance(task, Numbers) else "accuracy"

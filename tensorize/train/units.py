@@ -1,0 +1,52 @@
+"""From numbers as a file holds them to the units of the raw data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tensorize import registry
+from tensorize.loaders.table.fitted import Channelled, Fitted
+from tensorize.recipe import Recipe
+from tensorize.types import Array, Role
+
+
+@dataclass(frozen=True)
+class Units:
+    """What the steps of a recipe did to numbers, undone; those without a part stay as they are."""
+
+    parts: tuple[Channelled, ...] = ()
+
+    def original(self, values: Tensor) -> Tensor:
+        """(row), (row, target) or (row, target, step) in the file's numbers → float64 in original units, on the CPU."""
+        found = values.detach().cpu().double()
+        if not self.parts:
+            return found
+        table = found.numpy().copy().reshape(len(found), -1, *found.shape[2:])
+        for part in self.parts:
+            table[:, part.start] = decoded(part, table[:, part.start])
+        return torch.from_numpy(table).reshape(found.shape)
+
+
+def units_of(recipe: Recipe) -> Units:
+    """The units of a recipe's targets."""
+    return Units(tuple(part for part in channels(recipe, "target") if part.encoder.describe() != "raw"))
+
+
+def channels(recipe: Recipe, role: Role) -> tuple[Channelled, ...]:
+    """The numbers among the inputs or targets that can be undone, each with its place among all channels of its role."""
+    steps = [step for step in recipe.learned if step.role == role]
+    if any(step.step not in registry.table("encoders") for step in steps):
+        return ()
+    fitted = Fitted(steps)
+    parts = fitted.inputs if role == "input" else fitted.targets
+    return tuple(part for part in parts if part.stop - part.start == 1 and part.encoder.invertible)
+
+
+def decoded(part: Channelled, values: Array) -> Array:
+    """One channel, (row) or (row, step), in its original units, float64."""
+    flat = part.encoder.decode(values.reshape(-1, 1).astype(np.float64))
+    return np.asarray(flat, dtype=np.float64).reshape(values.shape)
