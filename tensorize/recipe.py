@@ -86,7 +86,12 @@ class Recipe(BaseModel):
             own = self.loader.Options.parse(dict(self.options))
         except UsageError as error:
             raise RecipeError(f"the recipe's options are wrong: {error.what}", error.details, error.hint) from None
-        return self.loader.Options.parse({**self.options, **changed}) if changed else own
+        if not changed:
+            return own
+        given = {**self.options, **changed}
+        if changed.get("on_bad") == "error" and "max_bad" not in changed:
+            given.pop("max_bad", None)
+        return self.loader.Options.parse(given)
 
     @property
     def learned(self) -> tuple[Learned, ...]:

@@ -9,9 +9,11 @@ import numpy as np
 import simplejpeg
 from PIL import Image, ImageOps
 from PIL.Image import Resampling
+from PIL.PngImagePlugin import PngImageFile
 
 from tensorize.loaders.images import png
-from tensorize.loaders.images.header import Header, ImageError, decoding, open_image
+from tensorize.loaders.images.error import ImageError
+from tensorize.loaders.images.header import Header, decoding, open_image
 from tensorize.loaders.images.options import ImagesOptions
 from tensorize.types import Array
 
@@ -24,6 +26,9 @@ _LUMA = np.array([19595, 38470, 7471], dtype=np.uint32)
 
 class TransparentError(ImageError):
     """An image with transparent pixels, and no word on what lies behind them."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what, "transparent")
 
 
 class Decoded(NamedTuple):
@@ -44,6 +49,9 @@ def decode(data: bytes, header: Header, least: Size | None = None) -> Array:
         least = None
     turned = (least[1], least[0]) if least and header.orientation > 4 else least
     pixels = _by_turbo(data, turned) if header.turbo else _samples(data, header)
+    if header.format == "PNG":
+        with decoding():
+            png.check_rows(data, pixels)
     if header.orientation > 1:
         pixels = _upright(pixels, header.orientation)
     if least is None and pixels.shape[:2] != (header.height, header.width):
@@ -56,6 +64,12 @@ def finish(pixels: Array, options: ImagesOptions) -> Decoded:
     flat, translucent = _without_alpha(pixels, options.alpha)
     coloured = _luma(flat) if options.channels == "gray" else flat
     return Decoded(_resized(coloured, options), translucent)
+
+
+def least_of(header: Header, options: ImagesOptions) -> Size | None:
+    """How far a decoder may shrink this image, by the options; None where it must not."""
+    size = options.height_and_width
+    return least_size(header, size, options.fit) if options.scaled_decode and size is not None else None
 
 
 def least_size(header: Header, size: Size, fit: str) -> Size | None:
@@ -91,6 +105,8 @@ def _samples(data: bytes, header: Header) -> Array:
 
 def _by_pillow(image: Image.Image, bits: int) -> Array:
     image.load()
+    if isinstance(image, PngImageFile) and image.mode == "P" and image.palette is not None:
+        png.check_palette(image)
     if bits == 16:
         return np.asarray(image).astype(np.uint16)[..., None]
     if image.has_transparency_data:

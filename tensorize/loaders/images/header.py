@@ -4,21 +4,33 @@ from __future__ import annotations
 
 import io
 import os
+import stat
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import simplejpeg
-from PIL import ExifTags
+from PIL import ExifTags, Image
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.GifImagePlugin import GifImageFile
 from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
-from PIL.TiffImagePlugin import BITSPERSAMPLE, PHOTOMETRIC_INTERPRETATION, TiffImageFile
+from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from tensorize.loaders.images import png
+from tensorize.changes import Stamp
+from tensorize.loaders.images import png, tiff
+from tensorize.loaders.images.error import ImageError
+from tensorize.loaders.images.frames import count_gif, count_tiff
+from tensorize.units import size
+
+if TYPE_CHECKING:
+    from tensorize.loaders.images.limits import Limits
+
+_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+"""A pipe that is called like an image must not keep the run waiting."""
 
 HEAD = 64 << 10
 """Bytes of a JPEG that are read for its header; the rest is read only where that is not enough."""
@@ -44,15 +56,16 @@ _MAGIC = {
 }
 
 
+_NO_MEMORY = "decoder error -9"
+"""How Pillow says that libtiff could not allocate what the file asks for."""
+
 _PLAINLY = {
     "not identified by this driver": "its header holds values that the format does not have",
     "cannot load this image": "it holds no pixels",
+    "decoder error -2": "its pixel data are damaged",
+    "Decompressed data too large for PngImagePlugin.MAX_TEXT_CHUNK": "a text or profile in it unpacks to more than 1 MB",
 }
 """Words of Pillow that tell a user nothing → what they mean."""
-
-
-class ImageError(ValueError):
-    """One image that cannot be used, and why. What a user sees is a DataError over all of them."""
 
 
 class Header(NamedTuple):
@@ -72,41 +85,54 @@ class Header(NamedTuple):
     """There are other frames or pages after the first."""
 
 
-def read_file(path: str, limit: int | None = None) -> bytes:
-    """The bytes of a file, at most `limit`. Raises ImageError where it cannot be read or is empty."""
+def read_file(path: str, most: int, limit: int | None = None) -> tuple[bytes, int]:
+    """The bytes of a file, at most `limit`, and a number that tells its state; see `Stamp`.
+
+    Raises ImageError where it cannot be read, is no regular file, is empty, or has more than `most` bytes.
+    """
     try:
-        descriptor = os.open(path, os.O_RDONLY)
+        descriptor = os.open(path, _FLAGS)
         try:
-            data = os.read(descriptor, limit or os.fstat(descriptor).st_size)
-            while limit is None and (more := os.read(descriptor, HEAD)):
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise ImageError("it is no regular file", "unreadable")
+            if status.st_size > most:
+                raise ImageError(f"the file has {size(status.st_size)}, more than {size(most)} (--max-memory)", "memory")
+            data = os.read(descriptor, limit or status.st_size)
+            while limit is None and len(data) <= most and (more := os.read(descriptor, HEAD)):
                 data += more
         finally:
             os.close(descriptor)
     except OSError as error:
-        raise ImageError(f"it cannot be read: {error.strerror}") from error
+        raise ImageError(f"it cannot be read: {error.strerror}", "unreadable") from error
     if not data:
-        raise ImageError("the file is empty")
-    return data
+        raise ImageError("the file is empty", "empty")
+    return data, hash(Stamp.of(status))
 
 
-def read_header(path: str, max_pixels: int) -> Header:
-    """Read the header of one file. Raises ImageError for what is no image, is damaged, too large, or cannot be read exactly."""
-    head = read_file(path, HEAD)
+def read_header(path: str, limits: Limits) -> tuple[Header, int]:
+    """Read the header of one file; return it and the state of the file.
+
+    Raises ImageError for what is no image, is damaged, too large, or cannot be read exactly.
+    """
+    head, state = read_file(path, limits.memory, HEAD)
     header = _jpeg_header(head) if format_of(head) == "JPEG" else None
     if header is None:
-        header = header_of(head if len(head) < HEAD else read_file(path))
-    if header.height * header.width > max_pixels:
-        raise ImageError(f"{header.height}×{header.width} is more than {max_pixels:,} pixels (--max-pixels)")
-    return header
+        if len(head) == HEAD:
+            head, state = read_file(path, limits.memory)
+        header = header_of(head, limits.frames)
+    if header.height * header.width > limits.pixels:
+        raise ImageError(f"{header.height}×{header.width} is more than {limits.pixels:,} pixels (--max-pixels)", "pixels")
+    return header, state
 
 
-def header_of(data: bytes) -> Header:
-    """The header of a whole file in memory."""
+def header_of(data: bytes, most_frames: int) -> Header:
+    """The header of a whole file in memory. Raises ImageError."""
     kind = format_of(data)
     if kind == "PNG":
         with decoding():
             png.check(data)
-    return (_jpeg_header(data) if kind == "JPEG" else None) or _pillow_header(data, kind)
+    return (_jpeg_header(data) if kind == "JPEG" else None) or _pillow_header(data, kind, most_frames)
 
 
 def format_of(data: bytes) -> str:
@@ -116,7 +142,7 @@ def format_of(data: bytes) -> str:
             return kind
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "WebP"
-    raise ImageError("its first bytes are those of no known image format")
+    raise ImageError("its first bytes are those of no known image format", "format")
 
 
 def open_image(data: bytes, kind: str) -> ImageFile:
@@ -131,8 +157,12 @@ def decoding() -> Iterator[None]:
         yield
     except (ImageError, MemoryError):
         raise
+    except Image.DecompressionBombError as error:
+        raise ImageError("it has more pixels than its decoder takes (--max-pixels)", "pixels") from error
     except Exception as error:
         said = str(error) or type(error).__name__
+        if said == _NO_MEMORY:
+            raise MemoryError(said) from error
         raise ImageError(_PLAINLY.get(said, said)) from error
 
 
@@ -149,7 +179,7 @@ def _jpeg_header(data: bytes) -> Header | None:
 
 
 def _orientation(data: bytes) -> int:
-    with decoding():
+    with decoding(), warnings.catch_warnings(action="ignore"):
         return _valid(open_image(data, "JPEG").getexif().get(ExifTags.Base.Orientation))
 
 
@@ -158,16 +188,25 @@ def _valid(tag: object) -> int:
     return tag if isinstance(tag, int) and 1 <= tag <= 8 else 1
 
 
-def _pillow_header(data: bytes, kind: str) -> Header:
-    with decoding():
+def _pillow_header(data: bytes, kind: str, most_frames: int) -> Header:
+    with decoding(), warnings.catch_warnings(action="ignore"):
         image = open_image(data, kind)
+        frames = _frames(image, data, kind, most_frames + 1)
+        if frames > most_frames:
+            raise ImageError(f"it has more than {most_frames:,} frames or pages (--max-frames)", "frames")
         bits = _bits(image, data)
         orientation = _valid(image.getexif().get(ExifTags.Base.Orientation)) if _has_exif(image, data) else 1
         width, height = image.size
         if orientation > 4:
             height, width = width, height
-        more = bool(getattr(image, "is_animated", False))
-        return Header(kind, height, width, bits, orientation, False, image.mode == "CMYK", more)
+        return Header(kind, height, width, bits, orientation, False, image.mode == "CMYK", frames > 1)
+
+
+def _frames(image: ImageFile, data: bytes, kind: str, most: int) -> int:
+    """Frames or pages, counted up to `most` where they have to be counted."""
+    if kind in ("GIF", "TIFF"):
+        return (count_gif if kind == "GIF" else count_tiff)(data, most)
+    return int(getattr(image, "n_frames", 1))
 
 
 def _has_exif(image: ImageFile, data: bytes) -> bool:
@@ -182,19 +221,8 @@ def _bits(image: ImageFile, data: bytes) -> int:
     if isinstance(image, PngImageFile):
         return 16 if png.depth(data) == 16 else 8
     if isinstance(image, TiffImageFile):
-        return _tiff_bits(image)
+        return tiff.bits(image)
     return 8
-
-
-def _tiff_bits(image: TiffImageFile) -> int:
-    depths = tuple(image.tag_v2.get(BITSPERSAMPLE, (1,)))
-    if image.mode == "LAB":
-        raise ImageError("its colours are in LAB; convert it to RGB")
-    if max(depths) <= 8:
-        return 8
-    if image.mode.startswith("I;16") and depths == (16,) and image.tag_v2.get(PHOTOMETRIC_INTERPRETATION) == 1:
-        return 16
-    raise ImageError(f"a TIFF of {'+'.join(map(str, depths))} bits ({image.mode}) cannot be read exactly; convert it to PNG")
 
 
 def size_of(path: str) -> int:

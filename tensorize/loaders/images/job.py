@@ -37,7 +37,7 @@ class ImageJob:
         self._options = options
         self._run = run
         self._listing = scan.source.listing
-        self._parts = parts(self._listing, options)
+        self._parts = parts(self._listing, options, scan.rows)
         self._notes: dict[str, None] = {}
 
     @property
@@ -117,9 +117,9 @@ class ImageJob:
             at = np.flatnonzero(part_of == part)
             if not len(at):
                 continue
-            rows = at + chunk.start
-            values = {"images": chunk.images if len(at) == len(part_of) else chunk.images[at], "row": rows}
-            yield Piece(split, values if codes is None else values | {"labels": codes[rows]})
+            places = at + chunk.start
+            values = {"images": chunk.images if len(at) == len(part_of) else chunk.images[at], "row": self._scan.rows[places]}
+            yield Piece(split, values if codes is None else values | {"labels": codes[places]})
 
     @cached_property
     def _found(self) -> Array:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,21 @@ class Listing:
     """`train`, `val` or `test`, where there are such folders."""
     skipped: Mapping[str, int] = field(default_factory=dict)
     """Suffix, or name without one → how many files of that kind are no images."""
+
+    def only(self, rows: Iterable[int]) -> Listing:
+        """The images at these positions alone."""
+        kept = [int(row) for row in rows]
+
+        def of(values: Sequence[str]) -> list[str]:
+            return [values[row] for row in kept]
+
+        return replace(
+            self,
+            files=of(self.files) if self.files else (),
+            paths=of(self.paths),
+            classes=of(self.classes) if self.classes is not None else None,
+            splits=of(self.splits) if self.splits is not None else None,
+        )
 
 
 @dataclass(frozen=True)
@@ -122,13 +137,21 @@ def _read(folder: str, prefix: str, skipped: Counter[str], above: frozenset[tupl
         raise DataError(f"{folder} cannot be read: {error.strerror}") from error
     for entry in entries:
         hidden = entry.name.startswith(".")
-        if not hidden and entry.is_dir():
+        if not hidden and _is_folder(entry):
             folders[entry.name] = _read(entry.path, f"{prefix}{entry.name}/", skipped, above | {here})
         elif hidden or not _is_image(entry.name):
             skipped[_kind(entry.name)] += 1
         else:
             images.append(prefix + entry.name)
     return Folder(tuple(images), folders)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """A link that leads back to itself is none: as an image it will be told of."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def _members(where: str, folder: Folder) -> Iterator[tuple[str, str | None]]:

@@ -8,7 +8,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
-from tensorize.options import SplitOptions
+from tensorize.loaders.images.limits import Limits
+from tensorize.options import BadOptions, SplitOptions
+from tensorize.units import parse_size
 
 PIXELS = 89_478_485
 
@@ -25,7 +27,15 @@ def _size(value: Any) -> Any:
 Size = Annotated[str, BeforeValidator(_size)]
 
 
-class ImagesOptions(SplitOptions):
+def _memory(value: Any) -> Any:
+    """A number of bytes is as good as "1GiB"."""
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if isinstance(text, str):
+        parse_size(text)
+    return text
+
+
+class ImagesOptions(BadOptions, SplitOptions):
     """Options of the kind `images`."""
 
     channels: Literal["rgb", "gray"] = Field(
@@ -59,6 +69,13 @@ class ImagesOptions(SplitOptions):
     )
     stratify: bool = Field(False, description="With --split: every class in the same ratios.")
     max_pixels: int = Field(PIXELS, ge=1, description="Refuse an image of more pixels than this, before it is decoded.")
+    max_frames: int = Field(
+        1000, ge=1, description="Refuse an image of more frames or pages than this; of one that has fewer the first is taken."
+    )
+    max_seconds: int = Field(60, ge=1, description="Processor time that decoding one image may take.")
+    max_memory: Annotated[str, BeforeValidator(_memory)] = Field(
+        "1GiB", description="Memory that one image may take, its file too.", json_schema_extra={"metavar": "SIZE"}
+    )
 
     @field_validator("size")
     @classmethod
@@ -92,6 +109,11 @@ class ImagesOptions(SplitOptions):
             return None
         height, _, width = self.size.partition("x")
         return int(height), int(width or height)
+
+    @cached_property
+    def limits(self) -> Limits:
+        """What one image may cost."""
+        return Limits(self.max_pixels, self.max_frames, self.max_seconds, parse_size(self.max_memory))
 
     @property
     def channel_names(self) -> tuple[str, ...]:

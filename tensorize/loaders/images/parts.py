@@ -25,18 +25,20 @@ class Parts(NamedTuple):
         return np.flatnonzero(self.of == part)
 
 
-def parts(listing: Listing, options: ImagesOptions) -> Parts:
-    """Raises UsageError where `--split` meets `train/` and `test/` folders, `--stratify` no classes, or a part stays empty."""
+def parts(listing: Listing, options: ImagesOptions, rows: Array) -> Parts:
+    """Share out the images of a listing; `rows` (image) int64 are their positions in the source.
+
+    Raises UsageError where `--split` meets `train/` and `test/` folders, `--stratify` no classes, or a part stays empty.
+    """
     if listing.splits is not None:
         return _by_folder(listing, listing.splits, options)
-    rows = len(listing.paths)
     if not options.split:
-        return Parts((None,), np.zeros(rows, dtype=np.int8))
+        return Parts((None,), np.zeros(len(rows), dtype=np.int8))
     found = Parts(options.split_names, _by_ratio(rows, listing.classes, options))
     empty = [str(name) for part, name in enumerate(found.names) if not (found.of == part).any()]
     if empty:
         ratios = ",".join(f"{ratio:g}" for ratio in options.split)
-        raise UsageError(f"{rows} images are too few for --split {ratios}: {' and '.join(empty)} would be empty")
+        raise UsageError(f"{len(rows)} images are too few for --split {ratios}: {' and '.join(empty)} would be empty")
     return found
 
 
@@ -50,15 +52,14 @@ def _by_folder(listing: Listing, splits: Sequence[str], options: ImagesOptions) 
     return Parts(names, np.array([names.index(split) for split in splits], dtype=np.int8))
 
 
-def _by_ratio(rows: int, classes: Sequence[str] | None, options: ImagesOptions) -> Array:
-    positions = np.arange(rows, dtype=np.int64)
-    codes, counts = np.zeros(rows, dtype=np.int64), [sizes(rows, options.split)]
+def _by_ratio(rows: Array, classes: Sequence[str] | None, options: ImagesOptions) -> Array:
+    codes, counts = np.zeros(len(rows), dtype=np.int64), [sizes(len(rows), options.split)]
     if options.stratify:
         if classes is None:
             raise UsageError("--stratify goes by class folder, and there are none")
         _, codes, totals = np.unique(np.array(classes), return_inverse=True, return_counts=True)
         counts = stratified(totals.tolist(), options.split)
-    block = Ranked(hash_keys(options.seed, positions), positions, codes)
+    block = Ranked(hash_keys(options.seed, rows), rows, codes)
     return find_cuts(lambda: [block], dict(enumerate(counts))).parts(block)
 
 

@@ -15,6 +15,10 @@ from tensorize.types import Array
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _GRAY = 0
+_SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+"""Colour type → samples of a pixel."""
+_PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+"""Adam7: first column and row, and the step to the next ones."""
 _LOW_BYTES = {"RGB;16B": ("RGB", "RGB;16L"), "RGBA;16B": ("RGBA", "RGBA;16L")}
 """Raw mode that keeps the high byte of each sample → the mode and raw mode that keep the low one."""
 
@@ -35,6 +39,44 @@ def check(data: bytes) -> None:
             raise ValueError(f"the checksum of its {name.decode('latin-1')} chunk is wrong")
     if name != b"IEND":
         raise ValueError("the file is truncated: it has no IEND chunk")
+
+
+def check_rows(data: bytes, pixels: Array) -> None:
+    """Raise ValueError where the pixel data end before the last row: Pillow leaves the rest black.
+
+    They are unpacked a second time, unless the last row tells that they are whole.
+    """
+    interlaced, last = data[28] != 0, pixels[-1]
+    if interlaced or (last == last[0]).all():
+        size = sum(_pass_bytes(data, *start_and_step) for start_and_step in (_PASSES if interlaced else ((0, 0, 1, 1),)))
+        if _unpacked(data, size) < size:
+            raise ValueError("its pixel data end before the last row")
+
+
+def check_palette(image: PngImageFile) -> None:
+    """Raise ValueError where pixels point beyond the palette: Pillow takes black."""
+    colours = len(image.palette.palette) // 3 if image.palette is not None else 0
+    largest = image.getextrema()[1]
+    if isinstance(largest, int) and largest >= colours:
+        raise ValueError(f"a pixel has the colour {largest} of a palette of {colours}")
+
+
+def _pass_bytes(data: bytes, left: int, top: int, across: int, down: int) -> int:
+    """Bytes of one pass over the image: each row has a filter byte first. Source: PNG specification, 7 and 8."""
+    width, height, bits, colour = struct.unpack_from(">IIBB", data, 16)
+    columns, rows = -(-(width - left) // across), -(-(height - top) // down)
+    return rows * (1 + -(-columns * bits * _SAMPLES[colour] // 8)) if columns > 0 and rows > 0 else 0
+
+
+def _unpacked(data: bytes, most: int) -> int:
+    """Bytes that the pixel data unpack to, counted up to `most`."""
+    inflate, count = zlib.decompressobj(), 0
+    for name, body, _ in _chunks(data):
+        packed = bytes(body) if name == b"IDAT" else b""
+        while packed and count < most:
+            count += len(inflate.decompress(packed, 1 << 20))
+            packed = inflate.unconsumed_tail
+    return count
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, memoryview, int]]:

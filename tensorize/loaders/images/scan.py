@@ -2,30 +2,41 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
 from tensorize.engine.parallel import ordered_map
 from tensorize.engine.scratch import Scratch
-from tensorize.errors import DataError, plural, some
-from tensorize.loaders.images.decode import TransparentError, finish, least_size
-from tensorize.loaders.images.header import Header, ImageError
+from tensorize.errors import plural
+from tensorize.loaders.images.error import ImageError
+from tensorize.loaders.images.faults import Fault, leave_out, refuse
+from tensorize.loaders.images.header import Header
+from tensorize.loaders.images.headers import agreed, all_faults, caught, read_headers
 from tensorize.loaders.images.options import ImagesOptions
+from tensorize.loaders.images.pool import Decoder
 from tensorize.loaders.images.source import Files, Source, open_source
-from tensorize.loaders.images.state import Shape
 from tensorize.schema import Schema
 from tensorize.types import Array, Facts, Run
 
-T = TypeVar("T")
+_FORMATS = {
+    ".bmp": "BMP",
+    ".gif": "GIF",
+    ".jpeg": "JPEG",
+    ".jpg": "JPEG",
+    ".png": "PNG",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+    ".webp": "WebP",
+}
 
 CHUNK_BYTES = 4 << 20
 """Decoded bytes of a chunk: fixed, so that its borders are."""
-_REPORTED = 256
 
 
 class Chunk(NamedTuple):
@@ -35,41 +46,89 @@ class Chunk(NamedTuple):
     images: Array
 
 
-class _Fault(NamedTuple):
-    row: int
-    error: ImageError
-
-
 class _Batch(NamedTuple):
     chunk: Chunk
-    faults: list[_Fault]
+    faults: list[Fault]
     translucent: int
 
 
 def scan(source: Any, options: ImagesOptions, run: Run, applied: bool) -> ImageScan:
     """See `Images.scan`. `applied`: for a recipe, which makes one set whatever the folders are called."""
-    opened = open_source(source, options.max_pixels)
+    opened = open_source(source, options.limits)
     if applied and isinstance(opened, Files):
         opened = replace(opened, listing=replace(opened.listing, splits=None))
-    headers = _read_headers(opened, run)
-    return ImageScan(opened, headers, _agreed(opened, headers, options), options, run)
+    found = read_headers(opened, run)
+    if run.rejects.skip:
+        found = [_fitting(item, options) for item in found]
+    faults = [Fault(row, item) for row, item in enumerate(found) if isinstance(item, ImageError)]
+    decoder = Decoder(options)
+    try:
+        if faults and not run.rejects.skip:
+            refuse(opened, all_faults(opened, found, decoder.decode, run))
+        if len(faults) == len(found):
+            leave_out(opened, faults, run.rejects)
+        made = ImageScan(opened, found, decoder, options, run)
+    except BaseException:
+        decoder.close()
+        raise
+    if run.rejects.skip:
+        try:
+            made.settle(faults)
+        except BaseException:
+            made.close()
+            raise
+    return made
+
+
+def _fitting(item: Header | ImageError, options: ImagesOptions) -> Header | ImageError:
+    """A header, or what is wrong with it in the light of what was declared."""
+    if isinstance(item, Header) and item.bits == 16 and options.dtype == "uint8":
+        return ImageError("it has 16 bits a sample, which uint8 cannot hold", "depth")
+    return item
 
 
 class ImageScan:
-    """The images of a source: what their headers say, and their pixels in chunks. Closing it drops the scratch file."""
+    """The images of a source: what their headers say, and their pixels in chunks. Closing it drops the scratch file.
+
+    `rows` (image) int64 are the positions of the images in the source, of which some may be left out.
+    """
 
     schema = Schema()
 
-    def __init__(self, source: Source, headers: Sequence[Header], shape: Shape, options: ImagesOptions, run: Run) -> None:
-        self.source = source
-        self.shape = shape
+    def __init__(
+        self, source: Source, found: Sequence[Header | ImageError], decoder: Decoder, options: ImagesOptions, run: Run
+    ) -> None:
         self.translucent = 0
         """Images whose transparent pixels were handled; known once the chunks have been gone through."""
-        self._headers = headers
-        self._options = options
-        self._run = run
+        self._given, self._decoder, self._options, self._run = source, decoder, options, run
+        self._headers = [item for item in found if isinstance(item, Header)]
+        self.rows = np.array([row for row, item in enumerate(found) if isinstance(item, Header)], dtype=np.int64)
+        self.source = source if len(self.rows) == len(found) else source.only(self.rows)
+        self.shape = agreed(self.source, self._headers, options)
         self._scratch = Scratch(run.scratch)
         self._kept: list[tuple[int, int, int]] = []
+        self._settled = False
+
+    def settle(self, faults: Sequence[Fault]) -> None:
+        """Decode everything, keep what is good, and hand in the rest, with the `faults` that are known.
+
+        Raises DataError where too much is bad.
+        """
+        more: list[Fault] = []
+        good = np.ones(len(self.rows), dtype=bool)
+        for batch in self._batches():
+            start, images = batch.chunk
+            good[[fault.row for fault in batch.faults]] = False
+            fine = good[start : start + len(images)]
+            if fine.any():
+                self.keep(Chunk(int(good[:start].sum()), images if fine.all() else images[fine]))
+            more += [Fault(int(self.rows[fault.row]), fault.error) for fault in batch.faults]
+            self.translucent += batch.translucent
+        leave_out(self._given, [*faults, *more], self._run.rejects)
+        kept = np.flatnonzero(good)
+        self._headers = [self._headers[row] for row in kept]
+        self.rows, self.source = self.rows[kept], self.source.only(kept)
+        self._settled = True
 
     @property
     def facts(self) -> Facts:
@@ -82,13 +141,23 @@ class ImageScan:
         return Facts(listing.name, len(self._headers), self.source.size(), shape, tuple(self._notes()))
 
     def _notes(self) -> Iterator[str]:
-        skipped = self.source.listing.skipped
+        listing = self.source.listing
+        skipped = listing.skipped
         if skipped:
             kinds = ", ".join(f"{count:,} {kind}" for kind, count in sorted(skipped.items()))
             yield f"skipped {plural(sum(skipped.values()), 'file')} that are no images: {kinds}"
         more = sum(header.more for header in self._headers)
         if more:
             yield f"{plural(more, 'image')} with several frames or pages: the first one is taken"
+        lost = set(self._given.listing.classes or ()) - set(listing.classes or ())
+        if lost:
+            yield f"no image is left of the {plural(len(lost), 'class', 'classes')} {', '.join(sorted(lost))}"
+        misnamed = sum(
+            _FORMATS.get(os.path.splitext(path)[1].lower(), header.format) != header.format
+            for path, header in zip(listing.files, self._headers, strict=False)
+        )
+        if misnamed:
+            yield f"{plural(misnamed, 'image')} of another format than the name says, read as what they are"
         cmyk = sum(header.cmyk for header in self._headers)
         if cmyk:
             yield f"{plural(cmyk, 'CMYK image')} turned to RGB without a colour profile"
@@ -98,19 +167,28 @@ class ImageScan:
 
         Raises DataError, once all have been looked at, that names every image which cannot be used.
         """
-        faults: list[_Fault] = []
+        if self._settled:
+            yield from self.kept()
+            return
+        faults: list[Fault] = []
         translucent = 0
-        for batch in ordered_map(self._decode, self._spans(), self._run.threads):
+        for batch in self._batches():
             faults += batch.faults
             translucent += batch.translucent
-            self._run.report("decode", batch.chunk.start + len(batch.chunk.images), len(self._headers))
             if not faults:
                 yield batch.chunk
-        _refuse(self.source, faults)
+        refuse(self.source, faults)
         self.translucent = translucent
 
+    def _batches(self) -> Iterator[_Batch]:
+        for batch in ordered_map(self._decode, self._spans(), self._run.threads):
+            self._run.report("decode", batch.chunk.start + len(batch.chunk.images), len(self._headers))
+            yield batch
+
     def keep(self, chunk: Chunk) -> None:
-        """Keep a chunk in scratch, for `kept`."""
+        """Keep a chunk in scratch, for `kept`, unless that was done."""
+        if self._settled:
+            return
         at = self._scratch.append(chunk.images.data.cast("B"))
         self._kept.append((chunk.start, len(chunk.images), at))
 
@@ -143,110 +221,29 @@ class ImageScan:
         """Finish some images. All are read before one is decoded: threads that do both by turns block each other."""
         channels, height, width = self._row_shape
         images = np.zeros((len(rows), height, width, channels), dtype=self._dtype)
-        faults: list[_Fault] = []
+        faults: list[Fault] = []
         translucent = 0
-        loaded = [_caught(self.source.load, row) for row in rows]
+        loaded = [caught(self.source.load, row) for row in rows]
         for at, (row, data) in enumerate(zip(rows, loaded, strict=True)):
             try:
                 if isinstance(data, ImageError):
                     raise data
-                images[at], clear = finish(self._pixels(data, self._headers[row]), self._options)
+                images[at], clear = self._decoder.finished(self.source, data, self._headers[row])
                 translucent += clear
             except ImageError as error:
-                faults.append(_Fault(row, error))
+                faults.append(Fault(row, error))
         return _Batch(Chunk(rows.start, np.ascontiguousarray(images.transpose(0, 3, 1, 2))), faults, translucent)
-
-    def _pixels(self, data: Any, header: Header) -> Array:
-        size = self._options.height_and_width
-        least = least_size(header, size, self._options.fit) if self._options.scaled_decode and size is not None else None
-        return self.source.pixels(data, header, least)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
         self._scratch.close()
         self._kept.clear()
-
-
-def _read_headers(source: Source, run: Run) -> list[Header]:
-    """The header of every image; equal ones are one object. Raises DataError that names every broken image.
-
-    One thread: reading a header is so short that threads would only wait for each other (measured: 25 µs to 42 µs).
-    """
-    rows = len(source.listing.paths)
-    found: list[Header | ImageError] = []
-    for row in range(rows):
-        found.append(_caught(source.header, row))
-        if len(found) % _REPORTED == 0:
-            run.report("headers", len(found), rows)
-    if any(isinstance(item, ImageError) for item in found):
-        _refuse(source, _all_faults(source, found, run))
-    once: dict[Header, Header] = {}
-    return [once.setdefault(item, item) for item in found if isinstance(item, Header)]
-
-
-def _caught(function: Callable[[int], T], row: int) -> T | ImageError:
-    """The result for a row, or what is wrong with that image."""
-    try:
-        return function(row)
-    except ImageError as error:
-        return error
-
-
-def _all_faults(source: Source, found: Sequence[Header | ImageError], run: Run) -> list[_Fault]:
-    """Once a header is bad the rest is decoded too, so that one message names every broken image."""
-
-    def fault(row: int) -> _Fault | None:
-        item = found[row]
-        if isinstance(item, ImageError):
-            return _Fault(row, item)
-        try:
-            source.pixels(source.load(row), item)
-        except ImageError as error:
-            return _Fault(row, error)
-        return None
-
-    return [item for item in ordered_map(fault, range(len(found)), run.threads) if item is not None]
-
-
-def _refuse(source: Source, faults: Sequence[_Fault]) -> None:
-    """Raise DataError for the images that cannot be used, if any: the broken ones first, then the transparent."""
-    broken = [fault for fault in faults if not isinstance(fault.error, TransparentError)]
-    lines = [f"{source.listing.paths[row]}  {error}" for row, error in broken or faults]
-    if broken:
-        raise DataError(f"{plural(len(broken), 'image')} cannot be read", lines, "repair or remove them")
-    if faults:
-        what = plural(len(faults), "image is", "images are") + " transparent"
-        raise DataError(what, some(lines), "say what lies behind: --alpha white | black, or --alpha drop to ignore it")
-
-
-def _agreed(source: Source, headers: Sequence[Header], options: ImagesOptions) -> Shape:
-    """The shape of every finished image. Raises DataError where sizes or depths clash."""
-    bits = _one(
-        source, [f"{header.bits} bits" for header in headers], "depths", "convert them all to 8 or all to 16 bits a sample"
-    )
-    if bits == "16 bits" and options.dtype == "uint8":
-        raise DataError(
-            "the images have 16 bits a sample, which uint8 cannot hold", hint="leave --dtype uint8 away, or convert them"
-        )
-    if options.height_and_width is None:
-        sizes = [f"{header.height}×{header.width}" for header in headers]
-        _one(source, sizes, "sizes", "bring them to one: --size HxW, with --fit crop | pad | stretch")
-    height, width = options.height_and_width or headers[0][1:3]
-    return Shape(height=height, width=width, bits=headers[0].bits)
-
-
-def _one(source: Source, values: Sequence[str], what: str, hint: str) -> str:
-    """The one value that all images have. Raises DataError that lists the values with counts and examples."""
-    counts = Counter(values)
-    if len(counts) == 1:
-        return values[0]
-    lines = [
-        f"{value}  {plural(count, 'image')}, such as {source.listing.paths[values.index(value)]}"
-        for value, count in counts.most_common()
-    ]
-    raise DataError(f"the images have {len(counts)} {what}", some(lines), hint)
+        self._decoder.close()
 
 
 def _sizes(headers: Sequence[Header]) -> str:

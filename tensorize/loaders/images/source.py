@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
+from tensorize.changes import changed
 from tensorize.errors import DataError, UsageError, plural
 from tensorize.loaders.images.decode import Size, decode
+from tensorize.loaders.images.error import ImageError
 from tensorize.loaders.images.header import Header, read_file, read_header, size_of
+from tensorize.loaders.images.limits import Limits
 from tensorize.loaders.images.listing import Listing, list_images
 from tensorize.types import Array
 
@@ -30,7 +34,14 @@ class Source(Protocol):
     def header(self, row: int) -> Header: ...
 
     def load(self, row: int) -> Any:
-        """What `pixels` takes: the bytes of a file, or the array itself. Raises ImageError."""
+        """What `pixels` takes: the bytes of a file, or the array itself.
+
+        Raises ImageError, and DataError for a file that has changed since its header was read.
+        """
+        ...
+
+    def only(self, rows: Array) -> Source:
+        """The source of the images at the positions `rows` (row) int64 alone."""
         ...
 
     def pixels(self, loaded: Any, header: Header, least: Size | None = None) -> Array:
@@ -46,16 +57,29 @@ class Files:
     """Image files."""
 
     listing: Listing
-    max_pixels: int
+    limits: Limits
+    states: array[int]
+    """(row) the state that each file was in when its header was read."""
 
     def size(self) -> int:
         return sum(map(size_of, self.listing.files))
 
     def header(self, row: int) -> Header:
-        return read_header(self.listing.files[row], self.max_pixels)
+        header, self.states[row] = read_header(self.listing.files[row], self.limits)
+        return header
 
     def load(self, row: int) -> bytes:
-        return read_file(self.listing.files[row])
+        path = self.listing.files[row]
+        try:
+            data, state = read_file(path, self.limits.memory)
+        except ImageError as error:
+            raise changed(path) from error
+        if state != self.states[row]:
+            raise changed(path)
+        return data
+
+    def only(self, rows: Array) -> Files:
+        return Files(self.listing.only(rows), self.limits, array("q", np.array(self.states)[rows].tobytes()))
 
     def pixels(self, loaded: bytes, header: Header, least: Size | None = None) -> Array:
         return decode(loaded, header, least)
@@ -66,11 +90,7 @@ class Arrays:
     """Arrays in memory, each (height, width, channel)."""
 
     arrays: Sequence[Array]
-
-    @property
-    def listing(self) -> Listing:
-        names = [f"array {row}" for row in range(len(self.arrays))]
-        return Listing(plural(len(names), "array"), (), names)
+    listing: Listing
 
     def size(self) -> int:
         return sum(array.nbytes for array in self.arrays)
@@ -82,12 +102,15 @@ class Arrays:
     def load(self, row: int) -> Array:
         return self.arrays[row]
 
+    def only(self, rows: Array) -> Arrays:
+        return Arrays([self.arrays[row] for row in rows], self.listing.only(rows))
+
     def pixels(self, loaded: Array, header: Header, least: Size | None = None) -> Array:
         del header, least
         return loaded
 
 
-def open_source(source: Any, max_pixels: int) -> Source:
+def open_source(source: Any, limits: Limits) -> Source:
     """Files for a path, a glob or a list of paths; arrays for an array or tensor of images, or a list of them.
 
     Raises UsageError for a missing path, and for arrays of another dtype or shape than images have.
@@ -95,25 +118,32 @@ def open_source(source: Any, max_pixels: int) -> Source:
     if _is_array(source):
         if source.ndim not in (3, 4):
             raise UsageError(f"an array of {source.ndim} axes is no set of images", hint=f"give {_AXES}, or a list of images")
-        return Arrays([_image(array, row) for row, array in enumerate(np.asarray(source))])
+        return _arrays(list(np.asarray(source)))
     if isinstance(source, list | tuple) and source and all(map(_is_array, source)):
-        return Arrays([_image(np.asarray(array), row) for row, array in enumerate(source)])
+        return _arrays([np.asarray(item) for item in source])
     if isinstance(source, list | tuple) and any(map(_is_array, source)):
         raise UsageError("a list of images holds arrays or paths, not both")
-    return Files(list_images(source), max_pixels)
+    listing = list_images(source)
+    return Files(listing, limits, array("q", bytes(8 * len(listing.paths))))
+
+
+def _arrays(images: Sequence[Array]) -> Arrays:
+    names = [f"array {row}" for row in range(len(images))]
+    found = [_image(image, row) for row, image in enumerate(images)]
+    return Arrays(found, Listing(plural(len(names), "array"), (), names))
 
 
 def _is_array(value: Any) -> bool:
     return hasattr(value, "__array__") and hasattr(value, "ndim")
 
 
-def _image(array: Array, row: int) -> Array:
-    if array.dtype not in (np.uint8, np.uint16):
-        raise DataError(f"array {row} is {array.dtype}", hint="images are uint8 (0 to 255) or uint16 (0 to 65535)")
-    if array.ndim == 2:
-        array = array[..., None]
-    if array.ndim != 3 or not 1 <= array.shape[2] <= 4 or 0 in array.shape:
+def _image(image: Array, row: int) -> Array:
+    if image.dtype not in (np.uint8, np.uint16):
+        raise DataError(f"array {row} is {image.dtype}", hint="images are uint8 (0 to 255) or uint16 (0 to 65535)")
+    if image.ndim == 2:
+        image = image[..., None]
+    if image.ndim != 3 or not 1 <= image.shape[2] <= 4 or 0 in image.shape:
         raise DataError(
-            f"array {row} of shape {array.shape} is no image", hint="an image is (height, width), or has 1 to 4 channels last"
+            f"array {row} of shape {image.shape} is no image", hint="an image is (height, width), or has 1 to 4 channels last"
         )
-    return array
+    return image
