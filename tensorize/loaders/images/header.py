@@ -20,7 +20,6 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from tensorize.changes import Stamp
 from tensorize.loaders.images import png, tiff
 from tensorize.loaders.images.error import ImageError
 from tensorize.loaders.images.frames import count_gif, count_tiff
@@ -85,8 +84,8 @@ class Header(NamedTuple):
     """There are other frames or pages after the first."""
 
 
-def read_file(path: str, most: int, limit: int | None = None) -> tuple[bytes, int]:
-    """The bytes of a file, at most `limit`, and a number that tells its state; see `Stamp`.
+def read_file(path: str, most: int, limit: int | None = None) -> tuple[bytes, os.stat_result]:
+    """The bytes of a file, at most `limit`, and its status.
 
     Raises ImageError where it cannot be read, is no regular file, is empty, or has more than `most` bytes.
     """
@@ -107,23 +106,23 @@ def read_file(path: str, most: int, limit: int | None = None) -> tuple[bytes, in
         raise ImageError(f"it cannot be read: {error.strerror}", "unreadable") from error
     if not data:
         raise ImageError("the file is empty", "empty")
-    return data, hash(Stamp.of(status))
+    return data, status
 
 
-def read_header(path: str, limits: Limits) -> tuple[Header, int]:
-    """Read the header of one file; return it and the state of the file.
+def read_header(path: str, limits: Limits) -> tuple[Header, os.stat_result]:
+    """Read the header of one file; return it and the status of the file.
 
     Raises ImageError for what is no image, is damaged, too large, or cannot be read exactly.
     """
-    head, state = read_file(path, limits.memory, HEAD)
+    head, status = read_file(path, limits.memory, HEAD)
     header = _jpeg_header(head) if format_of(head) == "JPEG" else None
     if header is None:
         if len(head) == HEAD:
-            head, state = read_file(path, limits.memory)
+            head, status = read_file(path, limits.memory)
         header = header_of(head, limits.frames)
     if header.height * header.width > limits.pixels:
         raise ImageError(f"{header.height}×{header.width} is more than {limits.pixels:,} pixels (--max-pixels)", "pixels")
-    return header, state
+    return header, status
 
 
 def header_of(data: bytes, most_frames: int) -> Header:
@@ -223,11 +222,3 @@ def _bits(image: ImageFile, data: bytes) -> int:
     if isinstance(image, TiffImageFile):
         return tiff.bits(image)
     return 8
-
-
-def size_of(path: str) -> int:
-    """Bytes of a file; 0 where it has gone."""
-    try:
-        return os.stat(path).st_size
-    except OSError:
-        return 0

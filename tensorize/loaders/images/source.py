@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from tensorize.changes import changed
 from tensorize.errors import DataError, UsageError, plural
 from tensorize.loaders.images.decode import Size, decode
 from tensorize.loaders.images.error import ImageError
-from tensorize.loaders.images.header import Header, read_file, read_header, size_of
+from tensorize.loaders.images.header import Header, read_file, read_header
 from tensorize.loaders.images.limits import Limits
 from tensorize.loaders.images.listing import Listing, list_images
 from tensorize.types import Array
@@ -59,27 +60,31 @@ class Files:
     listing: Listing
     limits: Limits
     states: array[int]
-    """(row) the state that each file was in when its header was read."""
+    """(row) what tells the state that each file was in when its header was read."""
+    sizes: array[int]
+    """(row) bytes."""
 
     def size(self) -> int:
-        return sum(map(size_of, self.listing.files))
+        return sum(self.sizes)
 
     def header(self, row: int) -> Header:
-        header, self.states[row] = read_header(self.listing.files[row], self.limits)
+        header, status = read_header(self.listing.files[row], self.limits)
+        self.states[row], self.sizes[row] = _state(status), status.st_size
         return header
 
     def load(self, row: int) -> bytes:
         path = self.listing.files[row]
         try:
-            data, state = read_file(path, self.limits.memory)
+            data, status = read_file(path, self.limits.memory)
         except ImageError as error:
             raise changed(path) from error
-        if state != self.states[row]:
+        if _state(status) != self.states[row]:
             raise changed(path)
         return data
 
     def only(self, rows: Array) -> Files:
-        return Files(self.listing.only(rows), self.limits, array("q", np.array(self.states)[rows].tobytes()))
+        states, sizes = (array("q", np.array(values)[rows].tobytes()) for values in (self.states, self.sizes))
+        return Files(self.listing.only(rows), self.limits, states, sizes)
 
     def pixels(self, loaded: bytes, header: Header, least: Size | None = None) -> Array:
         return decode(loaded, header, least)
@@ -124,7 +129,13 @@ def open_source(source: Any, limits: Limits) -> Source:
     if isinstance(source, list | tuple) and any(map(_is_array, source)):
         raise UsageError("a list of images holds arrays or paths, not both")
     listing = list_images(source)
-    return Files(listing, limits, array("q", bytes(8 * len(listing.paths))))
+    unknown = bytes(8 * len(listing.paths))
+    return Files(listing, limits, array("q", unknown), array("q", unknown))
+
+
+def _state(status: os.stat_result) -> int:
+    """What a `Stamp` holds, as a number: there are many images."""
+    return hash((status.st_ino, status.st_size, status.st_mtime_ns))
 
 
 def _arrays(images: Sequence[Array]) -> Arrays:
