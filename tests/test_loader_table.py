@@ -454,7 +454,7 @@ def test_a_file_equals_the_same_rows_in_memory(tmp_path_factory, rows):
         ("a,\n1,2\n", {"header": "yes"}, ["column 2 of the header has no name"]),
         (b"a,b\n\xff\xfe1,2\n", {}, ["1 cell is not utf-8-sig text", "d.csv:2  a  bytes ff fe", "--encoding"]),
         ('a,b\n1,5" x\n2,y\n', {}, ["a quote stands where none belongs", "d.csv:2", "--quote none"]),
-        ('a,b\n1,"open\n2,y\n', {}, ["a quote stands where none belongs", "d.csv:2"]),
+        ('a,b\n1,"open\n2,y\n', {}, ["a quote is opened and never closed", "d.csv:2"]),
         ("v,w\ninf,1\n2,2\n", {}, ["1 number is infinite", "d.csv:2  v  inf"]),
         ("d,v\n2011-01-01,1\n2011-01-02,2\n", {}, ['"d" holds dates', "--time-features", "--drop"]),
         ("a|b;c\n1|2;3\n4|5;6\n", {}, ["the delimiter fits two ways", "--delimiter"]),

@@ -1,55 +1,76 @@
-"""Cut a byte stream into chunks that end where a record ends, quoted newlines included."""
+"""Cut a byte stream into blocks that end where a record ends, quoted newlines included."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from tensorize.errors import DataError
+from tensorize.loaders.table.tokens import Record, Tokens
 
 MAX_RECORD = 64 << 20
 
-
-class StrayQuoteError(Exception):
-    """A quote inside an unquoted cell, or text after a closing one; `at` is its offset in the text that was cut."""
-
-    def __init__(self, at: int) -> None:
-        super().__init__(at)
-        self.at = at
+Offsets = npt.NDArray[np.int64]
 
 
-def records(pieces: Iterator[bytes], delimiter: str, quote: str | None, size: int) -> Iterator[bytes]:
-    """Yield chunks of about `size` bytes that each end at the end of a record; the last one may lack its newline.
+@dataclass(frozen=True)
+class Block:
+    """Whole records of a file, as bytes. Where a quote is not in its place they were taken apart: `records`."""
 
-    Raises StrayQuoteError, and DataError for a record of more than 64 MB.
+    data: bytes
+    records: tuple[Record, ...] | None = None
+
+
+def blocks(pieces: Iterable[bytes], tokens: Tokens, size: int, *, exact: bool = False) -> Iterator[Block]:
+    """Yield blocks of about `size` bytes; the last one may lack its newline. With `exact` all are taken apart.
+
+    Raises DataError for a record of more than 64 MB.
     """
     held = b""
-    offset = 0
-    for piece in pieces:
+    for piece, final in _with_last(pieces):
         held = held + piece if held else piece
-        if len(held) < size:
+        if (len(held) < size and not final) or not held:
             continue
-        end = _last_end(held, delimiter, quote, offset)
-        if end:
-            yield held[:end]
-            held, offset = held[end:], offset + end
+        block = _first(held, tokens, exact, final)
+        if block is not None:
+            yield block
+            held = held[len(block.data) :]
         elif len(held) > MAX_RECORD:
             raise DataError(
                 "a record is longer than 64 MB",
                 hint="is a quote left open? If quotes mean nothing in this file, say --quote none",
             )
-    if held:
-        if quote and quote.encode() in held:
-            _check_quotes(held, delimiter, quote, offset, final=True)
-        yield held
 
 
-def _last_end(data: bytes, delimiter: str, quote: str | None, offset: int) -> int:
+def _with_last(pieces: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:
+    """Each piece, and whether it is the last one."""
+    before = None
+    for piece in pieces:
+        if before is not None:
+            yield before, False
+        before = piece
+    yield before or b"", True
+
+
+def _first(held: bytes, tokens: Tokens, exact: bool, final: bool) -> Block | None:
+    """All whole records at the start of `held`; None where there is none."""
+    quote = tokens.quote
+    if not exact and not (quote and quote in held):
+        end = len(held) if final else _after_newline(held, len(held))
+        return Block(held[:end] if end < len(held) else held) if end else None
+    quotes = None if exact else clean_quotes(held, tokens, final)
+    if quotes is not None:
+        end = len(held) if final else _last_end(held, quotes)
+        return Block(held[:end]) if end else None
+    records = tuple(tokens.records(held, final))
+    return Block(held[: records[-1].stop], records) if records else None
+
+
+def _last_end(data: bytes, quotes: Offsets) -> int:
     """The offset after the last newline that ends a record, 0 where there is none."""
-    if quote is None or quote.encode() not in data:
-        return _after_newline(data, len(data))
-    quotes = _check_quotes(data, delimiter, quote, offset, final=False)
     if len(quotes) % 2 == 0:
         tail = _after_newline(data, len(data))
         if tail > (quotes[-1] if len(quotes) else -1):
@@ -62,28 +83,28 @@ def _last_end(data: bytes, delimiter: str, quote: str | None, offset: int) -> in
 def _after_newline(data: bytes, stop: int) -> int:
     """After the last line feed; in files that end their lines with carriage returns alone, after the last of those."""
     end = data.rfind(b"\n", 0, stop) + 1
-    return end or data.rfind(b"\r", 0, stop - 1) + 1
+    if end:
+        return end
+    while stop and data[stop - 1] == ord("\r"):
+        stop -= 1
+    return data.rfind(b"\r", 0, stop) + 1
 
 
-def _check_quotes(
-    data: bytes, delimiter: str, quote: str, offset: int, *, final: bool
-) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """The positions of all quotes; every second one must open a cell, and the others close one.
+def clean_quotes(data: bytes, tokens: Tokens, final: bool = True) -> Offsets | None:
+    """The positions of all quotes, where every second one opens a cell and the others close one; None where not.
 
     A doubled quote inside a cell is a closing one right before an opening one.
     """
     view = np.frombuffer(data, np.uint8)
-    quotes = np.flatnonzero(view == ord(quote))
+    sign = tokens.quote[0]
+    quotes = np.flatnonzero(view == sign)
     borders = np.zeros(256, dtype=bool)
-    borders[[ord(delimiter), ord("\n"), ord("\r")]] = True
+    borders[[*tokens.delimiter, *b"\r\n"]] = True
     opening, closing = quotes[0::2], quotes[1::2]
     before = view[np.maximum(opening - 1, 0)]
-    opens = (opening == 0) | borders[before] | (before == ord(quote))
+    opens = (opening == 0) | borders[before] | (before == sign)
     after = view[np.minimum(closing + 1, len(view) - 1)]
-    closes = (closing == len(view) - 1) | borders[after] | (after == ord(quote))
-    wrong = np.concatenate([opening[~opens], closing[~closes]])
-    if final and len(quotes) % 2 and not len(wrong):
-        wrong = quotes[-1:]
-    if len(wrong):
-        raise StrayQuoteError(offset + int(wrong.min()))
+    closes = (closing == len(view) - 1) | borders[after] | (after == sign)
+    if not (opens.all() and closes.all()) or (final and len(quotes) % 2):
+        return None
     return quotes

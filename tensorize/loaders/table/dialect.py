@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
 
 from tensorize.errors import DataError, UsageError
+from tensorize.loaders.table.header import Start, find_names, find_start, texts
 from tensorize.loaders.table.options import CsvOptions
+from tensorize.loaders.table.sniff import Finder, Fit, Sample, Way
+from tensorize.loaders.table.tokens import OPEN, Tokens, count_lines
+from tensorize.units import size
 
-if TYPE_CHECKING:
-    from _csv import Reader
-
-CANDIDATES = (",", ";", "\t", "|")
-HEAD_LINES = 200
-_COMMA_NUMBER = re.compile(r"[+-]?\d+,\d+")
-_POINT_NUMBER = re.compile(r"[+-]?\d*\.\d+")
-_NUMBER = re.compile(r"\s*[+-]?(\d+[.,]?\d*|[.,]\d+)([eE][+-]?\d+)?\s*")
+_COMMA_NUMBER = re.compile(r"[+-]?\d+,\d+([eE][+-]?\d+)?")
+_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+")
+_POINT_NUMBER = re.compile(r"[+-]?\d*\.\d+([eE][+-]?\d+)?")
+_SEPARATOR = re.compile(rb'(?i)"?sep=(.)"?(?:\r?\n|\r)')
 
 
 @dataclass(frozen=True)
@@ -28,135 +24,165 @@ class Dialect:
     """How cells, rows and numbers are written, and the names of the columns."""
 
     names: tuple[str, ...]
-    delimiter: str
-    quote: str | None
+    way: Way
     decimal: str
-    header: bool
+    header: tuple[bytes, ...]
+    """The cells of the header; none where there is none."""
+    start: int
+    """Bytes before the first row, in UTF-8 and without a byte order mark."""
+    line: int
+    """Lines before the first row."""
+    trailing: bool = False
+    """Whether a delimiter stands at the end of every row."""
+    thousands: str | None = None
+    notes: tuple[str, ...] = ()
+    """What the summary says of it."""
 
     @property
-    def notes(self) -> tuple[str, ...]:
-        """What the summary says of it."""
-        said = [f'delimiter "{"tab" if self.delimiter == chr(9) else self.delimiter}"']
-        if self.decimal == ",":
-            said.append('decimal mark ","')
-        if not self.header:
-            said.append(f"no header: columns {self.names[0]} … {self.names[-1]}")
-        return tuple(said)
+    def width(self) -> int:
+        """Cells in a record."""
+        return len(self.names) + self.trailing
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether a fast parser knows this way of writing."""
+        return not self.way.escape and not self.way.padded
+
+    def tokens(self, longest: int = 0) -> Tokens:
+        return self.way.tokens(self.width, longest)
 
 
-def find_dialect(head: str, complete: bool, options: CsvOptions, name: str) -> Dialect:
-    """Decide from the first lines of a file. `complete` says that `head` is the whole file.
+def find_dialect(head: bytes, complete: bool, options: CsvOptions, name: str) -> Dialect:
+    """Decide from the first bytes of a file, in UTF-8. `complete` says that they are the whole file.
 
-    Raises DataError for an empty file, a header alone, and a delimiter that fits two ways.
+    Raises DataError for an empty file, a header alone, a header that is too large, and whatever fits two ways.
     """
-    quote = _quote(options.quote)
-    lines = _lines(head, complete, quote)
-    if not any(line.strip() for line in lines):
+    offset, lines, mark = _offset(head, options.skip_lines, name)
+    if not head[offset:].strip():
         raise DataError(f"{name} is empty", hint="the file must hold a header and at least one row")
-    delimiter = options.delimiter.replace("\\t", "\t") if options.delimiter else _delimiter(lines, quote, name)
-    if len(delimiter) != 1 or not delimiter.isascii():
+    sample = Sample.of(head, complete, offset, lines)
+    signs = _signs(options.quote, "--quote", ('"', "'")), _signs(options.escape, "--escape", (None, "\\"))
+    fit = Finder(sample, name, _delimiter(options.delimiter) or mark, *signs).find()
+    if not fit.records:
+        raise _too_large(options, name)
+    start = find_start(fit, options.header, name)
+    if start.first is not None and start.header and start.first.fault:
+        raise DataError(
+            f"{name}:{lines + start.first.line + 1}  the header cannot be read: {start.first.fault}",
+            hint='if quotes mean nothing in this file, say --quote none; if another one is used, --quote "\'"',
+        )
+    return _dialect(sample, fit, start, options, name)
+
+
+def _dialect(sample: Sample, fit: Fit, start: Start, options: CsvOptions, name: str) -> Dialect:
+    first = start.first
+    assert first is not None
+    width = len(first.cells) or fit.width
+    trailing, named = _trailing(start, fit)
+    width = width - 1 if trailing and named else width
+    if width > options.max_columns:
+        raise DataError(f"{name} has {width:,} columns", hint=f"allow them: --max-columns {width}")
+    if start.header and not start.rest and sample.final:
+        raise DataError(f"{name} has a header and no row", hint="columns: " + ", ".join(texts(first)))
+    names = find_names(start, options.names, width, name)
+    rows = [texts(record) for record in start.rest if not record.fault and len(record.cells) >= width]
+    decimal = options.decimal if options.decimal != "auto" else _decimal(rows)
+    offset = first.stop if start.header else first.start
+    line = first.line + (count_lines(sample.text, first.start, first.stop) if start.header else 0)
+    return Dialect(
+        names,
+        fit.way,
+        decimal,
+        tuple(first.cells) if start.header else (),
+        sample.offset + offset,
+        sample.line + line,
+        trailing,
+        options.thousands,
+        tuple(_notes(fit.way, decimal, names, start, trailing)),
+    )
+
+
+def _trailing(start: Start, fit: Fit) -> tuple[bool, bool]:
+    """Whether every row ends with a delimiter, and whether the header does, too."""
+    first = start.first
+    assert first is not None
+    width = len(first.cells)
+    records = [record for record in start.rest if not record.fault]
+    if not start.header or not records or width < 2:
+        return False, False
+    for wide, named in ((width, True), (width + 1, False)):
+        if (not named or not first.cells[-1]) and all(len(record.cells) == wide and not record.cells[-1] for record in records):
+            return True, named
+    return False, False
+
+
+def _notes(way: Way, decimal: str, names: Sequence[str], start: Start, trailing: bool) -> list[str]:
+    said = [f'delimiter "{"tab" if way.delimiter == chr(9) else way.delimiter}"' + (" and a space" if way.padded else "")]
+    if way.quote == "'":
+        said.append('quote "\'"')
+    if way.escape:
+        said.append(f'escape "{way.escape}"')
+    if decimal == ",":
+        said.append('decimal mark ","')
+    if not start.header:
+        said.append(f"no header: columns {names[0]} … {names[-1]}")
+    elif not start.sure:
+        said.append("first line taken as the header")
+    if start.skipped:
+        said.append(f"left out before the header: lines 1 to {start.skipped}")
+    if trailing:
+        said.append("a delimiter at the end of every row")
+    return said
+
+
+def _offset(head: bytes, skip: int, name: str) -> tuple[int, int, str | None]:
+    """Bytes and lines before the table: those of `--skip-lines`, and the line `sep=;` of a spreadsheet, with its delimiter."""
+    at = 0
+    for _ in range(skip):
+        found = re.compile(rb"\r*\n|\r").search(head, at)
+        if found is None:
+            raise DataError(f"{name} has no more than {skip} lines", hint="say a smaller --skip-lines")
+        at = found.end()
+    separator = _SEPARATOR.match(head, at)
+    if separator:
+        return separator.end(), skip + 1, separator[1].decode("latin-1")
+    return at, skip, None
+
+
+def _too_large(options: CsvOptions, name: str) -> DataError:
+    """The error for a header that does not end within the bytes that were looked at."""
+    return DataError(
+        f"{name}: the header is longer than {size(options.max_header)}, or {OPEN}",
+        hint="allow a longer one: --max-header BYTES; if quotes mean nothing in this file, say --quote none",
+    )
+
+
+def _delimiter(option: str | None) -> str | None:
+    if option is None:
+        return None
+    delimiter = option.replace("\\t", "\t")
+    if len(delimiter) != 1 or not delimiter.isascii() or delimiter in "\r\n\0":
         raise UsageError(
             f"the delimiter {delimiter!r} is not one ASCII character", hint='say --delimiter ";" or --delimiter "\\t"'
         )
-    cells = split_lines(lines, delimiter, quote)
-    header = options.header == "yes" or (options.header == "auto" and _is_header(cells))
-    names = _given_names(options.names, len(cells[0])) or (
-        tuple(cells[0]) if header else tuple(f"c{index + 1}" for index in range(len(cells[0])))
-    )
-    if len(names) != len(cells[0]):
-        raise UsageError(
-            f"--names gives {len(names)} names for {len(cells[0])} columns", hint="columns in the file: " + ", ".join(cells[0])
-        )
-    if header and len(cells) == 1 and complete:
-        raise DataError(f"{name} has a header and no row", hint="columns: " + ", ".join(names))
-    _check_names(names, name)
-    decimal = options.decimal if options.decimal != "auto" else _decimal(cells[header:], delimiter)
-    return Dialect(names, delimiter, quote, decimal, header)
+    return delimiter
 
 
-def split_lines(lines: Iterable[str], delimiter: str, quote: str | None) -> list[list[str]]:
-    """The cells of each line that is not blank."""
-    return [row for row in rows(lines, delimiter, quote) if row]
-
-
-def rows(lines: Iterable[str], delimiter: str, quote: str | None) -> Reader:
-    """The standard library's reader: slow, and sure to know the line it is at (`line_num`)."""
-    quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE
-    return csv.reader(lines, delimiter=delimiter, quotechar=quote, quoting=quoting)
-
-
-def _given_names(flags: Sequence[str], width: int) -> tuple[str, ...]:
-    """`--names` as they are where there is one for each column, else split on commas."""
-    return tuple(flags) if len(flags) == width else tuple(name for flag in flags for name in flag.split(","))
-
-
-def _quote(option: str) -> str | None:
+def _signs(option: str, flag: str, found: tuple[str | None, ...]) -> tuple[str | None, ...]:
+    """What a sign may be: those that are looked for, none, or the one that was told."""
+    if option == "auto":
+        return found
     if option == "none":
-        return None
-    if len(option) != 1:
-        raise UsageError(f"--quote {option!r} is neither one character nor none")
-    return option
+        return (None,)
+    if len(option) != 1 or not option.isascii() or option in "\r\n\0":
+        raise UsageError(f"{flag} {option!r} is neither one ASCII character nor none")
+    return (option,)
 
 
-def _lines(head: str, complete: bool, quote: str | None) -> list[str]:
-    """The first lines, without the last one where it may be cut off."""
-    lines = list(io.StringIO(head, newline=""))
-    if not complete and len(lines) > 1:
-        lines.pop()
-    lines = lines[:HEAD_LINES]
-    while not complete and quote and len(lines) > 1 and "".join(lines).count(quote) % 2:
-        lines.pop()
-    return lines
-
-
-def _delimiter(lines: list[str], quote: str | None, name: str) -> str:
-    """The candidate that cuts every line into as many cells, or most lines where none cuts all."""
-    counts = {mark: [len(row) for row in split_lines(lines, mark, quote)] for mark in CANDIDATES}
-    fit = {mark: Counter(found).most_common(1)[0] for mark, found in counts.items() if found and max(found) > 1}
-    fit = {mark: (width, times) for mark, (width, times) in fit.items() if width > 1}
-    if not fit:
-        return ","
-    most = max(times for _, times in fit.values())
-    best = [mark for mark, (_, times) in fit.items() if times == most]
-    if len(best) > 1 and "," in best:
-        best = [mark for mark in best if mark != "," and _is_decimal_comma(lines, mark, quote)] or best
-    if len(best) > 1:
-        said = " and ".join(f'"{mark}" ({fit[mark][0]} columns)' for mark in best)
-        raise DataError(f"{name}: the delimiter fits two ways: {said}", hint='say which: --delimiter "' + best[0] + '"')
-    return best[0]
-
-
-def _is_decimal_comma(lines: list[str], mark: str, quote: str | None) -> bool:
-    """Whether every comma stands inside a number once the lines are cut at `mark`."""
-    cells = [cell.strip() for row in split_lines(lines, mark, quote) for cell in row if "," in cell]
-    return bool(cells) and all(_COMMA_NUMBER.fullmatch(cell) for cell in cells)
-
-
-def _is_header(rows: Sequence[Sequence[str]]) -> bool:
-    """A header has no number and no empty cell."""
-    return not any(_NUMBER.fullmatch(cell) or not cell.strip() for cell in rows[0])
-
-
-def _decimal(rows: Sequence[Sequence[str]], delimiter: str) -> str:
-    """A comma where some cells are numbers with a comma and none is one with a point."""
-    if delimiter == ",":
-        rows = [row for row in rows if any("," in cell for cell in row)]
+def _decimal(rows: Sequence[Sequence[str]]) -> str:
+    """A comma where some cells are numbers with a comma, none is one with a point, and not all may be thousands."""
     cells = [cell.strip() for row in rows for cell in row]
-    commas = any(_COMMA_NUMBER.fullmatch(cell) for cell in cells)
-    return "," if commas and not any(_POINT_NUMBER.fullmatch(cell) for cell in cells) else "."
-
-
-def _check_names(names: Sequence[str], file: str) -> None:
-    """Raise DataError for an empty or a repeated name, all of them at once."""
-    empty = [str(index + 1) for index, name in enumerate(names) if not name.strip()]
-    if empty:
-        raise DataError(
-            f"{file}:1  column {', '.join(empty)} of the header has no name", hint="name all columns with --names a,b,…"
-        )
-    twice = [name for name, times in Counter(names).items() if times > 1]
-    if twice:
-        said = ", ".join(f'"{name}"' for name in twice)
-        raise DataError(
-            f"{file}:1  the header names {said} more than once",
-            hint="rename one of them, or name all columns with --names a,b,…",
-        )
+    commas = [cell for cell in cells if _COMMA_NUMBER.fullmatch(cell)]
+    if not commas or any(_POINT_NUMBER.fullmatch(cell) for cell in cells):
+        return "."
+    return "." if all(_THOUSANDS.fullmatch(cell) for cell in commas) else ","

@@ -16,6 +16,7 @@ NUMBER_NA = ("", "NA", "NaN", "nan", "null", "N/A")
 _INT = r"^[+-]?[0-9]+$"
 _ZEROS = r"^[+-]?0[0-9]"
 _FLOAT = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$|^[+-]?(?i:inf|infinity)$"
+_LOCAL = r"^[+-]?[0-9]{1,3}([.,' \x{a0}\x{202f}][0-9]{3})+([.,][0-9]+)?$|^[+-]?[0-9]*[.,][0-9]+([eE][+-]?[0-9]+)?$"
 _BOOL = r"^(?i:true|false)$"
 _DATE = r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}|[0-9]{1,4}[/.][0-9]{1,2}[/.][0-9]{1,4}"
 _CLOCK = r"[0-9]{1,2}:[0-9]{2}(:[0-9]{2}([.,][0-9]+)?)?"
@@ -36,11 +37,23 @@ class Seen(Flag):
     """A word that means missing among numbers, such as NA."""
     BOOL = auto()
     TIME = auto()
+    LOCAL = auto()
+    """A number in another notation, such as 1,5 where the decimal mark is a point, or 1,234,567."""
     WORD = auto()
 
 
 NUMBERS = Seen.INT | Seen.FLOAT | Seen.ZEROS | Seen.BIG
-WORDS = Seen.BOOL | Seen.TIME | Seen.WORD
+WORDS = Seen.BOOL | Seen.TIME | Seen.LOCAL | Seen.WORD
+
+
+_PATTERNS = (
+    ("", Seen.NA),
+    (_INT, Seen.INT),
+    (_FLOAT, Seen.FLOAT),
+    (_BOOL, Seen.BOOL),
+    (_TIME, Seen.TIME),
+    (_LOCAL, Seen.LOCAL),
+)
 
 
 def look(cells: pa.Array, decimal: str) -> Seen:
@@ -48,13 +61,26 @@ def look(cells: pa.Array, decimal: str) -> Seen:
     cells = pc.utf8_trim_whitespace(pc.unique(cells.drop_null()))
     cells = _without(cells, pc.equal(cells, ""))
     seen = Seen.NOTHING
-    for pattern, what in (("", Seen.NA), (_INT, Seen.INT), (_FLOAT, Seen.FLOAT), (_BOOL, Seen.BOOL), (_TIME, Seen.TIME)):
+    for pattern, what in _PATTERNS:
         hit = _in(cells, NUMBER_NA) if what is Seen.NA else _matches(_pointed(cells, decimal, what), pattern)
         if pc.any(hit).as_py():
             seen |= what
             seen |= _integers(cells.filter(hit)) if what is Seen.INT else Seen.NOTHING
             cells = _without(cells, hit)
     return seen | (Seen.WORD if len(cells) else Seen.NOTHING)
+
+
+def are_numbers(cells: pa.Array, decimal: str, thousands: str | None = None) -> pa.Array:
+    """(row) bool: whether a string cell is a number; null where it is missing, or a word that means so among numbers."""
+    cells = pc.utf8_trim_whitespace(cells)
+    cells = pc.if_else(pc.is_in(cells, value_set=pa.array(NUMBER_NA, pa.string())), pa.scalar(None, pa.string()), cells)
+    cells = plain(cells, thousands)
+    return pc.or_(_matches(cells, _INT), _matches(_pointed(cells, decimal, Seen.FLOAT), _FLOAT))
+
+
+def are_bools(cells: pa.Array) -> pa.Array:
+    """(row) bool: whether a string cell is true or false; null where it is missing."""
+    return _matches(pc.utf8_trim_whitespace(cells), _BOOL)
 
 
 def _integers(cells: pa.Array) -> Seen:
@@ -74,6 +100,14 @@ def _pointed(cells: pa.Array, decimal: str, what: Seen) -> pa.Array:
 def pointed(cells: pa.Array) -> pa.Array:
     """Decimal commas become points, and points (thousands, here) something that is no number."""
     return pc.replace_substring(pc.replace_substring(cells, ".", "_"), ",", ".")
+
+
+def plain(cells: pa.Array, thousands: str | None) -> pa.Array:
+    """Numbers without the mark that stands between their thousands, where one was told; other cells as they are."""
+    if thousands is None or not len(cells):
+        return cells
+    grouped = _matches(cells, rf"^\s*[+-]?[0-9]{{1,3}}(\x{{{ord(thousands):x}}}[0-9]{{3}})+([.,][0-9]+)?\s*$")
+    return pc.if_else(grouped, pc.replace_substring(cells, thousands, ""), cells)
 
 
 def _matches(cells: pa.Array, pattern: str) -> Any:

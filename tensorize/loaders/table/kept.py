@@ -37,13 +37,13 @@ class Kept:
         dropping = [name for name, policy in self.policies.items() if policy == DROP]
         for block in self._scan.chunks():
             mask: Mask = self._where(block.batch) if self._where else np.ones(len(block), dtype=bool)
-            yield block, mask & complete(block.batch, dropping)
+            mask = mask & complete(block.batch, dropping)
+            yield block, mask if block.bad is None else mask & ~block.bad
 
     @property
     def _keeps_all(self) -> bool:
-        return self._where is None and not any(
-            policy == DROP and name in self._doubtful for name, policy in self.policies.items()
-        )
+        dropped = any(policy == DROP and name in self._doubtful for name, policy in self.policies.items())
+        return self._where is None and not dropped and not self._scan.bad
 
     @property
     def _doubtful(self) -> list[str]:
@@ -51,7 +51,7 @@ class Kept:
         return [name for name in (*self.policies, *self._keys) if name not in self._scan.whole]
 
     def check(self) -> tuple[int, int]:
-        """Return how many rows are kept, and how many there are.
+        """Return how many rows are kept, and how many could be read.
 
         Raises DataError for missing values without a policy, infinite numbers, and where no row is left.
         """
@@ -73,7 +73,7 @@ class Kept:
             raise endless_error(endless, self._places(endless))
         if not kept:
             raise DataError(f"none of {plural(rows, 'row')} is left", hint="see --where and --missing drop")
-        return kept, rows
+        return kept, rows - self._scan.bad
 
     def check_unseen(self, fitted: Fitted, parts: Sequence[Channelled]) -> None:
         """Raise DataError for every kept cell of `parts` that the recipe has no place for."""

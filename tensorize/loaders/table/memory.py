@@ -83,6 +83,7 @@ class ArrowScan:
         self.needs = needs(fields.names)
         self.codes: tuple[str, ...] = ()
         self.whole: frozenset[str] = frozenset()
+        self.bad = 0
         forced = self.needs.forced
         self.schema = Schema(columns=tuple(_column(fields.field(name), forced.get(name)) for name in self.needs.wanted))
         self.rows = sum(batch.num_rows for batch in self._batches())

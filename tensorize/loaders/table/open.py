@@ -13,6 +13,7 @@ from tensorize.loaders.table.options import ColumnOptions, CsvOptions
 from tensorize.loaders.table.roles import needs, needs_of
 from tensorize.loaders.table.rows import Needs, Roles, TableScan
 from tensorize.loaders.table.scan import CsvScan
+from tensorize.rejects import Rejects
 from tensorize.schema import Schema
 from tensorize.sources import resolve
 from tensorize.types import Run
@@ -38,7 +39,11 @@ def is_path(source: Any) -> bool:
 
 def read_text(path: Any, **options: Any) -> pa.Table:
     """Every cell as text: see `tensorize.loaders.table.read_table`."""
-    with CsvScan(resolve(path), CsvOptions.parse(options), _all_text, Run()) as scan:
+    run = {name: options.pop(name) for name in ("threads", "chunk_bytes") if name in options}
+    parsed = CsvOptions.parse(options)
+    rejects = Rejects(parsed.on_bad == "skip", parsed.max_bad)
+    with CsvScan(resolve(path), parsed, _all_text, Run(**run, rejects=rejects)) as scan:
+        rejects.check()
         return pa.Table.from_batches(list(scan.parsed()))
 
 

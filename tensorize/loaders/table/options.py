@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
-from tensorize.options import Several, SplitOptions
+from tensorize.options import BadOptions, Several, SplitOptions
+from tensorize.units import parse_size
 
 
 def flag(default: Any, help_: str, metavar: str = "", **limits: Any) -> Any:
@@ -15,7 +16,15 @@ def flag(default: Any, help_: str, metavar: str = "", **limits: Any) -> Any:
     return Field(default, description=help_, json_schema_extra={"metavar": metavar} if metavar else None, **limits)
 
 
-class CsvOptions(SplitOptions):
+def _bytes(value: Any) -> Any:
+    """`4MB` or a number of bytes."""
+    return parse_size(value) if isinstance(value, str) else value
+
+
+Bytes = Annotated[int, BeforeValidator(_bytes), Field(ge=1)]
+
+
+class CsvOptions(SplitOptions, BadOptions):
     """How the file is to be read. What is not given is found from the file and said in the summary."""
 
     delimiter: str | None = flag(
@@ -23,9 +32,19 @@ class CsvOptions(SplitOptions):
     )
     header: Literal["auto", "yes", "no"] = flag("auto", "Whether the first line names the columns.")
     names: Several = flag((), "Names of the columns, replacing those of the header.", "NAMES")
+    skip_lines: int = flag(0, "Lines at the start of a file that are no part of the table.", "N", ge=0)
     decimal: Literal["auto", ".", ","] = flag("auto", "The decimal mark.")
-    quote: str = flag('"', 'The quote character, or "none".', "CHAR")
+    thousands: Literal[",", ".", " ", "'"] | None = flag(None, "The mark between thousands, as in 1,234,567.", "CHAR")
+    quote: str = flag("auto", 'The quote character, or "none"; found from the file when not given (" or \').', "CHAR")
+    escape: str = flag("auto", 'What takes away the meaning of a quote, or "none"; a backslash is found.', "CHAR")
+    blank: Literal["error", "skip", "missing"] = flag(
+        "error", "What a blank line between rows is: an error, nothing, or (in a single column) a missing value."
+    )
     encoding: str = flag("utf-8-sig", "The encoding of the text.", "NAME")
+    max_columns: int = flag(65_536, "Refuse a table of more columns.", "N", ge=1)
+    max_header: Bytes = flag(1 << 20, "Refuse a header of more bytes.", "BYTES")
+    max_cell: Bytes = flag(16 << 20, "Refuse a cell of more bytes.", "BYTES")
+    max_expansion: int = flag(200, "Refuse a compressed file that grows to more than this many times its size.", "N", ge=1)
     type: Several = flag((), "Override a column's kind: COL:number, COL:category, COL:bool or COL:time.", "COL:KIND")
     na: Several = flag(
         (), "More words that mean a missing value, besides the empty cell (and NA, NaN, null in number columns).", "WORDS"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import pyarrow as pa
@@ -15,11 +16,15 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
 from tensorize.loaders.table.dialect import Dialect
-from tensorize.loaders.table.infer import NUMBER_NA, NUMBERS, WORDS, Seen, is_code, look, pointed
+from tensorize.loaders.table.infer import NUMBER_NA, NUMBERS, WORDS, Seen, is_code, look, plain, pointed
 from tensorize.schema import Storage
 
 FRACTION, TIME = pa.float64(), pa.timestamp("us")
 _SEEN = {FRACTION: Seen.FLOAT, TIME: Seen.TIME}
+_NOTHING: Mapping[str, pa.DataType] = MappingProxyType({})
+
+TRAILING = "\0"
+"""What follows the last delimiter of every row, where one stands at the end. No column has a name of a zero byte."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,10 @@ class Reader:
     guess: tuple[Seen, ...] = ()
     clocks: frozenset[str] = frozenset()
     """Columns of times: timestamp[us] where all cells of a chunk are ISO times, else text."""
+    blank: str = "error"
+    """What a blank line is: see the option."""
+    longest: int = 0
+    """The most bytes of a cell; 0 for any."""
 
     @property
     def number_na(self) -> list[str]:
@@ -60,8 +69,11 @@ def parse(data: bytes, reader: Reader) -> Parsed:
     """Parse the records in `data`. Raises pyarrow.ArrowInvalid for ragged rows and bytes that are not UTF-8."""
     typed = _guessed(reader)
     table = _as_guessed(data, reader, typed) if typed else None
-    if table is None:
-        table, typed = _read(data, reader, {}), {}
+    return parsed(_read(data, reader, {}), reader) if table is None else parsed(table, reader, typed)
+
+
+def parsed(table: pa.Table, reader: Reader, typed: Mapping[str, pa.DataType] = _NOTHING) -> Parsed:
+    """Turn columns of text into numbers where all their cells are; those in `typed` have their types already."""
     columns, seen = [], []
     for name in reader.wanted:
         cells = _one(table.column(name))
@@ -87,26 +99,30 @@ def _as_guessed(data: bytes, reader: Reader, typed: Mapping[str, pa.DataType]) -
 
 
 def _read(data: bytes, reader: Reader, typed: Mapping[str, pa.DataType]) -> pa.Table:
-    """Pyarrow's reader over one block: columns as `typed` says, every other wanted one as text."""
+    """Pyarrow's reader over one block: columns as `typed` says, every other wanted one as text. A blank line is a row."""
     dialect = reader.dialect
-    names = list(dialect.names)
-    return pacsv.read_csv(
+    names = [*dialect.names, *([TRAILING] if dialect.trailing else [])]
+    wanted = [*reader.wanted, *([TRAILING] if dialect.trailing else [])]
+    table = pacsv.read_csv(
         pa.BufferReader(data),
         read_options=pacsv.ReadOptions(use_threads=False, column_names=names, block_size=len(data) + 1),
         parse_options=pacsv.ParseOptions(
-            delimiter=dialect.delimiter,
-            quote_char=dialect.quote or False,
-            newlines_in_values=dialect.quote is not None,
-            ignore_empty_lines=len(names) > 1,
+            delimiter=dialect.way.delimiter,
+            quote_char=dialect.way.quote or False,
+            newlines_in_values=dialect.way.quote is not None,
+            ignore_empty_lines=False,
         ),
         convert_options=pacsv.ConvertOptions(
-            include_columns=list(reader.wanted),
-            column_types={name: typed.get(name, pa.string()) for name in reader.wanted},
+            include_columns=wanted,
+            column_types={name: typed.get(name, pa.string()) for name in wanted},
             null_values=reader.number_na,
             strings_can_be_null=False,
             decimal_point=dialect.decimal,
         ),
     )
+    if dialect.trailing and pc.any(pc.not_equal(table.column(TRAILING), "")).as_py():
+        raise pa.ArrowInvalid("a cell stands behind the last column")
+    return table
 
 
 def _is_whole(column: pa.Array) -> bool:
@@ -126,28 +142,29 @@ def _column(cells: pa.Array, reader: Reader, name: str) -> tuple[pa.Array, Seen]
     numbers = _plain_integers(cells)
     if numbers is not None:
         return numbers, Seen.INT
-    seen = look(_nulled(cells, reader.na), reader.dialect.decimal)
+    seen = look(plain(_nulled(cells, reader.na), reader.dialect.thousands), reader.dialect.decimal)
     if name in reader.lenient or not seen & NUMBERS or seen & WORDS or is_code(seen):
         return cells, seen
-    return to_numbers(cells, reader.number_na, reader.dialect.decimal, "float64" if seen & Seen.FLOAT else "int64"), seen
+    return to_numbers(cells, reader, "float64" if seen & Seen.FLOAT else "int64"), seen
 
 
 def _plain_integers(cells: pa.Array) -> pa.Array | None:
     """int64, where every cell is an integer in its plain form; None where one is not (empty, 007, +5, 1.5, a word)."""
-    if not all(cell.removeprefix("-").isdecimal() for cell in cells.slice(0, 16).to_pylist()):
+    if not all(cell is None or cell.removeprefix("-").isdecimal() for cell in cells.slice(0, 16).to_pylist()):
         return None  # a cast that fails is 20 times slower than one that does not
     try:
         numbers = pc.cast(cells, pa.int64())
     except pa.ArrowInvalid:
         return None
-    plain = pc.all(pc.equal(pc.cast(numbers, pa.string()), cells))
-    return numbers if plain.as_py() else None
+    same = pc.all(pc.equal(pc.cast(numbers, pa.string()), cells))
+    return numbers if same.as_py() else None
 
 
-def to_numbers(cells: pa.Array, na: list[str], decimal: str, storage: Storage) -> pa.Array:
-    """String cells (row) → int64 or float64 (row); words in `na` become null."""
-    cells = pc.utf8_ltrim(pc.utf8_trim_whitespace(_nulled(cells, na)), "+")
-    if storage == "float64" and decimal == ",":
+def to_numbers(cells: pa.Array, reader: Reader, storage: Storage) -> pa.Array:
+    """String cells (row) → int64 or float64 (row); words that mean missing become null."""
+    cells = plain(_nulled(cells, reader.number_na), reader.dialect.thousands)
+    cells = pc.utf8_ltrim(pc.utf8_trim_whitespace(cells), "+")
+    if storage == "float64" and reader.dialect.decimal == ",":
         cells = pointed(cells)
     return pc.cast(cells, pa.int64() if storage == "int64" else pa.float64())
 
@@ -181,7 +198,7 @@ def to_storage(cells: pa.Array, storage: Storage, reader: Reader, code: bool) ->
     """
     if storage in ("int64", "float64"):
         if pa.types.is_string(cells.type):
-            return to_numbers(cells, reader.number_na, reader.dialect.decimal, storage)
+            return to_numbers(cells, reader, storage)
         return pc.cast(cells, pa.float64(), safe=False) if storage == "float64" and cells.type != pa.float64() else cells
     if not pa.types.is_string(cells.type):
         cells = pc.cast(cells, pa.string())

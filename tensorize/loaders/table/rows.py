@@ -9,18 +9,20 @@ from typing import Protocol, Self
 import pyarrow as pa
 
 from tensorize.schema import Kind, Schema
-from tensorize.types import BLOCK_ROWS, Facts
+from tensorize.types import BLOCK_ROWS, Facts, Mask
 
 
 @dataclass(frozen=True)
 class RowBlock:
     """Up to 65,536 parsed rows: `batch` in the storage types of the schema, missing cells null.
 
-    `start` is the 0-based source row of the first.
+    `start` is the 0-based source row of the first. `bad` (row) bool are rows that could not be read and were left out:
+    they hold no value. None where there is none.
     """
 
     start: int
     batch: pa.RecordBatch
+    bad: Mask | None = None
 
     def __len__(self) -> int:
         return int(self.batch.num_rows)
@@ -72,6 +74,8 @@ class TableScan(Protocol):
     """Columns of integers that are kept as text: leading zeros, or too many digits."""
     whole: frozenset[str]
     """Columns of which it is known that no cell is missing or infinite."""
+    bad: int
+    """How many rows could not be read and were left out."""
 
     def chunks(self) -> Iterator[RowBlock]:
         """Yield blocks of 65,536 source rows, in source order."""

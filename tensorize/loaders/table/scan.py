@@ -1,44 +1,55 @@
-"""Look through a table once: parse it in chunks, keep what was parsed, and know its schema at the end."""
+"""Look through a table once: parse it in blocks, keep what was parsed, and know its schema at the end."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import BinaryIO, Self
+from typing import Self
 
 import pyarrow as pa
 
 from tensorize.engine.parallel import ordered_map
 from tensorize.engine.scratch import Spool
-from tensorize.errors import DataError, UsageError, plural
-from tensorize.loaders.table import faults
-from tensorize.loaders.table.cut import StrayQuoteError, records
+from tensorize.errors import DataError, plural
+from tensorize.loaders.table.bad import BadRows
+from tensorize.loaders.table.check import Read, read, without
+from tensorize.loaders.table.cut import Block, blocks
+from tensorize.loaders.table.decode import found_encoding, read_text
 from tensorize.loaders.table.dialect import Dialect, find_dialect
-from tensorize.loaders.table.infer import NUMBERS, Seen, column, is_code, is_mixed
+from tensorize.loaders.table.infer import NUMBERS, WORDS, Seen, column, is_code, is_mixed
+from tensorize.loaders.table.misfits import Misfits
 from tensorize.loaders.table.options import CsvOptions
-from tensorize.loaders.table.parse import Parsed, Reader, parse, to_storage
-from tensorize.loaders.table.rows import Needs, RowBlock, blocks
+from tensorize.loaders.table.parse import Reader, parse, to_storage
+from tensorize.loaders.table.places import Places
+from tensorize.loaders.table.rows import Needs, RowBlock
+from tensorize.loaders.table.rows import blocks as row_blocks
+from tensorize.loaders.table.tokens import Record
 from tensorize.schema import Kind, Schema
-from tensorize.sources import InputFile, utf8
+from tensorize.sources import InputFile
 from tensorize.types import Facts, Run
 
-HEAD_BYTES = 256 << 10
+GUESS_BYTES = 256 << 10
 
 
 class CsvScan:
-    """Delimited files, parsed once. The blocks stay in memory up to 64 MB, then in scratch."""
+    """Delimited files, parsed once. The blocks stay in memory up to 64 MB, then in scratch.
+
+    What cannot be read is an error that tells of all of it, or is handed to `run.rejects`, where that skips.
+    """
 
     def __init__(
         self, files: Sequence[InputFile], options: CsvOptions, needs: Callable[[Sequence[str]], Needs], run: Run
     ) -> None:
-        self._files = [(file, _head_dialect(file, options)) for file in files]
-        self._encoding, self._spool = options.encoding, Spool(run.scratch)
+        self._options, self._run = options, run
+        self._files = [(file, self._head_dialect(file)) for file in files]
+        self._spool = Spool(run.scratch)
         names = self._common_names()
         self.needs = needs(names)
+        self._places = Places(self._blocks, self._records)
+        self._bad = BadRows(run.rejects, options, len(names))
         try:
-            self._parse(options, run)
+            self._parse()
             self._settle()
         except BaseException:
             self._spool.close()
@@ -49,8 +60,20 @@ class CsvScan:
             files=len(files),
             size=sum(file.size for file in files),
             shape=f"{plural(self.rows, 'row')} × {plural(len(names), 'column')}",
-            notes=self._files[0][1].notes,
+            notes=(*self._files[0][1].notes, *self._bad.notes),
         )
+
+    def _head_dialect(self, file: InputFile) -> Dialect:
+        options = self._options
+        head = b""
+        for piece in read_text(file, options.encoding, options.max_header, options.max_expansion):
+            head += piece
+            if len(head) > options.max_header:
+                break
+        complete = len(head) <= options.max_header
+        dialect = find_dialect(head[: options.max_header], complete, options, file.name)
+        found = found_encoding(file, options.encoding)
+        return replace(dialect, notes=(*dialect.notes, f"encoding {found}")) if found else dialect
 
     def _common_names(self) -> tuple[str, ...]:
         """The column names, which all files must share."""
@@ -63,59 +86,89 @@ class CsvScan:
                 )
         return dialect.names
 
-    def _parse(self, options: CsvOptions, run: Run) -> None:
-        wanted, forced = self.needs.wanted, self.needs.forced
-        text = frozenset(name for name, kind in forced.items() if kind in ("category", "time"))
+    def _parse(self) -> None:
+        wanted = self.needs.wanted
         self._seen = [Seen.NOTHING] * len(wanted)
-        self._ends: list[int] = []
         self._readers: list[Reader] = []
         self.rows = 0
         self._whole = set(wanted)
         self._as_text: set[str] = set()
         total, done = sum(file.size for file, _ in self._files), 0
-        for file, dialect in self._files:
-            reader = Reader(dialect, wanted, text, self.needs.lenient, options.na, clocks=self.needs.clocks)
-            self._readers.append(reader)
-            for parsed, flags, size in self._parsed(file, reader, options, run):
-                self._spool.append(parsed.batch)
-                self._as_text |= {field.name for field in parsed.batch.schema if pa.types.is_string(field.type)}
-                self._ends.append(len(self._readers) - 1)
-                self._whole &= {name for name, is_whole in zip(wanted, flags, strict=True) if is_whole}
-                self._seen = [before | now for before, now in zip(self._seen, parsed.seen, strict=True)]
-                self.rows += parsed.batch.num_rows
-                done += size
-                run.report("parse", done, total)
+        for index, (file, dialect) in enumerate(self._files):
+            self._readers.append(self._reader(dialect))
+            self._places.start(file.name, dialect.line)
+            self._bad.start()
+            for found in self._read(index):
+                self._note(found)
+                done += found.size
+                self._run.report("parse", done, total)
+            self._bad.finish(self._places)
         if not self.rows:
             raise DataError(f"{self._files[0][0].name} has a header and no row", hint="columns: " + ", ".join(wanted))
+        self._bad.check(self._options.encoding)
+        self._run.rejects.saw(self.rows, "row")
 
-    def _parsed(
-        self, file: InputFile, reader: Reader, options: CsvOptions, run: Run
-    ) -> Iterator[tuple[Parsed, tuple[bool, ...], int]]:
-        """Parse one file, chunk by chunk and in order; name what is wrong where a chunk cannot be parsed."""
-        dialect = reader.dialect
-        try:
-            with file.open() as stream:
-                pieces = _after_header(utf8(stream, options.encoding, run.chunk_bytes), dialect)
-                chunks = records(pieces, dialect.delimiter, dialect.quote, run.chunk_bytes)
-                first = next(chunks, None)
-                if first is None:
-                    return
-                work = partial(_parse_sized, reader=_guessing(reader, _first_rows(first, dialect)))
-                yield from ordered_map(work, _with(first, chunks), run.threads)
-        except StrayQuoteError as error:
-            raise faults.stray_quote(file, dialect, options.encoding, error.at) from None
-        except (pa.ArrowInvalid, UnicodeDecodeError) as error:
-            found = faults.undecodable(file, dialect, options.encoding) or faults.ragged(file, dialect, options.encoding)
-            raise found or DataError(f"{file.name} cannot be parsed: {error}") from error
+    def _note(self, found: Read) -> None:
+        """Keep what was read, and remember what was seen."""
+        batch = found.parsed.batch
+        self._bad.look(found, self._places)
+        self._places.add(found)
+        self._spool.append(batch)
+        self._as_text |= {field.name for field in batch.schema if pa.types.is_string(field.type)}
+        self._whole &= {name for name, is_whole in zip(self.needs.wanted, found.whole, strict=True) if is_whole}
+        self._seen = [before | now for before, now in zip(self._seen, found.parsed.seen, strict=True)]
+        self.rows += batch.num_rows
+
+    def _reader(self, dialect: Dialect) -> Reader:
+        options, needs = self._options, self.needs
+        text = frozenset(name for name, kind in needs.forced.items() if kind in ("category", "time"))
+        return Reader(
+            dialect,
+            needs.wanted,
+            text,
+            needs.lenient,
+            options.na,
+            clocks=needs.clocks,
+            blank=options.blank,
+            longest=options.max_cell,
+        )
+
+    def _read(self, index: int) -> Iterator[Read]:
+        """Read one file, block by block and in order."""
+        reader = self._readers[index]
+        cut = self._blocks(index)
+        first = next(cut, None)
+        if first is None:
+            return
+        work = partial(read, reader=_guessing(reader, first))
+        yield from ordered_map(work, _with(first, cut), self._run.threads)
+
+    def _blocks(self, index: int) -> Iterator[Block]:
+        """The blocks of one file, from the first row on."""
+        (file, dialect), options = self._files[index], self._options
+        pieces = read_text(file, options.encoding, self._run.chunk_bytes, options.max_expansion)
+        tokens = dialect.tokens(options.max_cell)
+        return blocks(_after(pieces, dialect.start), tokens, self._run.chunk_bytes, exact=not dialect.is_plain)
+
+    def _records(self, index: int, block: Block) -> Iterator[Record]:
+        """The records of a block, one by one."""
+        tokens = self._files[index][1].tokens(self._options.max_cell)
+        return iter(block.records) if block.records is not None else tokens.records(block.data)
 
     def _settle(self) -> None:
         """Decide every column's kind from what was seen in the whole file. Raises DataError for mixed ones."""
         forced, lenient = self.needs.forced, self.needs.lenient
         seen = dict(zip(self.needs.wanted, self._seen, strict=True))
-        mixed = [name for name in seen if name not in forced and name not in lenient and is_mixed(seen[name])]
+        mixed = [name for name in seen if name not in forced and name not in lenient and _is_odd(seen[name])]
         wrong = [name for name in seen if not _fits(forced.get(name), seen[name])]
         if mixed or wrong:
-            raise faults.mixed(self._files, self._encoding, [*mixed, *wrong], self._readers[0].na)
+            misfits = Misfits([*mixed, *wrong], forced, seen, self._readers[0])
+            misfits.gather(self._spool, self._bad)
+            misfits.leave_out(self._spool, self._bad, self._places)
+            seen = {
+                name: _without_misfits(what, forced.get(name)) if name in misfits.names else what for name, what in seen.items()
+            }
+        self.bad = self._bad.count
         self.schema = Schema(columns=tuple(column(name, what, forced.get(name)) for name, what in seen.items()))
         self.codes = tuple(name for name, what in seen.items() if is_code(what) and name not in forced)
         self.whole = frozenset(self._whole) - self._text_numbers() - set(self.codes)
@@ -125,16 +178,21 @@ class CsvScan:
         return {item.name for item in self.schema.columns if item.storage != "string" and item.name in self._as_text}
 
     def chunks(self) -> Iterator[RowBlock]:
-        return blocks(self._stored(index) for index in range(len(self._spool)))
+        return self._bad.marked(row_blocks(self._stored(index) for index in range(len(self._spool))))
 
     def parsed(self) -> Iterator[pa.RecordBatch]:
-        """Yield the chunks as they were parsed, columns that were forced to text as written, '' where empty."""
-        for batch in self._spool:
-            yield pa.RecordBatch.from_arrays([column.fill_null("") for column in batch.columns], names=batch.schema.names)
+        """Yield the blocks as they were parsed, without bad rows: columns of text as written, '' where empty."""
+        for index, batch in enumerate(self._spool):
+            bad = self._bad.within(self._places.row(index), batch.num_rows)
+            kept = batch if bad is None else batch.filter(pa.array(~bad))
+            yield pa.RecordBatch.from_arrays([column.fill_null("") for column in kept.columns], names=kept.schema.names)
 
     def _stored(self, index: int) -> pa.RecordBatch:
-        """One parsed chunk in the storage types of the schema."""
-        batch, reader = self._spool[index], self._readers[self._ends[index]]
+        """One parsed block in the storage types of the schema."""
+        batch, reader = self._spool[index], self._readers[self._places.file(index)]
+        bad = self._bad.within(self._places.row(index), batch.num_rows)
+        if bad is not None:
+            batch = without(batch, bad)
         arrays = []
         for item in self.schema.columns:
             cells = batch.column(item.name)
@@ -143,15 +201,8 @@ class CsvScan:
         return pa.RecordBatch.from_arrays(arrays, names=list(self.schema.names))
 
     def place(self, rows: Sequence[int]) -> list[str]:
-        wanted, found, row = set(rows), {}, 0
-        for file, dialect in self._files:
-            for line, _ in faults.walk(file, dialect, self._encoding):
-                if row in wanted:
-                    found[row] = f"{file.name}:{line}"
-                row += 1
-                if len(found) == len(wanted):
-                    return [found[row] for row in rows]
-        return [found.get(row, f"row {row}") for row in rows]
+        found = self._places.of(rows)
+        return [found[row] for row in rows]
 
     def __enter__(self) -> Self:
         return self
@@ -160,85 +211,47 @@ class CsvScan:
         self._spool.close()
 
 
+def _without_misfits(seen: Seen, forced: Kind | None) -> Seen:
+    return seen & (Seen.BOOL if forced == "bool" else ~WORDS)
+
+
+def _is_odd(seen: Seen) -> bool:
+    """Numbers and words, or numbers in a notation that was not told."""
+    return is_mixed(seen) or bool(seen & Seen.LOCAL and not seen & (WORDS ^ Seen.LOCAL))
+
+
 def _fits(forced: Kind | None, seen: Seen) -> bool:
     """Whether what was seen can be read as the kind that was forced on it."""
     if forced == "number":
-        return not seen & (Seen.BOOL | Seen.TIME | Seen.WORD)
+        return not seen & WORDS
     if forced == "bool":
-        return not seen & (NUMBERS | Seen.TIME | Seen.WORD)
+        return not seen & (NUMBERS | (WORDS ^ Seen.BOOL))
     return True
 
 
-def _head_dialect(file: InputFile, options: CsvOptions) -> Dialect:
-    with file.open() as stream:
-        data = b"".join(_upto(utf8_safe(stream, options.encoding), HEAD_BYTES))
-        complete = len(data) < HEAD_BYTES
-    return find_dialect(data[:HEAD_BYTES].decode("utf-8", "replace"), complete, options, file.name)
-
-
-def utf8_safe(stream: BinaryIO, encoding: str) -> Iterator[bytes]:
-    """`utf8` for the first look: an unknown encoding is a UsageError, what does not fit is left to the parser."""
+def _guessing(reader: Reader, first: Block) -> Reader:
+    """The reader with what the first rows let expect of the others; nothing where they cannot be parsed at once."""
+    quote = reader.dialect.way.quote
+    quoted = quote is not None and quote.encode() in first.data
+    rows = first.data if quoted else first.data[: first.data.rfind(b"\n", 0, GUESS_BYTES) + 1] or first.data
     try:
-        yield from utf8(stream, encoding, HEAD_BYTES)
-    except LookupError:
-        raise UsageError(f'there is no encoding "{encoding}"', hint="such as utf-8-sig, latin-1, cp1252, utf-16") from None
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"the file is not {encoding} text: {error.reason} at byte {error.start}",
-            hint="say how it is written: --encoding latin-1",
-        ) from None
-
-
-def _upto(pieces: Iterator[bytes], size: int) -> Iterator[bytes]:
-    """Pieces until `size` bytes are there."""
-    count = 0
-    for piece in pieces:
-        yield piece
-        count += len(piece)
-        if count >= size:
-            return
-
-
-def _after_header(pieces: Iterator[bytes], dialect: Dialect) -> Iterator[bytes]:
-    """Leave out everything up to the end of the header record, which lies in the first `HEAD_BYTES`."""
-    if not dialect.header:
-        yield from pieces
-        return
-    head = b"".join(_upto(pieces, HEAD_BYTES))
-    yield head[_header_end(head, dialect) :]
-    yield from pieces
-
-
-def _header_end(head: bytes, dialect: Dialect) -> int:
-    """The offset after the header's line end; blank lines before it are skipped, quoted newlines counted in."""
-    text = io.StringIO(head.decode("utf-8", "surrogateescape"), newline="")
-    quote, end, open_ = dialect.quote, 0, False
-    for line in text:
-        end += len(line.encode("utf-8", "surrogateescape"))
-        open_ ^= bool(quote and line.count(quote) % 2)
-        if line.strip() and not open_:
-            break
-    return end
-
-
-def _first_rows(chunk: bytes, dialect: Dialect) -> bytes:
-    """Enough of the first chunk to guess from; all of it where a quote makes cutting a question."""
-    quoted = dialect.quote is not None and dialect.quote.encode() in chunk
-    return chunk if quoted else chunk[: chunk.rfind(b"\n", 0, HEAD_BYTES) + 1] or chunk
-
-
-def _guessing(reader: Reader, rows: bytes) -> Reader:
-    """The reader with what the first rows let expect of the others."""
-    seen = parse(rows, reader).seen
-    times = {name for name, what in zip(reader.wanted, seen, strict=True) if what is Seen.TIME}
+        seen = parse(rows, reader).seen if reader.dialect.is_plain and first.records is None else ()
+    except pa.ArrowInvalid:
+        seen = ()
+    times = {name for name, what in zip(reader.wanted, seen, strict=False) if what is Seen.TIME}
     return replace(reader, guess=seen, clocks=reader.clocks & times)
 
 
-def _with(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+def _after(pieces: Iterator[bytes], start: int) -> Iterator[bytes]:
+    """Leave out the first `start` bytes."""
+    for piece in pieces:
+        if start >= len(piece):
+            start -= len(piece)
+            continue
+        yield piece[start:] if start else piece
+        start = 0
+
+
+def _with(first: Block, rest: Iterator[Block]) -> Iterator[Block]:
     yield first
     yield from rest
-
-
-def _parse_sized(data: bytes, reader: Reader) -> tuple[Parsed, tuple[bool, ...], int]:
-    parsed = parse(data, reader)
-    return parsed, parsed.whole, len(data)
