@@ -6,7 +6,7 @@ python := $(VENV)/bin/python
 pip := $(python) -m pip --quiet --disable-pip-version-check install --constraint constraints.txt
 inputs := $(python) pyproject.toml constraints.txt
 
-.PHONY: demo test test-faults check install bench clean
+.PHONY: demo test test-pollution test-faults check install bench clean
 
 demo: $(VENV)/.base ## prepare the synthetic wine file and show what was made
 	$(VENV)/bin/tensorize wine samples/wine-synthetic.csv --onehot quality --split 0.8,0.1,0.1 -o $(VENV)/wine.h5 --force
@@ -17,6 +17,9 @@ test: $(VENV)/.test ## run the tests; TENSORIZE_DATA and TENSORIZE_CORPORA add t
 
 test-faults: $(VENV)/.test ## kill, starve and interrupt it, 200 times for each format
 	TENSORIZE_KILLS=200 $(python) -m pytest tests/faults $(ARGS)
+
+test-pollution: $(VENV)/.test ## read 2,520 polluted CSV files whose cells are known, and print the figures
+	TENSORIZE_POLLUTED=2520 $(python) -m pytest tests/test_pollution.py -s $(ARGS)
 
 check: $(VENV)/.dev ## format, lint, types
 	$(VENV)/bin/ruff format --check .

@@ -51,7 +51,10 @@ class Table:
 
 
 def read_table(path: Any, infer: Literal[False] = False, **options: Any) -> Any:
-    r"""Return a file's cells as a pyarrow Table of strings, exactly as the loader sees them; a missing cell is ''.
+    r"""Return a file's cells as a pyarrow Table (row) of strings, exactly as the loader sees them; a missing cell is ''.
+
+    options: those of how a file is read, such as `delimiter=";"`, `on_bad="skip"`; and `threads`, `chunk_bytes`, which
+    never change what comes out. Raises DataError for whatever is not certain: see docs/tables.md.
 
     >>> import tempfile, pathlib
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "d.csv"

@@ -65,12 +65,14 @@ class BadRows:
         row, line, name = places.next_row, places.next_line, places.name
         for item in read.bad:
             self.add(Reject(name, item.kind, item.reason, row + item.row, line + item.line + 1, item.column, item.raw))
+        last = 0
         for at, before in read.blanks:
-            if before:
+            if before > last:
                 self._settle_blanks(name)
             if before or self._before:
                 self._pending.append(line + at + 1)
-        if read.rows and (not read.blanks or read.blanks[-1][1] < read.rows):
+            last = before
+        if read.rows > last:
             self._settle_blanks(name)
         self._note_tail(read, row)
         self._before += read.rows

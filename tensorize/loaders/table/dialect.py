@@ -126,8 +126,6 @@ def _notes(way: Way, decimal: str, names: Sequence[str], start: Start, trailing:
         said.append('decimal mark ","')
     if not start.header:
         said.append(f"no header: columns {names[0]} … {names[-1]}")
-    elif not start.sure:
-        said.append("first line taken as the header")
     if start.skipped:
         said.append(f"left out before the header: lines 1 to {start.skipped}")
     if trailing:

@@ -21,7 +21,7 @@ _HINTS = {
     "footnote": "take it off; where it is a row of the table, let it not be the last one",
 }
 _HEADLINES = {
-    "ragged": ("row has not {width} cells like the header", "rows have not {width} cells like the header"),
+    "ragged": ("row has not {cells} like the header", "rows have not {cells} like the header"),
     "encoding": ("cell is not {encoding} text", "cells are not {encoding} text"),
     "limit": ("cell is longer than --max-cell allows", "cells are longer than --max-cell allows"),
     "header": ("row is the header again", "rows are the header again"),
@@ -53,7 +53,7 @@ class Faults:
             what = self._first[0].reason + (f", in {total:,} rows" if total > 1 else "")
         elif len(kinds) == 1:
             one, several = _HEADLINES[kinds[0]]
-            what = f"{total:,} {(one if total == 1 else several).format(width=width, encoding=encoding)}"
+            what = f"{total:,} {(one if total == 1 else several).format(cells=plural(width, 'cell'), encoding=encoding)}"
         else:
             what = f"{plural(total, 'row')} cannot be read"
             lines.append("in all: " + ", ".join(f"{count:,} {kind}" for kind, count in self.counts.most_common()))
@@ -62,10 +62,11 @@ class Faults:
 
 def _line(reject: Reject) -> str:
     """One bad row, as a message tells it."""
+    raw = reject.raw.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     if reject.kind == "ragged":
-        return f"{reject.place}  {reject.reason.partition(',')[0]}: {shown(reject.raw, 60)}"
+        return f"{reject.place}  {reject.reason.partition(',')[0]}: {shown(raw, 60)}"
     if reject.kind == "quote":
-        return f"{reject.place}  {shown(reject.raw, 60)}"
+        return f"{reject.place}  {shown(raw, 60)}"
     return str(reject)
 
 

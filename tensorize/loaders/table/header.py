@@ -13,6 +13,7 @@ from tensorize.loaders.table.sniff import Fit
 from tensorize.loaders.table.tokens import Record
 
 _NUMBER = re.compile(r"\s*[+-]?(\d+[.,]?\d*|[.,]\d+)([eE][+-]?\d+)?\s*")
+MISSING = ("", "NA", "NaN", "nan", "null", "N/A")
 MOST_LINES = 50
 """Lines before a table that may be told apart from it."""
 
@@ -26,8 +27,6 @@ class Start:
     first: Record | None
     rest: tuple[Record, ...]
     header: bool
-    sure: bool
-    """Whether the cells prove that there is a header, or none."""
     skipped: int = 0
     """Lines before it that are no part of it."""
 
@@ -44,32 +43,71 @@ def find_start(fit: Fit, option: str, name: str) -> Start:
     head = texts(first)
     skipped = first.line if at else 0
     if option != "auto":
-        return Start(first, rest, option == "yes", True, skipped)
-    sure = _names_numbers(head, rows)
-    if not sure:
-        _check_words(head, rows, name, first.line + 1)
-    header = sure or not any(_is_number(cell) or not cell.strip() for cell in head)
-    if not header and _may_be_years(head, rows):
+        return Start(first, rest, option == "yes", skipped)
+    verdict = _verdict(head, rows)
+    if verdict is None or (not verdict and _may_be_years(head, rows)):
         raise DataError(
-            f"{name}:{first.line + 1}  is it a header with numbers for names, or a row?",
+            f"{name}:{first.line + 1}  is the first line a header, or a row like the others?",
             [", ".join(head[:8])],
             "say which: --header yes, or --header no",
         )
-    if header:
+    if verdict:
         _check_second(rows, name, rest)
-    return Start(first, rest, header, sure, skipped)
+    return Start(first, rest, verdict, skipped)
+
+
+def _verdict(head: Row, rows: Sequence[Row]) -> bool | None:
+    """Whether the first record is a header; None where the cells prove neither.
+
+    It is one where it holds no number and there is a word over a column of numbers, or of codes that all look alike; it is
+    none where it looks as the columns of numbers or codes do.
+    """
+    if not rows:
+        return not any(_is_number(cell) or not cell.strip() for cell in head)
+    if _names_numbers(head, rows):
+        return True
+    numeric = [head[index].strip() for index in _numeric(rows) if index < len(head)]
+    if numeric:
+        return False if any(numeric) and all(_is_number(cell) or cell in MISSING for cell in numeric) else None
+    shapes = [(_shape(head[index]), shape) for index, shape in _shaped(rows) if index < len(head)]
+    if any(found == shape for found, shape in shapes):
+        return False
+    alike = any("9" in found for found, _ in shapes) or any(_is_number(cell) for cell in head)
+    return True if shapes and not alike else None
+
+
+def _shape(cell: str) -> str:
+    """A cell as a pattern: digits are 9, letters a, runs of either are one."""
+    return re.sub("a+", "a", re.sub("9+", "9", re.sub(r"[^\W\d_]", "a", re.sub(r"\d", "9", cell.strip()))))
+
+
+def _shaped(rows: Sequence[Row]) -> list[tuple[int, str]]:
+    """The columns whose cells all look alike, with a digit in them, such as dates and codes."""
+    found = []
+    for index in range(len(rows[0])):
+        shapes = {_shape(row[index]) for row in rows}
+        if len(rows) > 1 and len(shapes) == 1 and "9" in (shape := shapes.pop()):
+            found.append((index, shape))
+    return found
 
 
 def _preamble(fit: Fit, name: str) -> int:
-    """How many records stand before the table: comments and titles of one cell, where a header follows for certain."""
+    """How many records stand before the table: comments, and titles above a blank line, where a header follows for sure."""
     records, width = fit.records, fit.width
     at = next((index for index, record in enumerate(records) if not record.fault and len(record.cells) == width), 0)
     if not at or width < 2:
         return 0
     before = records[:at]
-    plain = all(_is_title(record) for record in before)
+    if (
+        at == 1
+        and len(before[0].cells) == width - 1
+        and all(not record.cells[-1:] or not record.cells[-1] for record in records[1:])
+    ):
+        return 0  # a delimiter at the end of every row, and none after the header
+    apart = records[at].line > records[at - 1].line + 1
+    plain = all(_is_comment(record) or (apart and _is_title(record)) for record in before)
     rows = [texts(record) for record in records[at + 1 :] if not record.fault and len(record.cells) == width]
-    if plain and at <= MOST_LINES and len(rows) > 0 and _names_numbers(texts(records[at]), rows):
+    if plain and at <= MOST_LINES and rows and _verdict(texts(records[at]), rows):
         return at
     if len(rows) >= 2 and all(len(record.cells) < width for record in before):
         raise DataError(
@@ -80,10 +118,13 @@ def _preamble(fit: Fit, name: str) -> int:
     return 0
 
 
+def _is_comment(record: Record) -> bool:
+    return not record.fault and record.cells[0].startswith(b"#")
+
+
 def _is_title(record: Record) -> bool:
-    """A comment, or one cell of words."""
-    cells = texts(record)
-    return not record.fault and (cells[0].startswith("#") or (len(cells) == 1 and not _is_number(cells[0])))
+    """One cell of words. It may be half of a broken header, where no blank line follows."""
+    return not record.fault and len(record.cells) == 1 and not _is_number(texts(record)[0])
 
 
 def _names_numbers(head: Row, rows: Sequence[Row]) -> bool:
@@ -100,28 +141,12 @@ def _numeric(rows: Sequence[Row]) -> list[int]:
 
 
 def _is_numeric(cells: Sequence[str]) -> bool:
-    there = [cell for cell in cells if cell.strip() not in ("", "NA", "NaN", "nan", "null", "N/A")]
+    there = [cell for cell in cells if cell.strip() not in MISSING]
     return bool(there) and all(_is_number(cell) for cell in there)
 
 
 def _is_number(cell: str) -> bool:
     return _NUMBER.fullmatch(cell) is not None
-
-
-def _check_words(head: Row, rows: Sequence[Row], name: str, line: int) -> None:
-    """Raise DataError where no column of numbers tells a header from a row, and the first record looks like both."""
-    if not rows or _numeric(rows):
-        return
-    numbers = any(_is_number(cell) for cell in head)
-    again = [
-        cell for index, cell in enumerate(head) if cell.strip() and any(row[index] == cell for row in rows if len(row) > index)
-    ]
-    if numbers or again or not all(cell.strip() for cell in head):
-        raise DataError(
-            f"{name}:{line}  is the first line a header, or a row like the others?",
-            [", ".join(head[:8])],
-            "say which: --header yes, or --header no",
-        )
 
 
 def _may_be_years(head: Row, rows: Sequence[Row]) -> bool:
@@ -147,7 +172,7 @@ def _check_second(rows: Sequence[Row], name: str, rest: Sequence[Record]) -> Non
     numeric = _numeric(rows[1:])
     second = rows[0]
     if len(numeric) and not any(_is_number(cell) for cell in second) and all(second[index].strip() for index in numeric):
-        if all(second[index].strip() in ("NA", "NaN", "nan", "null", "N/A") for index in numeric):
+        if all(second[index].strip() in MISSING for index in numeric):
             return
         raise DataError(
             f"{name}:{rest[0].line + 1}  seems to be a second line of the header: words over columns of numbers",

@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from tensorize.loaders.table.memory import ArrowScan, to_arrow
+from tensorize.loaders.table.odd import odd_error, odd_rows
 from tensorize.loaders.table.options import ColumnOptions, CsvOptions
 from tensorize.loaders.table.roles import needs, needs_of
 from tensorize.loaders.table.rows import Needs, Roles, TableScan
@@ -44,7 +45,11 @@ def read_text(path: Any, **options: Any) -> pa.Table:
     rejects = Rejects(parsed.on_bad == "skip", parsed.max_bad)
     with CsvScan(resolve(path), parsed, _all_text, Run(**run, rejects=rejects)) as scan:
         rejects.check()
-        return pa.Table.from_batches(list(scan.parsed()))
+        table = pa.Table.from_batches(list(scan.parsed()))
+        suspects = odd_rows(table)
+        if suspects:
+            raise odd_error(table, suspects, scan.place_kept)
+        return table
 
 
 def _all_text(names: Sequence[str]) -> Needs:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Self
 
+import numpy as np
 import pyarrow as pa
 
 from tensorize.engine.parallel import ordered_map
@@ -203,6 +204,11 @@ class CsvScan:
     def place(self, rows: Sequence[int]) -> list[str]:
         found = self._places.of(rows)
         return [found[row] for row in rows]
+
+    def place_kept(self, rows: Sequence[int]) -> list[str]:
+        """Say where rows stand that are counted without the bad ones, as `parsed` yields them."""
+        bad = self._bad.within(0, self.rows)
+        return self.place(list(rows) if bad is None else np.flatnonzero(~bad)[list(rows)].tolist())
 
     def __enter__(self) -> Self:
         return self

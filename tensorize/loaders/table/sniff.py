@@ -127,7 +127,7 @@ class Finder:
                 fit = self._fits(*other)[0]
                 if fit.width > 1 or self.delimiter or base.width <= 1:
                     found = self._better(found, fit)
-        return _padded(self.sample, found)
+        return found if self.delimiter else self._padded(found)
 
     def _fits(self, quote: str | None, escape: str | None) -> list[Fit]:
         """The delimiters that cut most lines alike, the likeliest first; a comma where none does."""
@@ -181,6 +181,20 @@ class Finder:
         enough = other.score >= 0.9 * len(other.records)
         return other if other.score > found.score and enough and len(other.records) >= 0.5 * len(found.records) else found
 
+    def _padded(self, fit: Fit) -> Fit:
+        """Where every delimiter is followed by a space, the space belongs to it. Raises DataError for one before it, too."""
+        if (fit.way.delimiter + " ").encode() not in self.sample.text:
+            return fit
+        padded = self.sample.fit(replace(fit.way, padded=True))
+        if not padded.is_perfect or padded.width < 2 or len(padded.records) < 2 or padded.cells == fit.cells:
+            return fit
+        if all(cell.endswith(b" ") for row in padded.cells for cell in row[:-1]):
+            raise DataError(
+                f'{self.name}: spaces stand on both sides of each "{_said(fit.way.delimiter)}": are they part of the cells?',
+                hint=f'where they are, say --delimiter "{_said(fit.way.delimiter)}"; else take them out',
+            )
+        return padded
+
     def _settled(self, found: Fit, other: Fit) -> Fit:
         """Both take all records: is one of them certain all the same?"""
         if other.way.quote == found.way.quote:
@@ -200,25 +214,15 @@ class Finder:
 
 
 def _escapes(sample: Sample, way: Way) -> bool:
-    """Whether the escape stands before a quote or a delimiter somewhere."""
+    """Whether the escape stands before a quote or a delimiter, and not once only, which may be an accident."""
     escape = (way.escape or "").encode()
-    return any(escape + sign.encode() in sample.text for sign in (way.quote, way.delimiter) if sign)
+    return sum(sample.text.count(escape + sign.encode()) for sign in (way.quote, way.delimiter) if sign) > 1
 
 
 def _is_decimal_comma(fit: Fit) -> bool:
     """Whether every comma stands inside a number once the lines are cut at the other delimiter."""
     cells = [cell for row in fit.cells for cell in row if b"," in cell]
     return bool(cells) and all(_COMMA_NUMBER.fullmatch(cell) for cell in cells)
-
-
-def _padded(sample: Sample, fit: Fit) -> Fit:
-    """Where every delimiter is followed by a space, the space belongs to it."""
-    if (fit.way.delimiter + " ").encode() not in sample.text or fit.way.delimiter == " ":
-        return fit
-    padded = sample.fit(replace(fit.way, padded=True))
-    if padded.is_perfect and padded.width > 1 and len(padded.records) > 1 and padded.cells != fit.cells:
-        return padded
-    return fit
 
 
 def _said(mark: str) -> str:

@@ -1,0 +1,60 @@
+"""Rows of text that do not belong to a table: what columns of numbers find by themselves, where all cells are text.
+
+A row of words where all others hold numbers is the header of another table; a cell among numbers that stands in
+apostrophes, or holds a delimiter, was written in another way than the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tensorize.errors import SHOWN, DataError, plural, shown, some
+from tensorize.loaders.table.infer import are_numbers
+from tensorize.types import Mask
+
+_OTHER_WAY = r"^'.*'$|[;\t|]"
+
+
+def odd_rows(table: pa.Table) -> list[int]:
+    """The rows, from 0, of a table of text that were written in another way than the rest, or name columns again."""
+    words, other = np.ones(table.num_rows, dtype=bool), np.zeros(table.num_rows, dtype=bool)
+    numeric = 0
+    for column in table.columns:
+        cells = pc.if_else(pc.equal(column, ""), pa.scalar(None, pa.string()), column)
+        bad = pc.invert(pc.or_(are_numbers(cells, "."), are_numbers(cells, ",")))
+        numbers, odd = (pc.sum(pc.equal(bad, sort)).as_py() or 0 for sort in (False, True))
+        if numbers > 1 and odd * 2 <= numbers:
+            numeric += 1
+            words &= _mask(bad)
+            other |= _mask(pc.and_(bad, pc.match_substring_regex(cells, _OTHER_WAY)))
+    found = np.flatnonzero(words | other).tolist() if numeric else []
+    return [row for row in found if other[row] or numeric > 1 or _names_columns(table, row)]
+
+
+def _mask(values: pa.ChunkedArray) -> Mask:
+    mask: Mask = values.fill_null(False).to_numpy()
+    return mask
+
+
+def _names_columns(table: pa.Table, row: int) -> bool:
+    """Whether a row could be a header: a cell in every column, none twice, and no digit anywhere."""
+    cells = [column[row].as_py() for column in table.columns]
+    return all(cells) and len(set(cells)) == len(cells) and not any(char.isdigit() for cell in cells for char in cell)
+
+
+def odd_error(table: pa.Table, rows: Sequence[int], place: Callable[[Sequence[int]], list[str]]) -> DataError:
+    """The error that lists them."""
+    first = list(rows[:SHOWN])
+    lines = [
+        f"{where}  {shown(', '.join(str(column[row]) for column in table.columns), 60)}"
+        for where, row in zip(place(first), first, strict=True)
+    ]
+    return DataError(
+        f"{plural(len(rows), 'row does', 'rows do')} not belong to the table: words where other rows hold numbers",
+        some(lines, len(rows)),
+        "is it a second table, or written in another way than the rest? Give it a file of its own, or mend it",
+    )
