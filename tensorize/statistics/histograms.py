@@ -13,6 +13,9 @@ import numpy.typing as npt
 
 from tensorize.types import Array
 
+_ROW = 1 << 20
+"""Bytes that Pillow counts at a time: as one row of a picture."""
+
 
 @dataclass(frozen=True)
 class Histogram:
@@ -73,9 +76,13 @@ class Histogram:
 
 
 def _counts(values: Array, bins: int) -> npt.NDArray[np.int64]:
-    """How often each of `bins` values occurs in (pixel). Bytes are counted two at a time, which is twice as fast."""
-    if values.dtype != np.uint8 or len(values) % 2:
+    """How often each of `bins` values occurs in (pixel). Pillow counts bytes, twice as fast as numpy does."""
+    if values.dtype != np.uint8 or not len(values):
         return np.bincount(values, minlength=bins)
-    pairs = np.bincount(values.view(np.uint16), minlength=1 << 16).reshape(256, 256)
-    counts: npt.NDArray[np.int64] = pairs.sum(axis=0) + pairs.sum(axis=1)
-    return counts[:bins] if bins <= 256 else np.pad(counts, (0, bins - 256))
+    from PIL import Image
+
+    found = np.zeros(max(bins, 256), dtype=np.int64)
+    for start in range(0, len(values), _ROW):
+        part = values[start : start + _ROW]
+        found[:256] += Image.frombuffer("L", (len(part), 1), part, "raw", "L", 0, 1).histogram()
+    return found[:bins]

@@ -219,8 +219,7 @@ class ImageScan:
 
     def _decode(self, rows: range) -> _Batch:
         """Finish some images. All are read before one is decoded: threads that do both by turns block each other."""
-        channels, height, width = self._row_shape
-        images = np.zeros((len(rows), height, width, channels), dtype=self._dtype)
+        images = np.zeros((len(rows), *self._row_shape), dtype=self._dtype)
         faults: list[Fault] = []
         translucent = 0
         loaded = [caught(self.source.load, row) for row in rows]
@@ -228,11 +227,12 @@ class ImageScan:
             try:
                 if isinstance(data, ImageError):
                     raise data
-                images[at], clear = self._decoder.finished(self.source, data, self._headers[row])
+                pixels, clear = self._decoder.finished(self.source, data, self._headers[row])
+                images[at] = pixels.transpose(2, 0, 1)
                 translucent += clear
             except ImageError as error:
                 faults.append(Fault(row, error))
-        return _Batch(Chunk(rows.start, np.ascontiguousarray(images.transpose(0, 3, 1, 2))), faults, translucent)
+        return _Batch(Chunk(rows.start, images), faults, translucent)
 
     def __enter__(self) -> Self:
         return self
