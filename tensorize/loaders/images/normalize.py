@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from tensorize.loaders.images.state import Normalize
@@ -14,7 +16,7 @@ CONSTANTS = {
 }
 """Means and stds of pixels in 0…1; one stands for every channel. ImageNet's are those of torchvision's model weights."""
 
-_CACHED = 1 << 16
+_CACHED = 1 << 15
 """Values looked up at a time, so that their places stay in the processor's cache."""
 
 
@@ -44,13 +46,21 @@ def table(state: Normalize, bits: int) -> Array:
 
 
 def normalized(images: Array, lookup: Array) -> Array:
-    """(row, channel, height, width) uint8 or uint16 → float32, by the table of each channel, (channel, pixel value)."""
-    out = np.empty(images.shape, dtype=np.float32)
-    step = max(1, _CACHED // max(1, images[:1].size))
-    for start in range(0, len(images), step):
-        for channel, values in enumerate(lookup):
-            out[start : start + step, channel] = values[images[start : start + step, channel]]
-    return out
+    """(row, channel, height, width) uint8 or uint16 → float32, by the table of each channel, (channel, pixel value).
+
+    A place in the table is the pixel and where the table of its channel begins, so that one look-up serves all channels.
+    """
+    channels, values = lookup.shape
+    planes = images.reshape(-1, math.prod(images.shape[2:]))
+    begins = np.tile(np.arange(channels) * values, len(images))[:, None]
+    out = np.empty(planes.shape, dtype=np.float32)
+    step = max(1, _CACHED // max(1, planes.shape[1]))
+    places = np.empty((min(step, len(planes)), planes.shape[1]), dtype=np.intp)
+    for start in range(0, len(planes), step):
+        at = slice(start, start + step)
+        found = np.add(planes[at], begins[at], out=places[: len(planes[at])])
+        np.take(lookup.reshape(-1), found, out=out[at], mode="clip")
+    return out.reshape(images.shape)
 
 
 def pixels(images: Array, state: Normalize, bits: int) -> Array:
