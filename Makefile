@@ -6,7 +6,7 @@ python := $(VENV)/bin/python
 pip := $(python) -m pip --quiet --disable-pip-version-check install --constraint constraints.txt
 inputs := $(python) pyproject.toml constraints.txt
 
-.PHONY: demo test test-pollution test-faults check install bench clean
+.PHONY: demo test test-pollution test-faults check install bench cifar10 clean
 
 demo: $(VENV)/.base ## prepare the synthetic wine file and show what was made
 	$(VENV)/bin/tensorize wine samples/wine-synthetic.csv --onehot quality --split 0.8,0.1,0.1 -o $(VENV)/wine.h5 --force
@@ -30,6 +30,9 @@ install: $(VENV)/.dev ## an environment with every extra
 
 bench: $(VENV)/.bench ## measure beside other tools, for an hour or so; BENCH=--scale\ 0.1 for less
 	$(python) benchmarks/bench.py build/bench --write docs/benchmarks.md $(BENCH)
+
+cifar10: $(VENV)/.test ## train LeNet on the CIFAR-10 of TENSORIZE_DATA as the tutorial does, in a minute or two
+	$(python) samples/cifar10.py $(TENSORIZE_DATA)/cifar10/cifar10-images.tar.xz
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

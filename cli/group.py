@@ -25,6 +25,7 @@ COMMANDS = {
     "train": "Train a model on a prepared file.",
     "evaluate": "Judge a model by rows that it has not seen.",
     "predict": "Predict from raw data.",
+    "export": "Write a trained model as an ONNX file that takes raw data.",
     "plot": "Draw the curves of a training run.",
     "fetch": "Download the public sample data.",
     "plugins": "List what there is: loaders, encoders, transforms, exporters, models.",

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pydantic.fields import FieldInfo
+from tensorize_cli.group import COMMANDS
 
 from tensorize import registry
 
@@ -26,7 +27,7 @@ TITLES = {
 
 def reference() -> str:
     """The whole page."""
-    return "\n".join([HEAD, *_tables(), *_options()]) + "\n"
+    return "\n".join([HEAD, *_tables(), *_commands(), *_options()]) + "\n"
 
 
 def _tables() -> Iterator[str]:
@@ -35,6 +36,14 @@ def _tables() -> Iterator[str]:
         yield "| name | what it is |\n|---|---|"
         yield from (f"| `{name}` | {_cell(summary)} |" for name, (_, summary) in parts.items())
         yield ""
+
+
+def _commands() -> Iterator[str]:
+    yield "## Commands\n"
+    yield "Besides one for each kind of raw data. `--help` has their options.\n"
+    yield "| command | |\n|---|---|"
+    yield from (f"| `tensorize {name}` | {_cell(summary)} |" for name, summary in COMMANDS.items())
+    yield ""
 
 
 def _options() -> Iterator[str]:

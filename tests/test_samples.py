@@ -14,7 +14,9 @@ from PIL import Image
 
 SCRIPTS = [
     "bikes_days",
+    "cifar10",
     "custom_layer",
+    "digits",
     "houses_table",
     "images_folder",
     "lenet",
@@ -211,3 +213,21 @@ def test_lenet_has_the_shapes_of_the_tutorial_and_a_step_lowers_its_loss(folder:
     assert said.startswith("10 parameters, 61,706 numbers: (6, 1, 5, 5) (6,) (16, 6, 5, 5)")
     first, second = re.findall(r"loss ([\d.]+)", said)
     assert float(second) < float(first)
+
+
+def test_digits_are_told_apart_by_four_models(folder: Path, tmp_path: Path) -> None:
+    said = run(folder / "digits.py", tmp_path)
+    assert len(list(tmp_path.glob("?/*.png"))) == 1797
+    right = {name: float(share) for name, share in re.findall(r"^(.+): ([\d.]+)% of 359 test digits$", said, re.MULTILINE)}
+    assert right.keys() == {"logistic regression", "three convolutions", "cnn, at 16×16", "LeNet, at 32×32"}
+    assert right["cnn, at 16×16"] >= 98
+    assert min(right.values()) > 92
+
+
+def test_lenet_on_a_share_of_cifar10_runs_by_the_settings_of_the_tutorial(folder: Path, data: Path) -> None:
+    said = run(folder / "cifar10.py", data / "cifar10/cifar10-images.tar.xz", "--share", 0.1)
+    assert "pictures: train 5,000 test 1,000" in said
+    first, second = (float(loss) for loss in re.findall(r"^epoch \d: loss ([\d.]+)$", said, re.MULTILINE))
+    assert second < first < 2.31
+    assert float(re.findall(r"accuracy on 1,000 test pictures: ([\d.]+)%", said)[0]) > 15
+    assert said.count("%") == 11

@@ -27,7 +27,7 @@ class Transformed(Encoder):
     state: dict[str, JsonValue]
 
     @cached_property
-    def _module(self) -> Transform:
+    def module(self) -> Transform:
         module: Transform = registry.load("transforms", self.name)(**self.state)
         return module
 
@@ -42,16 +42,16 @@ class Transformed(Encoder):
     def _run(self, values: Floats) -> Floats:
         import torch
 
-        out: Any = self._module(torch.tensor(values)).numpy()
+        out: Any = self.module(torch.tensor(values)).numpy()
         return np.asarray(out.reshape(len(values), -1), dtype=np.float64)
 
     def decode(self, values: Array) -> pa.Array:
         import torch
 
-        return pa.array(self._module.inverse(torch.tensor(values)).numpy().reshape(-1))
+        return pa.array(self.module.inverse(torch.tensor(values)).numpy().reshape(-1))
 
     def channels(self, column: str) -> tuple[str, ...]:
-        return self._module.channels(column)
+        return self.module.channels(column)
 
     def describe(self) -> str:
         return self.name

@@ -98,7 +98,7 @@ class Numbers:
 
     def shaped(self, output: Tensor) -> Tensor:
         """(row, output) → (row, …) of the target's shape, float32."""
-        return output.float().reshape(len(output), *self.shape)
+        return output.float().reshape(-1, *self.shape)
 
     def read(self, output: Tensor) -> Tensor:
         """(row, output) → (row, …) float32 in the file's numbers."""

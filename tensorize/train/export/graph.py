@@ -1,0 +1,101 @@
+"""The whole graph as one module: raw input, the recipe's preprocessing, the model, a prediction in original units."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from tensorize.encoders.scale import MinMax, ZScore
+from tensorize.errors import UsageError
+from tensorize.loaders.images import Images
+from tensorize.loaders.series import Series
+from tensorize.loaders.table import Table
+from tensorize.train.export.cells import affine
+from tensorize.train.export.columns import Columns, Steps
+from tensorize.train.export.pixels import Pixels
+from tensorize.train.task import Classes, Numbers
+from tensorize.train.units import units_of
+
+if TYPE_CHECKING:
+    from tensorize.recipe import Recipe
+    from tensorize.train.checkpoint import Checkpoint
+
+Preprocessing = Columns | Steps | Pixels
+
+
+def preprocessing(recipe: Recipe, inputs: tuple[int, ...]) -> Preprocessing:
+    """The recipe's steps as a module; `inputs` is the shape of one row of the model's input, without the row's axis.
+
+    Raises UsageError for a kind of data, or a step, that has no module.
+    """
+    loader = recipe.loader
+    if isinstance(loader, Series):
+        return Steps(recipe, inputs[-1])
+    if isinstance(loader, Table):
+        return Columns(recipe)
+    if isinstance(loader, Images):
+        return Pixels(recipe)
+    raise UsageError(
+        f"a model of {recipe.kind} cannot be exported: its preprocessing has no graph",
+        hint="models of tables, series and images can, and those of loaders that derive from them",
+    )
+
+
+class Predictor(nn.Module):
+    """Raw input → `probabilities` (row, class) float32, or `prediction` (row, …) float64 in the target's own units.
+
+    A row with a cell that the recipe refuses (see `Columns`) is NaN throughout.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, module: nn.Module | None = None) -> None:
+        super().__init__()
+        self.before = preprocessing(checkpoint.recipe, checkpoint.inputs)
+        self.model = checkpoint.build(module)
+        self.task = checkpoint.task
+        self.after = Original(checkpoint.recipe, checkpoint.task) if isinstance(checkpoint.task, Numbers) else None
+
+    @property
+    def output(self) -> str:
+        """The name of what comes out."""
+        return "probabilities" if isinstance(self.task, Classes) else "prediction"
+
+    @property
+    def unit(self) -> Tensor:
+        """What a difference is measured in: 1 for probabilities, the standard deviation of each target for numbers."""
+        if self.after is None or not isinstance(self.task, Numbers):
+            return torch.ones(())
+        return torch.tensor(self.task.std, dtype=torch.float64).reshape(self.after.width.shape) * self.after.width
+
+    def forward(self, *given: Tensor) -> Tensor:
+        """One tensor for each port → the prediction."""
+        inputs = self.before(*given)
+        prediction = self.task.read(self.model(inputs))
+        if self.after is not None:
+            prediction = self.after(prediction)
+        bad = ~inputs.isfinite().flatten(1).all(dim=1)
+        return torch.where(bad.reshape(-1, *(1 for _ in prediction.shape[1:])), torch.nan, prediction)
+
+
+class Original(nn.Module):
+    """Numbers as the file has them → those of the raw data, where a flag scaled a target: (row, …) float64, as `Units` does."""
+
+    offset: Tensor
+    width: Tensor
+
+    def __init__(self, recipe: Recipe, task: Numbers) -> None:
+        super().__init__()
+        count = task.shape[0] if task.shape else 1
+        offset, width = torch.zeros(count, dtype=torch.float64), torch.ones(count, dtype=torch.float64)
+        for part in units_of(recipe).parts:
+            if not isinstance(part.encoder, ZScore | MinMax):
+                raise UsageError(f'the step "{part.encoder.describe()}" of the target "{part.column}" cannot go into a graph')
+            offset[part.start], width[part.start] = affine(part.encoder)
+        shape = (count, *(1 for _ in task.shape[1:])) if task.shape else ()
+        self.register_buffer("offset", offset.reshape(shape), persistent=False)
+        self.register_buffer("width", width.reshape(shape), persistent=False)
+
+    def forward(self, numbers: Tensor) -> Tensor:
+        """(row), (row, target) or (row, target, step) float32 → the same shape, float64."""
+        return numbers.to(torch.float64) * self.width + self.offset

@@ -1,0 +1,61 @@
+"""Predict from raw files with onnxruntime, numpy and Pillow alone: what a service would do that has no torch.
+
+    onnx_alone.py table|windows|images MODEL.onnx SOURCE [DELIMITER [ROW…]]
+
+Prints {"values": …, "classes": …, "paths": …}. Everything that it knows of the model stands in the file's metadata.
+"""
+
+import csv
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+kind, model, source, *rest = sys.argv[1:]
+session = onnxruntime.InferenceSession(model)
+metadata = session.get_modelmeta().custom_metadata_map
+ports, ids = json.loads(metadata["tensorize.inputs"]), json.loads(metadata["tensorize.ids"])
+NUMBERS = {"": float("nan"), "true": 1.0, "false": 0.0}
+
+
+def number(cell):
+    return NUMBERS[cell] if cell in NUMBERS else float(cell)
+
+
+def of_rows(rows):
+    """One array for each port, (row, …)."""
+    given = {}
+    for port in ports:
+        if port["kind"] == "numbers":
+            given[port["name"]] = np.array([[number(row[name]) for name in port["columns"]] for row in rows])
+        else:
+            place = {"": ids["missing"]} | {value: index for index, value in enumerate(port["vocabulary"])}
+            given[port["name"]] = np.array([place.get(row[port["column"]], ids["unseen"]) for row in rows])
+    return given
+
+
+paths = []
+if kind == "images":
+    from PIL import Image
+
+    paths = sorted(str(path.relative_to(source)) for path in Path(source).rglob("*.*"))
+    pixels = [np.asarray(Image.open(Path(source) / path).convert("RGB")).transpose(2, 0, 1) for path in paths]
+    given = {ports[0]["name"]: np.stack(pixels)}
+else:
+    with open(source, newline="") as file:
+        rows = list(csv.DictReader(file, delimiter=rest[0]))
+    given = of_rows(rows)
+    if kind == "windows":
+        length = session.get_inputs()[0].shape[2]
+        starts = [int(row) for row in rest[1:]]
+        given = {name: np.stack([x[at : at + length] for at in starts]) for name, x in given.items()}
+        given = {name: np.ascontiguousarray(x.swapaxes(1, 2)) if x.ndim == 3 else x for name, x in given.items()}
+
+assert "tensorize" not in sys.modules
+assert "torch" not in sys.modules
+values = session.run(None, given)[0]
+print(
+    json.dumps({"values": values.tolist(), "classes": json.loads(metadata["tensorize.output"]).get("classes"), "paths": paths})
+)
