@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tensorize import UsageError, prepare
 from tensorize.engine.split import Ranked, find_cuts, grouped, hash_keys, sizes, stratified, value_keys
 
 RATIOS = st.lists(st.integers(1, 100), min_size=2, max_size=3).map(lambda parts: [part / sum(parts) for part in parts])
@@ -100,3 +101,8 @@ def test_groups_stay_whole_and_near_the_ratio():
 def test_an_empty_part_is_possible(counts):
     keys = hash_keys(0, np.arange(3))
     assert np.bincount(parts_of(keys, np.zeros(3, dtype=np.int64), counts, 3), minlength=2).tolist() == counts[0]
+
+
+def test_a_single_number_is_no_split_and_the_error_says_what_is() -> None:
+    with pytest.raises(UsageError, match="two ratios"):
+        prepare("table", {"x": [1.0, 2.0]}, split=0.5)

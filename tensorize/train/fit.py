@@ -146,7 +146,7 @@ def _checkpoint(plan: Plan, trainer: Trainer, keep: KeepBest) -> Checkpoint:
         settings=plan.settings,
         recipe_json=plan.recipe.to_json(),
         split_rows=plan.split_rows,
-        state=keep.state or last,
+        state=keep.state or weights(trainer.model),
         epochs=tuple(trainer.epochs),
         resume={"model": last, "optimizer": trainer.optimizer.state_dict(), "random": random_state(plan.runner.device)},
     )
