@@ -10,6 +10,7 @@ import io
 import os
 import tarfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -111,6 +112,32 @@ def cifar(folder: Path, count: int) -> None:
             path = folder / split / f"class{index % 10}" / f"{index:05}.jpg"
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(path, quality=90)
+
+
+def larger_than_memory(path: Path, source: Path, scale: float) -> None:
+    """The pictures of a prepared file over and over, 1.2 times as many bytes as the machine has memory."""
+    import tensorize
+    from tensorize import registry
+
+    size = 1.2 * os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") * scale
+    with tensorize.read(source) as ts:
+        rows = int(size / (ts.layout.nbytes / ts.rows))
+        specs = tuple(replace(spec, shape=(rows, *spec.shape[1:])) for spec in ts.layout.tensors)
+        writer = registry.exporter_for(path).create(path, replace(ts.layout, tensors=specs, texts={}), force=True)
+        try:
+            for spec in specs:
+                step = max(1, (8 << 20) // (spec.nbytes // rows))
+                for at in range(0, rows, step):
+                    writer.write(spec.key, at, ts.store.take(spec.key, np.arange(at, min(at + step, rows)) % ts.rows))
+            writer.commit()
+        finally:
+            writer.abort()
+
+
+def forget(path: Path) -> None:
+    """Drop what the page cache holds of a file."""
+    with path.open("rb") as file:
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def make(folder: Path, scale: float, wanted: frozenset[str] = frozenset()) -> dict[str, Path]:

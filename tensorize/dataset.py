@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,9 @@ from tensorize.types import Array
 
 if TYPE_CHECKING:
     from tensorize.tensorset import TensorSet
+
+AHEAD = 4
+"""Batches that a file is told of before they are read."""
 
 Sample = tuple[torch.Tensor, torch.Tensor] | tuple[torch.Tensor]
 Batch = tuple[torch.Tensor, torch.Tensor | None]
@@ -60,8 +64,19 @@ class Batches(IterableDataset[Any]):
         worker = get_worker_info()
         first, step = (worker.id, worker.num_workers) if worker is not None else (0, 1)
         order = self._order(worker.seed - worker.id if worker is not None else None)
-        rows = (self._rows(order, index) for index in range(first, len(self), step))
+        rows = self._announced(self._rows(order, index) for index in range(first, len(self), step))
         yield from ordered_map(lambda wanted: self._tensors.batch(wanted, self._device), rows, 1 if worker is not None else 2)
+
+    def _announced(self, batches: Iterator[Array | slice]) -> Iterator[Array | slice]:
+        """The same, `AHEAD` later: rows in no order are announced to the store before they are asked for."""
+        waiting: deque[Array | slice] = deque()
+        for rows in batches:
+            if not isinstance(rows, slice):
+                self._tensors.expect(rows)
+            waiting.append(rows)
+            if len(waiting) > AHEAD:
+                yield waiting.popleft()
+        yield from waiting
 
     def _order(self, of_workers: int | None) -> Array | None:
         """All rows in the order of this pass; None for the order of the file.

@@ -40,6 +40,9 @@ class MemoryStore:
     def take(self, key: str, rows: Array) -> Array:
         return self.arrays[key][rows]
 
+    def expect(self, key: str, rows: Array) -> None:
+        pass
+
     def close(self) -> None:
         pass
 
@@ -158,6 +161,12 @@ class TensorSet:
         stored = {spec.name: self._stored(spec, rows, device) for spec in specs}
         return self._loader.expand(self.recipe, stored)
 
+    def expect(self, rows: Array) -> None:
+        """Say that a `batch` of these rows, an int64 array of positions, is asked for soon: a file is read ahead."""
+        for spec in (*self.by_role("input"), *self.by_role("target")):
+            if spec.axes[0] not in SHARED:
+                self.store.expect(spec.key, rows)
+
     @cached_property
     def _loader(self) -> Loader:
         return self.recipe.loader
@@ -274,6 +283,9 @@ class _Prefixed:
 
     def take(self, key: str, rows: Array) -> Array:
         return self.store.take(self.prefix + key, rows)
+
+    def expect(self, key: str, rows: Array) -> None:
+        self.store.expect(self.prefix + key, rows)
 
     def close(self) -> None:
         self.store.close()

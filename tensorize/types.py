@@ -102,6 +102,10 @@ class Store(Protocol):
         """Return the rows at the int64 positions `rows`, in that order."""
         ...
 
+    def expect(self, key: str, rows: Array) -> None:
+        """Prepare for a `take` of the same rows that comes soon, without waiting; a hint, which changes no result."""
+        ...
+
     def close(self) -> None: ...
 
 

@@ -1,5 +1,7 @@
 """Batches: each row once, shuffled anew each time, the same for the same seed, and shared out among workers."""
 
+import os
+
 import numpy as np
 import pytest
 import torch
@@ -69,3 +71,20 @@ def test_compact_images_expand_to_the_same_bits(samples):
 def test_a_row_number_beyond_the_end_is_an_error(path):
     with read(path) as ts, pytest.raises(IndexError):
         ts.batch(np.array([23]))
+
+
+def test_rows_in_no_order_are_announced_to_the_system_once_each(tmp_path, monkeypatch):
+    pictures = np.random.default_rng(0).integers(0, 256, (2000, 48, 48, 3), dtype=np.uint8)
+    path = tmp_path / "x.h5"
+    prepare("images", pictures, dtype="uint8", out=path)
+    asked = []
+    monkeypatch.setattr(os, "posix_fadvise", lambda fd, at, size, advice: asked.append((at, size, advice)))
+    with read(path) as ts:
+        in_order = torch.cat([x for x, _ in ts.batches(64)])
+        assert asked == []
+        shuffled = torch.cat([x for x, _ in ts.batches(64, shuffle=True, seed=3)])
+    assert sum(size for _, size, _ in asked) == pictures.nbytes
+    assert len({at for at, _, _ in asked}) == len(asked) > 1900
+    assert {advice for _, _, advice in asked} == {os.POSIX_FADV_WILLNEED}
+    order = np.random.default_rng([3, 1]).permutation(2000)
+    assert torch.equal(shuffled, in_order[order])

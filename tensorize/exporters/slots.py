@@ -7,7 +7,7 @@ import os
 import threading
 import zlib
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -142,6 +142,14 @@ def _check_rows(slot: Slot, start: int, stop: int) -> None:
         raise IndexError(f"{slot.spec.key} has {slot.spec.shape[0]} rows, not {start} to {stop}")
 
 
+def _stretches(slot: Slot, rows: Array) -> Iterator[tuple[int, int, int]]:
+    """Neighbours among rows: (first, last) in the list of rows, and the byte of the file at which they begin."""
+    breaks = (np.flatnonzero(np.diff(rows) != 1) + 1).tolist()
+    places = (slot.at + rows * slot.row_bytes).tolist()
+    for first, last in zip([0, *breaks], [*breaks, len(places)], strict=True):
+        yield first, last, places[first]
+
+
 class FileStore:
     """Reads tensors at known offsets. Safe to pickle, and to use from forked or spawned workers."""
 
@@ -180,13 +188,20 @@ class FileStore:
             self._small[key] = self.read(key, 0, self._slots[key].spec.shape[0])
         return self._small[key]
 
+    def expect(self, key: str, rows: Array) -> None:
+        """Let the system fetch rows, many at a time: a disk that is asked for one after the other mostly waits."""
+        slot = self._slots[key]
+        if slot.spec.nbytes <= _SMALL or not hasattr(os, "posix_fadvise"):
+            return
+        size, fd = slot.row_bytes, self._opened()
+        for first, last, at in _stretches(slot, rows):
+            os.posix_fadvise(fd, at, (last - first) * size, os.POSIX_FADV_WILLNEED)
+
     def _gather(self, slot: Slot, rows: Array, out: Array) -> None:
         """Fill `out` with rows, one call for each run of neighbours."""
         size, fd, view = slot.row_bytes, self._opened(), out.data.cast("B")
-        breaks = (np.flatnonzero(np.diff(rows) != 1) + 1).tolist()
-        places = rows.tolist()
-        for first, last in zip([0, *breaks], [*breaks, len(places)], strict=True):
-            part, at = view[first * size : last * size], slot.at + places[first] * size
+        for first, last, at in _stretches(slot, rows):
+            part = view[first * size : last * size]
             if os.preadv(fd, [part], at) != len(part):
                 self._fill(out[first:last], at)
 

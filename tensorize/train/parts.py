@@ -67,6 +67,9 @@ class _Picked:
     def take(self, key: str, rows: Array) -> Array:
         return self.store.take(key, self.rows[rows])
 
+    def expect(self, key: str, rows: Array) -> None:
+        self.store.expect(key, self.rows[rows])
+
     def close(self) -> None:
         self.store.close()
 
