@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import re
 import statistics
 import subprocess
 import sys
@@ -24,6 +25,8 @@ from make_data import make
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
+REMARKS = "\n## What falls short"
+"""Where the part of the page begins that is written by hand."""
 TENSORIZE = [str(Path(sys.executable).with_name("tensorize"))]
 BIG = ["--force", "-q", "--max-size", "1000GB"]
 
@@ -308,6 +311,17 @@ def page(rows: Sequence[str], scale: float, runs: int) -> str:
     )
 
 
+def measured_before(page: str) -> dict[str, list[str]]:
+    """Job → its rows in a page."""
+    found: dict[str, list[str]] = {}
+    for line in page.splitlines():
+        if name := re.match(r"\| \*\*(.*?)\*\* \|", line):
+            found[name[1]] = [line]
+        elif line.startswith("| | ") and found:
+            list(found.values())[-1].append(line)
+    return found
+
+
 def _cpuinfo() -> list[str]:
     path = Path("/proc/cpuinfo")
     return path.read_text().splitlines() if path.exists() else []
@@ -345,20 +359,23 @@ def main() -> None:
     )
     made = make(options.folder, options.scale, frozenset(needed))
     sources = prepared(options.folder, made, wanted)
-    rows: list[str] = []
+    rows: dict[str, list[str]] = {}
     for job in wanted:
         print(job.name, flush=True)
         source = sources[job.source]
         is_large = source.name.startswith("large-")
         if is_large:
             make_data.larger_than_memory(source, sources[source.name.removeprefix("large-")], options.scale)
-        rows += lines(job, run_job(job, source, options.folder, 1 if job.slow else options.runs))
+        rows[job.name] = lines(job, run_job(job, source, options.folder, 1 if job.slow else options.runs))
         if is_large:
             source.unlink()
-    text = page(rows, options.scale, options.runs)
-    print(text)
+    print("\n".join(line for found in rows.values() for line in found))
     if options.write:
-        options.write.write_text(text, "utf-8")
+        before = options.write.read_text("utf-8") if options.write.exists() else ""
+        kept = {name: found for name, found in measured_before(before).items() if name not in rows} if options.only else {}
+        order = {job.name: {**kept, **rows}[job.name] for job in jobs(options.scale) if job.name in kept or job.name in rows}
+        text = page([line for found in order.values() for line in found], options.scale, options.runs)
+        options.write.write_text(text + before[before.find(REMARKS) :] if REMARKS in before else text, "utf-8")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -45,6 +45,23 @@ class TensorSetDataset(Dataset[Sample]):
         return list(zip(inputs, target, strict=True))
 
 
+def batches_of(tensors: TensorSet, wanted: Iterable[Array | slice], device: Any, threads: int = 2) -> Iterator[Batch]:
+    """Yield (input, target) of each item of `wanted`, positions of rows or a slice of them, read and expanded in threads."""
+    return ordered_map(lambda rows: tensors.batch(rows, device), _announced(tensors, wanted), threads)
+
+
+def _announced(tensors: TensorSet, wanted: Iterable[Array | slice]) -> Iterator[Array | slice]:
+    """The same, `AHEAD` later: rows in no order are announced to the store before they are asked for."""
+    waiting: deque[Array | slice] = deque()
+    for rows in wanted:
+        if not isinstance(rows, slice):
+            tensors.expect(rows)
+        waiting.append(rows)
+        if len(waiting) > AHEAD:
+            yield waiting.popleft()
+    yield from waiting
+
+
 class Batches(IterableDataset[Any]):
     """See `TensorSet.batches`. Several workers of a `DataLoader` share the batches out among themselves."""
 
@@ -64,19 +81,8 @@ class Batches(IterableDataset[Any]):
         worker = get_worker_info()
         first, step = (worker.id, worker.num_workers) if worker is not None else (0, 1)
         order = self._order(worker.seed - worker.id if worker is not None else None)
-        rows = self._announced(self._rows(order, index) for index in range(first, len(self), step))
-        yield from ordered_map(lambda wanted: self._tensors.batch(wanted, self._device), rows, 1 if worker is not None else 2)
-
-    def _announced(self, batches: Iterator[Array | slice]) -> Iterator[Array | slice]:
-        """The same, `AHEAD` later: rows in no order are announced to the store before they are asked for."""
-        waiting: deque[Array | slice] = deque()
-        for rows in batches:
-            if not isinstance(rows, slice):
-                self._tensors.expect(rows)
-            waiting.append(rows)
-            if len(waiting) > AHEAD:
-                yield waiting.popleft()
-        yield from waiting
+        wanted = (self._rows(order, index) for index in range(first, len(self), step))
+        yield from batches_of(self._tensors, wanted, self._device, 1 if worker is not None else 2)
 
     def _order(self, of_workers: int | None) -> Array | None:
         """All rows in the order of this pass; None for the order of the file.

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tensorize.engine.parallel import ordered_map
+from tensorize.dataset import batches_of
 from tensorize.engine.split import hash_keys, sizes
 from tensorize.errors import DataError, UsageError
 from tensorize.tensorset import SHARED, TensorSet
@@ -120,7 +120,7 @@ class Streamed:
 
     def batches(self, edges: list[int], order: Array | None) -> Iterator[tuple[Tensor, Tensor]]:
         wanted = (slice(start, stop) if order is None else order[start:stop] for start, stop in pairwise(edges))
-        for inputs, target in ordered_map(lambda rows: self.tensors.batch(rows, self.device), wanted, threads=2):
+        for inputs, target in batches_of(self.tensors, wanted, self.device):
             assert target is not None
             yield inputs, self.ready(target)
 
