@@ -1,7 +1,8 @@
 """A net of two layers in eight ways: from numpy's matrix products to a module that is another net at every step.
 
 64 samples of 1000 random numbers, 100 hidden units, 10 outputs that are random, too; the loss is the sum of the squares.
-The first four ways start from the same weights and take the same steps, so they end at the same loss.
+The first four ways start from the same weights and take the same steps, so they end at the same loss. The last three go
+through the trainer, with the module passed in.
 
 Run it as:
 
@@ -13,6 +14,9 @@ from random import Random
 
 import torch
 from torch import Tensor, nn
+
+import tensorize
+from tensorize.train import fit
 
 N, D_IN, H, D_OUT = 64, 1000, 100, 10
 STEPS, RATE = 500, 1e-6
@@ -84,28 +88,34 @@ def with_own_relu() -> Tensor:
     return in_autograd(ReLU.apply)
 
 
-def trained(model: nn.Module, optimiser: torch.optim.Optimizer | None = None) -> Tensor:
-    """Parameters live in the model; the optimiser, where there is one, takes the step."""
+def as_sequential() -> Tensor:
+    """Layers one after the other; the step is still taken by hand."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(D_IN, H), nn.ReLU(), nn.Linear(H, D_OUT)).double()
     for _ in range(STEPS):
         loss = nn.functional.mse_loss(model(x), y, reduction="sum")
         model.zero_grad()
         loss.backward()
-        if optimiser is not None:
-            optimiser.step()
-        else:
-            with torch.no_grad():
-                for parameter in model.parameters():
-                    parameter.sub_(1e-4 * parameter.grad)
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.sub_(1e-4 * parameter.grad)
     return loss.detach()
 
 
-def as_sequential() -> Tensor:
-    return trained(nn.Sequential(nn.Linear(D_IN, H), nn.ReLU(), nn.Linear(H, D_OUT)).double())
+table = tensorize.prepare(
+    "table", torch.cat([x, y], dim=1).numpy(), target=[f"c{D_IN + 1 + k}" for k in range(D_OUT)], scale="none"
+)
 
 
-def with_optimiser() -> Tensor:
-    model = nn.Sequential(nn.Linear(D_IN, H), nn.ReLU(), nn.Linear(H, D_OUT)).double()
-    return trained(model, torch.optim.Adam(model.parameters(), lr=1e-4))
+def trained(model: nn.Module, optimiser: str) -> float:
+    """The trainer's loop, with one batch of all rows and the loss of the tutorial: what an optimiser is for."""
+    plain = {"schedule": "constant", "target_scale": "none", "split": "1", "batch_size": N, "epochs": STEPS}
+    history = fit(model, table, loss="MSELoss:reduction=sum", optimizer=optimiser, lr=1e-4, device="cpu", workers=1, **plain)
+    return history[-1].loss
+
+
+def with_optimiser() -> float:
+    return trained(nn.Sequential(nn.Linear(D_IN, H), nn.ReLU(), nn.Linear(H, D_OUT)), "Adam")
 
 
 class TwoLayerNet(nn.Module):
@@ -119,9 +129,8 @@ class TwoLayerNet(nn.Module):
         return self.second(self.first(rows).clamp(min=0))
 
 
-def as_module() -> Tensor:
-    model = TwoLayerNet().double()
-    return trained(model, torch.optim.SGD(model.parameters(), lr=1e-4))
+def as_module() -> float:
+    return trained(TwoLayerNet(), "SGD")
 
 
 class DynamicNet(nn.Module):
@@ -139,9 +148,8 @@ class DynamicNet(nn.Module):
         return self.last(hidden)
 
 
-def as_dynamic_net() -> Tensor:
-    model = DynamicNet().double()
-    return trained(model, torch.optim.SGD(model.parameters(), lr=1e-4, momentum=0.9))
+def as_dynamic_net() -> float:
+    return trained(DynamicNet(), "SGD:momentum=0.9")
 
 
 for way in (in_numpy, in_tensors, in_autograd, with_own_relu, as_sequential, with_optimiser, as_module, as_dynamic_net):

@@ -250,6 +250,32 @@ def test_onnxruntime_alone_predicts_pictures(samples: Path, tensorize: Command, 
     np.testing.assert_allclose(found["values"], wanted, atol=1e-5)
 
 
+def test_a_residual_net_is_checked_on_as_many_pictures_as_the_memory_for_it_holds(
+    samples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shapes = tz.prepare("images", samples / "shapes-synthetic", split="0.7,0.3")
+    history = fit("resnet", shapes, options={"width": 8}, epochs=1, device="cpu", workers=1)
+    monkeypatch.setattr("tensorize.train.export.onnx.CHECK_BYTES", 10 * 8 * 3 * 32 * 32)
+    made = export_onnx(history.checkpoint, tmp_path / "m.onnx")
+    assert made.batches == (1, 10)
+    assert made.difference <= 1e-5
+
+
+class Noisy(nn.Linear):
+    """Draws random numbers in use, too: no two runs say the same."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) + torch.randn_like(x)
+
+
+def test_a_graph_that_says_something_else_than_torch_is_not_written(tmp_path: Path) -> None:
+    data = tz.prepare("table", {"x": [1.0, 2.0, 3.0, 4.0], "y": [2.5, 3.5, 4.5, 5.5]}, target="y", split="0.5,0.5")
+    history = fit(Noisy(1, 1), data, epochs=1, device="cpu")
+    with pytest.raises(RunError, match="the graph and torch differ by"):
+        export_onnx(history.checkpoint, tmp_path / "m.onnx", module=Noisy(1, 1))
+    assert list(tmp_path.iterdir()) == []
+
+
 class Sign(nn.Module):
     """Goes another way for other data: no graph holds that."""
 

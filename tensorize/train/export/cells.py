@@ -85,7 +85,7 @@ class NumberBlock(nn.Module):
         if self.scale is not None:
             numbers[:, self.scaled] = self.scale.inverse(numbers[:, self.scaled])
         for column, module in zip(self._others, self.others, strict=True):
-            if isinstance(module, Match):
+            if isinstance(module, Match) and len(module.values):
                 numbers[:, column] = module.values[torch.randint(len(module.values), (rows,), generator=draws)]
         return numbers
 
@@ -155,7 +155,7 @@ class CategoryBlock(nn.Module):
 
     def typical(self, rows: int, draws: torch.Generator) -> Tensor:
         """Any ids of the vocabulary."""
-        return torch.randint(len(self.port.labels), (rows,), generator=draws)
+        return torch.randint(max(1, len(self.port.labels)), (rows,), generator=draws)
 
     def forward(self, ids: Tensor) -> tuple[Tensor, Tensor]:
         """(row) int64 → channels and indicators; an id out of range is refused, as is a missing one without a fill."""

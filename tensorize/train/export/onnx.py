@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 TOLERANCE = 1e-5
 BATCHES = (1, 1000)
 CHECK_BYTES = 256 << 20
-"""What a batch of the check may take in float64: those of large pictures are smaller than those of `BATCHES`."""
+"""What a batch of the check may take in float64: large pictures and vocabularies have smaller ones than `BATCHES`."""
 MAX_BYTES = 2**31 - 1
 """What protobuf can hold in one file."""
 
@@ -131,7 +131,8 @@ def check(predictor: Predictor, data: bytes, names: Sequence[str]) -> tuple[floa
     Raises RunError where it is more than 1e-5, or one of them has no number where the other has.
     """
     draws = torch.Generator().manual_seed(0)
-    row = sum(8 * x.numel() for x in predictor.before.typical(1, draws))
+    one = predictor.before.typical(1, draws)
+    row = 8 * max(sum(x.numel() for x in one), predictor.before(*one).numel())
     sizes = tuple(dict.fromkeys(max(1, min(size, CHECK_BYTES // row)) for size in BATCHES))
     worst = 0.0
     for size in sizes:
