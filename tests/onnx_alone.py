@@ -13,10 +13,6 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-kind, model, source, *rest = sys.argv[1:]
-session = onnxruntime.InferenceSession(model)
-metadata = session.get_modelmeta().custom_metadata_map
-ports, ids = json.loads(metadata["tensorize.inputs"]), json.loads(metadata["tensorize.ids"])
 NUMBERS = {"": float("nan"), "true": 1.0, "false": 0.0}
 
 
@@ -24,7 +20,7 @@ def number(cell):
     return NUMBERS[cell] if cell in NUMBERS else float(cell)
 
 
-def of_rows(rows):
+def of_rows(rows, ports, ids):
     """One array for each port, (row, …)."""
     given = {}
     for port in ports:
@@ -36,26 +32,39 @@ def of_rows(rows):
     return given
 
 
-paths = []
-if kind == "images":
+def windows(rows, starts, length):
+    """(row, …) of all rows → (window, …, step)."""
+    cut = {name: np.stack([x[at : at + length] for at in starts]) for name, x in rows.items()}
+    return {name: np.ascontiguousarray(x.swapaxes(1, 2)) if x.ndim == 3 else x for name, x in cut.items()}
+
+
+def pictures(folder):
+    """The paths of all pictures, and their pixels (row, channel, height, width)."""
     from PIL import Image
 
-    paths = sorted(str(path.relative_to(source)) for path in Path(source).rglob("*.*"))
-    pixels = [np.asarray(Image.open(Path(source) / path).convert("RGB")).transpose(2, 0, 1) for path in paths]
-    given = {ports[0]["name"]: np.stack(pixels)}
-else:
-    with open(source, newline="") as file:
-        rows = list(csv.DictReader(file, delimiter=rest[0]))
-    given = of_rows(rows)
-    if kind == "windows":
-        length = session.get_inputs()[0].shape[2]
-        starts = [int(row) for row in rest[1:]]
-        given = {name: np.stack([x[at : at + length] for at in starts]) for name, x in given.items()}
-        given = {name: np.ascontiguousarray(x.swapaxes(1, 2)) if x.ndim == 3 else x for name, x in given.items()}
+    paths = sorted(str(path.relative_to(folder)) for path in Path(folder).rglob("*.*"))
+    pixels = [np.asarray(Image.open(Path(folder) / path).convert("RGB")).transpose(2, 0, 1) for path in paths]
+    return paths, np.stack(pixels)
 
-assert "tensorize" not in sys.modules
-assert "torch" not in sys.modules
-values = session.run(None, given)[0]
-print(
-    json.dumps({"values": values.tolist(), "classes": json.loads(metadata["tensorize.output"]).get("classes"), "paths": paths})
-)
+
+def main(kind, model, source, *rest):
+    session = onnxruntime.InferenceSession(model)
+    metadata = session.get_modelmeta().custom_metadata_map
+    ports, ids = json.loads(metadata["tensorize.inputs"]), json.loads(metadata["tensorize.ids"])
+    paths = []
+    if kind == "images":
+        paths, pixels = pictures(source)
+        given = {ports[0]["name"]: pixels}
+    else:
+        with open(source, newline="") as file:
+            given = of_rows(list(csv.DictReader(file, delimiter=rest[0])), ports, ids)
+        if kind == "windows":
+            given = windows(given, [int(row) for row in rest[1:]], session.get_inputs()[0].shape[2])
+    values = session.run(None, given)[0].tolist()
+    assert "tensorize" not in sys.modules
+    assert "torch" not in sys.modules
+    print(json.dumps({"values": values, "classes": json.loads(metadata["tensorize.output"]).get("classes"), "paths": paths}))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
