@@ -10,6 +10,7 @@ import numpy as np
 from tensorize.engine.parallel import ordered_map
 from tensorize.engine.split import sizes
 from tensorize.errors import DataError, UsageError, plural, some
+from tensorize.loaders.text.lines import Places
 from tensorize.loaders.text.options import TextOptions
 from tensorize.loaders.text.scan import TextChunk, TextScan
 from tensorize.loaders.text.state import ASCII, Length, TextState, Vocabulary
@@ -36,7 +37,7 @@ class TextJob:
     def __init__(self, scan: TextScan, options: TextOptions, run: Run) -> None:
         self._scan, self._options, self._run = scan, options, run
         _check(options)
-        self._parts = _parts(scan.lines, options)
+        self._parts = _parts(scan.lines, scan.places, options)
         self._notes: dict[str, None] = {}
         self._fresh = False
         self._unknown = 0
@@ -158,7 +159,9 @@ class TextJob:
             for line, _, counts in self._lines(part):
                 over = np.flatnonzero(counts > length)
                 total += len(over)
-                longer += [f"line {line + at + 1:,}  {counts[at]:,} tokens" for at in over[: 5 - len(longer)]]
+                shown = over[: 5 - len(longer)]
+                lines = [int(self._scan.places.source(line + at, line + at + 1)[0]) for at in shown]
+                longer += [f"line {place + 1:,}  {counts[at]:,} tokens" for place, at in zip(lines, shown, strict=True)]
         if not total:
             return
         if self._options.length is None:
@@ -188,7 +191,7 @@ class TextJob:
             self._unknown += unknown
             yield from self._encoded(part, state, ids, {})
         for line, lengths in self._lengths(part):
-            yield Piece(part.name, {"lengths": lengths, "row": np.arange(line, line + len(lengths))})
+            yield Piece(part.name, {"lengths": lengths, "row": self._scan.places.source(line, line + len(lengths))})
 
     def _lengths(self, part: Part) -> Iterator[tuple[int, Array]]:
         """(first line, tokens in each line) of a part; a line that is torn apart is counted as one."""
@@ -223,7 +226,8 @@ class TextJob:
                 padded = np.zeros((stop - first, length), dtype=known.dtype)
                 padded[at[mask] - first, within[mask]] = known[mask]
                 lengths = np.minimum(counts[first:stop], length)
-                yield from self._encoded(part, state, padded, {"lengths": lengths, "row": np.arange(line + first, line + stop)})
+                rows = self._scan.places.source(line + first, line + stop)
+                yield from self._encoded(part, state, padded, {"lengths": lengths, "row": rows})
 
     def _encoded(self, part: Part, state: TextState, ids: Array, others: Mapping[str, Array]) -> Iterator[Piece]:
         """Pieces of ids (row[, token]), or of one-hot rows, a few MB at a time."""
@@ -288,12 +292,18 @@ def _check(options: TextOptions) -> None:
         )
 
 
-def _parts(lines: int, options: TextOptions) -> tuple[Part, ...]:
-    """The lines of each split: the first ones are train. Raises UsageError for lines that the text has not."""
-    first, last = options.lines or (1, None)
+def _parts(kept: int, places: Places, options: TextOptions) -> tuple[Part, ...]:
+    """The kept lines of each split: the first ones are train. `--lines` counts those of the source.
+
+    Raises UsageError for lines that the text has not.
+    """
+    lines, (first, last) = kept + len(places), options.lines or (1, None)
     last = lines if last is None else last
     if last > lines or first > lines:
         raise UsageError(f"--lines {first}:{last}: the text has {plural(lines, 'line')}")
+    first, last = places.kept_before(first - 1) + 1, places.kept_before(last)
+    if first > last:
+        raise DataError("none of these lines is left", hint="--rejects FILE lists what was left out")
     if not options.split:
         return (Part(None, first - 1, last),)
     counts = sizes(last - first + 1, options.split)

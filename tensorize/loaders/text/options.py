@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator
 
 from tensorize.loaders.table.options import flag
-from tensorize.options import SplitOptions
+from tensorize.options import BadOptions, SplitOptions
 
 
 def line_range(value: Any) -> Any:
@@ -27,7 +27,7 @@ def line_range(value: Any) -> Any:
 Lines = Annotated[tuple[int, int | None] | None, BeforeValidator(line_range)]
 
 
-class TextOptions(SplitOptions):
+class TextOptions(BadOptions, SplitOptions):
     """Options of `text`. Under a split the first lines are train."""
 
     level: Literal["char", "word"] = flag("char", "What a token is: a character, or a word.")

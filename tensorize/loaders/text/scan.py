@@ -13,9 +13,11 @@ import pyarrow as pa
 from tensorize.engine.parallel import ordered_map
 from tensorize.engine.scratch import Scratch
 from tensorize.errors import DataError, plural
+from tensorize.loaders.text.lines import Places, good_lines
 from tensorize.loaders.text.options import TextOptions
 from tensorize.loaders.text.source import TextFile, pieces, undecodable
 from tensorize.loaders.text.tokens import Tokens, Words, ascii_codes, characters, cut
+from tensorize.rejects import Reject
 from tensorize.schema import Schema
 from tensorize.types import Array, Facts, Run
 
@@ -53,6 +55,7 @@ class TextScan:
         self._scratch, self._stored = Scratch(run.scratch), list[_Stored]()
         self.lines, self.tokens, self._line, self._open = 0, 0, 0, False
         self._words = Words(options.case == "lower")
+        self.places = Places()
         self._total, self._done = sum(file.size for file in files), 0
         try:
             for file in files:
@@ -61,6 +64,8 @@ class TextScan:
             self._scratch.close()
             raise
         self.lines = self._line + self._open
+        run.rejects.saw(self.lines + len(self.places), "line")
+        self._check(run)
         names = files[0].name if len(files) == 1 else f"{files[0].name} … {files[-1].name}"
         if not self.tokens:
             self._scratch.close()
@@ -80,8 +85,7 @@ class TextScan:
         if self._open:
             self._keep(_newline(options))
         by_word = options.level == "word"
-        given = pieces(file, options.encoding, run.chunk_bytes, whole_words=by_word)
-        sized = _sized(given, self)
+        sized = _sized(self._pieces(file, options, run), self)
         try:
             if by_word:
                 for piece in ordered_map(cut, sized, run.threads):
@@ -94,6 +98,26 @@ class TextScan:
                 run.report("read", min(self._done, self._total), self._total)
         except (UnicodeDecodeError, pa.ArrowInvalid):
             raise undecodable(file, options.encoding) from None
+
+    def _pieces(self, file: TextFile, options: TextOptions, run: Run) -> Iterator[bytes]:
+        """The text of a file; where bad lines may be left out, without them."""
+        if not run.rejects.skip:
+            return pieces(file, options.encoding, run.chunk_bytes, whole_words=options.level == "word")
+        before = self._line + len(self.places)
+
+        def bad(line: int, raw: str) -> None:
+            self.places.leave_out(before + line)
+            what = f"not {options.encoding} text"
+            run.rejects.add(Reject(file.name, "encoding", what, row=before + line, line=line + 1, raw=raw))
+
+        return good_lines(file, options.encoding, run.chunk_bytes, bad)
+
+    def _check(self, run: Run) -> None:
+        try:
+            run.rejects.check()
+        except BaseException:
+            self._scratch.close()
+            raise
 
     def count(self, size: int) -> None:
         """Note that so many bytes went by, for the progress."""

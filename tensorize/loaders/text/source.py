@@ -40,7 +40,7 @@ def text_files(source: Any) -> list[TextFile]:
         lines = [given] if isinstance(given, str) else given
         if set(source) != {"text"} or not isinstance(lines, list | tuple) or not all(isinstance(line, str) for line in lines):
             raise UsageError('text in memory is {"text": "…"}, or {"text": ["a line", "another"]}')
-        return [Held("text", "\n".join(lines).encode("utf-8", "strict"))]
+        return [Held("text", "\n".join(lines).encode("utf-8", "surrogatepass"))]
     if not isinstance(source, str | os.PathLike | list | tuple):
         raise UsageError(f"a text is a path or a mapping, not {type(source).__name__}", hint='in memory: {"text": "…"}')
     return list(resolve(source))
@@ -55,7 +55,7 @@ def pieces(file: TextFile, encoding: str, size: int, whole_words: bool) -> Itera
     """
     held = b""
     with file.open() as stream:
-        for data in _plain_newlines(utf8(stream, _known(file, encoding), size)):
+        for data in plain_newlines(utf8(stream, known_encoding(file, encoding), size)):
             held = held + data if held else data
             if len(held) < size:
                 continue
@@ -69,7 +69,7 @@ def pieces(file: TextFile, encoding: str, size: int, whole_words: bool) -> Itera
         yield held
 
 
-def _known(file: TextFile, encoding: str) -> str:
+def known_encoding(file: TextFile, encoding: str) -> str:
     """The encoding to read with: text in memory has none of its own."""
     try:
         codecs.lookup(encoding)
@@ -78,7 +78,7 @@ def _known(file: TextFile, encoding: str) -> str:
     return "utf-8" if isinstance(file, Held) else encoding
 
 
-def _plain_newlines(given: Iterator[bytes]) -> Iterator[bytes]:
+def plain_newlines(given: Iterator[bytes]) -> Iterator[bytes]:
     r"""`\r\n` and `\r` become `\n`, also where a pair is torn apart."""
     torn = False
     for piece in given:

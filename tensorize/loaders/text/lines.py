@@ -1,0 +1,99 @@
+"""Lines that are no text in the encoding: taken out, each with its place."""
+
+from __future__ import annotations
+
+import codecs
+from array import array
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from tensorize.errors import DataError
+from tensorize.loaders.text.source import MAX_WORD, TextFile, known_encoding, plain_newlines
+from tensorize.sources import utf8
+from tensorize.types import Array
+
+Bad = Callable[[int, str], None]
+"""Told of each bad line: its 0-based number in the file, and its text, with bytes that are none as surrogates."""
+
+
+def good_lines(file: TextFile, encoding: str, size: int, bad: Bad) -> Iterator[bytes]:
+    r"""Yield UTF-8 pieces of about `size` bytes of whole lines, newlines as `\n`, without those that are no text.
+
+    Raises UnicodeDecodeError where the encoding gives no lines once it is broken (UTF-16, UTF-32), DataError for a line
+    that never ends.
+    """
+    name = known_encoding(file, encoding)
+    number, held = 0, b""
+    for data in plain_newlines(_lenient(file, name, size)):
+        held = held + data if held else data
+        cut = held.rfind(b"\n") + 1
+        if not cut and len(held) > MAX_WORD:
+            raise DataError(f"{file.name} has a line of more than 64 MB", hint="--on-bad skip leaves out whole lines")
+        if cut:
+            yield from _sifted(held[:cut], number, name, bad)
+            number, held = number + held.count(b"\n", 0, cut), held[cut:]
+    if held:
+        yield from _sifted(held, number, name, bad)
+
+
+def _lenient(file: TextFile, encoding: str, size: int) -> Iterator[bytes]:
+    """UTF-8 as it is; of another encoding, the bytes that do not fit as what UTF-8 never is."""
+    name = codecs.lookup(encoding).name
+    with file.open() as stream:
+        if name in ("utf-8", "utf-8-sig"):
+            yield from utf8(stream, encoding, size)
+            return
+        decoder = codecs.getincrementaldecoder(name)("surrogateescape")
+        while data := stream.read(size):
+            yield decoder.decode(data).encode("utf-8", "surrogatepass")
+        yield decoder.decode(b"", final=True).encode("utf-8", "surrogatepass")
+
+
+def _sifted(piece: bytes, number: int, encoding: str, bad: Bad) -> Iterator[bytes]:
+    """A piece of whole lines, the first of which is line `number`, without the bad ones; nothing where none is left."""
+    if _is_text(piece):
+        yield piece
+        return
+    good = []
+    for at, line in enumerate(piece.split(b"\n")):
+        if _is_text(line):
+            good.append(line)
+        else:
+            errors = "surrogateescape" if codecs.lookup(encoding).name in ("utf-8", "utf-8-sig") else "surrogatepass"
+            bad(number + at, line.decode("utf-8", errors))
+    if left := b"\n".join(good):
+        yield left
+
+
+def _is_text(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+class Places:
+    """Where kept lines stand in the source. 8 bytes are held for each line that is not kept."""
+
+    def __init__(self) -> None:
+        self._left_out = array("q")
+
+    def __len__(self) -> int:
+        """How many lines were left out."""
+        return len(self._left_out)
+
+    def leave_out(self, line: int) -> None:
+        """Note a 0-based source line; they come in order."""
+        self._left_out.append(line)
+
+    def source(self, first: int, stop: int) -> Array:
+        """(line) int64: the 0-based source lines of the kept lines `first:stop`."""
+        kept, out = np.arange(first, stop), np.array(self._left_out)
+        lines: Array = kept + np.searchsorted(out - np.arange(len(out)), kept, side="right")
+        return lines
+
+    def kept_before(self, line: int) -> int:
+        """How many lines are kept of those before a source line."""
+        return line - int(np.searchsorted(np.array(self._left_out), line))
