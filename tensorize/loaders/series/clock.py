@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from tensorize.errors import DataError, UsageError, plural, shown, some
 from tensorize.loaders.series.options import SeriesOptions
-from tensorize.types import Array
+from tensorize.types import Array, Mask
 
 Times = npt.NDArray[np.int64]
 
@@ -48,10 +48,11 @@ class Clock:
     """
 
     def __init__(self, options: SeriesOptions, names: tuple[str, ...], local: bool) -> None:
-        self._columns = options.clock(names)
+        self.columns = options.clock(names)
         self._zone, self._local = options.zone, local
         self._last: int | None = None
         self._second = False
+        self._aware: frozenset[bool] = frozenset()
 
     @property
     def threads(self) -> bool:
@@ -60,21 +61,49 @@ class Clock:
 
     def __call__(self, batch: pa.RecordBatch) -> Times:
         """(row) int64. Raises DataError for what is no time."""
-        stamps = self._stamps(batch.column(self._columns[0]))
+        stamps = self._stamps(batch.column(self.columns[0]))
+        self._aware |= {stamps.type.tz is not None}
+        if len(self._aware) > 1:
+            raise self._no_times(pa.array([], pa.string()))
         if self._zone is not None and stamps.type.tz is None and not self._local:
             times = self._instants(stamps)
         elif self._zone is not None and stamps.type.tz is not None and self._local:
             times = _micros(pc.local_timestamp(stamps.cast(pa.timestamp("us", self._checked_zone()))))
         else:
             times = _micros(stamps)
-        return times + self._hours(batch) if len(self._columns) > 1 else times
+        return times + self._hours(batch) if len(self.columns) > 1 else times
+
+    def faults(self, batch: pa.RecordBatch) -> dict[int, tuple[str, str]]:
+        """Row of the batch → (column, what is wrong) where the time cannot be read; the times of the rest can be."""
+        name, cells = self.columns[0], batch.column(self.columns[0])
+        found = dict.fromkeys(np.flatnonzero(cells.is_null().to_numpy(zero_copy_only=False)).tolist(), (name, "no time"))
+        if pa.types.is_string(cells.type):
+            good = {cell: cell is None or _is_time(cell) for cell in pc.unique(cells).to_pylist()}
+            found |= {row: (name, "is no time") for row, cell in enumerate(cells.to_pylist()) if not good[cell]}
+        if len(self.columns) > 1:
+            hours = batch.column(self.columns[1]).to_pylist()
+            wrong = [row for row, hour in enumerate(hours) if not isinstance(hour, int) or not 0 <= hour <= 23]
+            found |= {row: (self.columns[1], "is no hour, 0 to 23") for row in wrong if row not in found}
+        elif self._zone is not None and not self._local:
+            rest = np.array([row for row in range(len(cells)) if row not in found], dtype=np.int64)
+            stamps = self._stamps(cells.take(pa.array(rest)))
+            never = self._never(stamps) if stamps.type.tz is None else np.zeros(len(rest), dtype=bool)
+            found |= dict.fromkeys(rest[never].tolist(), (name, f"does not exist in {self._zone}"))
+        return found
+
+    def _never(self, stamps: pa.Array) -> Mask:
+        """(row) bool: times of the wall clock that the clocks, put forward, never showed."""
+        zone = self._checked_zone()
+        late = pc.assume_timezone(stamps, zone, ambiguous="latest", nonexistent="latest")
+        never: Mask = _micros(pc.local_timestamp(late)) != _micros(stamps)
+        return never
 
     def wall(self, times: Times) -> pa.Array:
         """What the wall clock shows at these times, timestamp[us] (step); of a date and an hour column, the date."""
         stamps = pa.array(times, pa.timestamp("us"))
         if self._zone is not None and not self._local:
             stamps = pc.local_timestamp(pa.array(times, pa.timestamp("us", self._checked_zone())))
-        return stamps if len(self._columns) == 1 else pc.floor_temporal(stamps, unit="day")
+        return stamps if len(self.columns) == 1 else pc.floor_temporal(stamps, unit="day")
 
     def _stamps(self, cells: pa.Array) -> pa.Array:
         """Dates without a zone stay so, those with an offset become UTC."""
@@ -89,7 +118,7 @@ class Clock:
         bad = [cell for cell in pc.unique(cells).to_pylist() if not _is_time(cell)]
         said = [shown(cell) for cell in bad] or ["some have a time zone, and others have none"]
         return DataError(
-            f'the time column "{self._columns[0]}" holds what is no time',
+            f'the time column "{self.columns[0]}" holds what is no time',
             some(said),
             "write times as 2011-01-31, 2011-01-31 13:00:00 or 2011-01-31T13:00:00Z; or cut by position: --fold N",
         )
@@ -110,9 +139,8 @@ class Clock:
         early, late = (
             _micros(pc.assume_timezone(stamps, zone, ambiguous=way, nonexistent=way)) for way in ("earliest", "latest")
         )
-        back = _micros(pc.local_timestamp(pa.array(late, pa.timestamp("us", zone))))
-        if (back != wall).any():
-            never = wall[back != wall]
+        never = wall[self._never(stamps)]
+        if len(never):
             raise DataError(
                 f"{plural(len(never), 'time does', 'times do')} not exist in {zone}: the clocks were put forward",
                 some([say(int(time)) for time in never]),
@@ -129,7 +157,7 @@ class Clock:
         return times
 
     def _hours(self, batch: pa.RecordBatch) -> Times:
-        name = self._columns[1]
+        name = self.columns[1]
         cells = batch.column(name)
         hours = cells.to_numpy(zero_copy_only=False) if pa.types.is_integer(cells.type) else None
         if hours is None or ((hours < 0) | (hours > 23)).any():

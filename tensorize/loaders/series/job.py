@@ -21,6 +21,7 @@ from tensorize.loaders.series.options import SeriesOptions
 from tensorize.loaders.series.plan import given_step, period_of, series_uses, way_of
 from tensorize.loaders.series.rows import Cursor, Rows, Stream, distinct_rows, kept_rows, sorted_rows
 from tensorize.loaders.series.runs import Ints, Runs, find_runs, order_of
+from tensorize.loaders.series.stamps import leave_out_untimed
 from tensorize.loaders.series.state import GridState
 from tensorize.loaders.table.fitted import Channelled, Fitted
 from tensorize.loaders.table.kept import Kept, left_out
@@ -66,6 +67,8 @@ class SeriesJob:
 
         Raises DataError for times that go back or repeat without a flag for it, both at once.
         """
+        if self._run.rejects.skip and self._columns:
+            leave_out_untimed(self._kept, self._clock, self._scan, self._run.rejects)
         kept, rows = self._kept.check()
         self._note(*left_out(kept, rows))
         stream = kept_rows(self._kept)

@@ -15,7 +15,7 @@ from tensorize.loaders.table.missing import DROP, ERROR, complete, policies
 from tensorize.loaders.table.options import ColumnOptions
 from tensorize.loaders.table.rows import RowBlock, TableScan
 from tensorize.loaders.table.where import Where
-from tensorize.types import Mask
+from tensorize.types import Array, Mask
 
 
 class Kept:
@@ -30,6 +30,7 @@ class Kept:
         roles, schema = scan.needs.roles, scan.schema
         self._where = Where(options.where, schema) if options.where else None
         absent = [name for name in roles.names if name not in schema]
+        self._out = np.empty(0, dtype=np.int64)
         self.policies = policies(options.missing, schema, roles.inputs, roles.targets, absent)
 
     def __iter__(self) -> Iterator[tuple[RowBlock, Mask]]:
@@ -38,12 +39,20 @@ class Kept:
         for block in self._scan.chunks():
             mask: Mask = self._where(block.batch) if self._where else np.ones(len(block), dtype=bool)
             mask = mask & complete(block.batch, dropping)
-            yield block, mask if block.bad is None else mask & ~block.bad
+            if block.bad is not None:
+                mask &= ~block.bad
+            first, stop = np.searchsorted(self._out, [block.start, block.start + len(block)])
+            mask[self._out[first:stop] - block.start] = False
+            yield block, mask
+
+    def leave_out(self, rows: Array) -> None:
+        """Leave out more rows, (row) int64, their source positions, sorted: those of a series that have no time."""
+        self._out = rows
 
     @property
     def _keeps_all(self) -> bool:
         dropped = any(policy == DROP and name in self._doubtful for name, policy in self.policies.items())
-        return self._where is None and not dropped and not self._scan.bad
+        return self._where is None and not dropped and not self._scan.bad and not len(self._out)
 
     @property
     def _doubtful(self) -> list[str]:
@@ -73,7 +82,7 @@ class Kept:
             raise endless_error(endless, self._places(endless))
         if not kept:
             raise DataError(f"none of {plural(rows, 'row')} is left", hint="see --where and --missing drop")
-        return kept, rows - self._scan.bad
+        return kept, rows - self._scan.bad - len(self._out)
 
     def check_unseen(self, fitted: Fitted, parts: Sequence[Channelled]) -> None:
         """Raise DataError for every kept cell of `parts` that the recipe has no place for."""

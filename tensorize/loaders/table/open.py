@@ -28,7 +28,9 @@ def open_table(source: Any, options: ColumnOptions, run: Run, schema: Schema | N
 
     if is_path(source):
         return CsvScan(resolve(source), options, wanted, run)
-    return ArrowScan(to_arrow(source), wanted)
+    held = ArrowScan(to_arrow(source), wanted)
+    run.rejects.saw(held.rows, "row")
+    return held
 
 
 def is_path(source: Any) -> bool:
