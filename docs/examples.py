@@ -14,7 +14,8 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = (ROOT / "README.md", ROOT / "docs/files.md", ROOT / "docs/recipes.md", ROOT / "docs/export.md", ROOT / "docs/json.md")
+NAMES = ("files", "recipes", "export", "json", "bad-input")
+PAGES = (ROOT / "README.md", *(ROOT / f"docs/{name}.md" for name in NAMES))
 
 _BLOCK = re.compile(r"^```(console|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _TIME = re.compile(r'\d+(\.\d+)? (ms|s)\b|(?<="seconds": )[\d.e-]+|(?<=difference from torch )[\d.e-]+')

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import resource
 import tracemalloc
 from pathlib import Path
 
 import pytest
+from conftest import Command
 
-from tensorize import prepare
+from tensorize import prepare, registry
 from tensorize.errors import DataError, UsageError
 from tensorize.rejects import RAW_CHARS, Reject, Rejects, TooManyBadError, allowed, collecting
 
@@ -108,3 +110,73 @@ def test_without_skip_nothing_is_left_out_and_nothing_can_be_listed() -> None:
     assert not Rejects().skip
     with pytest.raises(UsageError, match="--rejects lists what --on-bad skip leaves out"):
         prepare("table", {"a": [1.0]}, rejects="bad.jsonl")
+
+
+SAMPLES = {
+    "table": ("houses-synthetic.csv", {"target": "price", "missing": "median", "split": "0.8,0.2"}),
+    "wine": ("wine-synthetic.csv", {"split": "0.8,0.1,0.1"}),
+    "series": ("meter-synthetic.csv", {"time": "stamp", "step": "1h", "gaps": "interpolate", "window": 24}),
+    "bikes": ("bikes-synthetic.csv", {"onehot": "weathersit"}),
+    "text": ("text-synthetic.txt", {"level": "word", "encode": "ids", "split": "0.8,0.2"}),
+    "images": ("shapes-synthetic", {"split": "0.75,0.25", "stratify": True}),
+}
+
+
+def test_every_loader_is_tried() -> None:
+    built_in = {name for name, entry in registry.table("loaders").items() if entry.distribution == "tensorize"}
+    assert built_in == set(SAMPLES)
+
+
+@pytest.mark.parametrize("kind", SAMPLES)
+def test_where_nothing_is_bad_skip_changes_no_bit(kind: str, samples: Path) -> None:
+    name, options = SAMPLES[kind]
+    plain = prepare(kind, samples / name, **options)
+    skipping = prepare(kind, samples / name, on_bad="skip", **options)
+    assert {key: plain.numpy(key).tobytes() for key in plain} == {key: skipping.numpy(key).tobytes() for key in skipping}
+    assert plain.recipe.learned == skipping.recipe.learned
+
+
+BAD_LINES = b"good line\n" * 4 + (b"\xff" * 200 + b"\n") * 20_000
+TEXT = ["text", "t.txt", "--on-bad", "skip", "--max-bad", "100%", "--rejects", "bad.jsonl", "-o", "t.h5"]
+
+
+def test_a_list_that_finds_no_room_leaves_nothing_behind(tensorize: Command, tmp_path: Path) -> None:
+    """The output would fit within the limit of a file's size, the list of what was left out does not."""
+    (tmp_path / "t.txt").write_bytes(BAD_LINES)
+    limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (5 << 20, 5 << 20))  # noqa: E731
+    done = tensorize(*TEXT, preexec_fn=limit)
+    assert (done.returncode, done.stderr.splitlines()[0]) == (1, "error: bad.jsonl cannot be written: File too large")
+    assert [path.name for path in tmp_path.iterdir()] == ["t.txt"]
+    assert tensorize(*TEXT).returncode == 0
+    assert len((tmp_path / "bad.jsonl").read_bytes().splitlines()) == 20_000
+
+
+def test_a_dry_run_counts_and_lists_nothing(tensorize: Command, tmp_path: Path) -> None:
+    (tmp_path / "t.txt").write_bytes(b"good\n\xff\n")
+    done = tensorize(*TEXT, "--dry-run")
+    assert "skipped: 1 of 2 lines (50%) is bad: 1 encoding" in done.stdout
+    assert [path.name for path in tmp_path.iterdir()] == ["t.txt"]
+
+
+def test_two_runs_do_not_write_one_list(tensorize: Command, tmp_path: Path) -> None:
+    (tmp_path / "t.txt").write_bytes(b"good\n\xff\n")
+    with collecting(skip=True, limit="9", path=tmp_path / "bad.jsonl") as rejects:
+        rejects.add(bad(1))
+        done = tensorize(*TEXT)
+    assert (done.returncode, done.stderr.splitlines()[0]) == (1, "error: another run is writing bad.jsonl")
+    assert len((tmp_path / "bad.jsonl").read_bytes().splitlines()) == 1
+    assert not (tmp_path / "t.h5").exists()
+
+
+def test_the_calls_that_make_no_sense_are_wrong(tensorize: Command, tmp_path: Path) -> None:
+    (tmp_path / "t.txt").write_bytes(b"good\n")
+    for flags, said in (
+        (["--rejects", "bad.jsonl"], "--rejects lists what --on-bad skip leaves out"),
+        (["--max-bad", "3"], "nothing bad is left out without --on-bad skip"),
+        (["--on-bad", "skip", "--max-bad", "half"], '"half" is no limit'),
+        (["--on-bad", "skip", "--rejects", "t.h5"], "cannot be both"),
+        (["--on-bad", "skip", "--rejects", "none/bad.jsonl"], "the folder none does not exist"),
+    ):
+        done = tensorize("text", "t.txt", *flags, "-o", "t.h5")
+        assert (done.returncode, said in done.stderr) == (2, True), done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["t.txt"]
