@@ -133,7 +133,7 @@ class Rejects:
 
     def said(self) -> str:
         """`3 of 1,000 rows are`."""
-        share = f" ({100 * self.count / self.seen:.2g}%)" if self.seen else ""
+        share = f" ({float(f'{100 * self.count / self.seen:.2g}'):g}%)" if self.seen else ""
         return f"{self.count:,} of {plural(self.seen, *self._nouns)}{share} {'is' if self.count == 1 else 'are'}"
 
     def flush(self) -> None:

@@ -418,7 +418,16 @@ def take_away(path: Path) -> None:
     path.unlink()
 
 
-@pytest.mark.parametrize("change", [overwrite, take_away])
+def recolour(path: Path) -> None:
+    """Other pixels, of the same size and at the same time: what a writer does within a tick of the clock."""
+    status = path.stat()
+    with path.open("r+b") as file:
+        file.seek(1000)
+        file.write(b"\xff" * 1000)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+@pytest.mark.parametrize("change", [overwrite, take_away, recolour])
 @pytest.mark.parametrize("options", [{}, SKIP])
 def test_an_image_that_changes_after_its_header_was_read(
     tmp_path: Path, change: Callable[[Path], None], options: dict[str, str]
@@ -446,3 +455,21 @@ def test_a_progressive_jpeg_is_told_from_a_baseline_one() -> None:
     assert not is_progressive(saved(image, "JPEG"))
     assert not is_progressive(saved(image, "JPEG", exif=wild(WILD["nine"]), comment=b"\xff\xc2"))
     assert is_progressive(b"\xff\xd8\xff\xe0\0\x04"), "what cannot be followed is taken for the worse"
+
+
+# The corpora
+
+
+def test_what_pngsuite_holds_is_kept_or_rejected_by_name(corpora: Path, tmp_path: Path) -> None:
+    """14 files are broken; those of 16 bits do not fit what was declared, uint8."""
+    folder, rejects = corpora / "pngsuite/png", tmp_path / "bad.jsonl"
+    ts = prepare("images", folder, size=8, dtype="uint8", alpha="white", rejects=rejects, **SKIP)
+    found = [json.loads(line) for line in rejects.read_text().splitlines()]
+    names = sorted(path.name for path in folder.glob("*.png"))
+    broken = [Path(item["path"]).name for item in found if item["kind"] != "depth"]
+    deep = [Path(item["path"]).name for item in found if item["kind"] == "depth"]
+    assert (len(names), len(broken), len(ts["row"])) == (175, 14, 161 - len(deep))
+    assert all(name.startswith("x") for name in broken)
+    assert all(name[6:8] == "16" for name in deep)
+    assert [names[item["row"]] for item in found] == [Path(item["path"]).name for item in found]
+    assert [names[row] for row in ts["row"]] == list(ts.meta["paths"])

@@ -119,7 +119,7 @@ def test_pngsuite_is_exact_or_rejected_by_name(corpora: Path) -> None:
     good, broken = 0, []
     for path in sorted((corpora / "pngsuite/png").glob("*.png")):
         try:
-            header, _ = read_header(str(path), ImagesOptions().limits)
+            header, _, _ = read_header(str(path), ImagesOptions().limits)
             pixels = decode(read_file(str(path), 1 << 20)[0], header).astype(np.int64)
         except ImageError:
             broken.append(path.name)

@@ -94,6 +94,15 @@ def test_raw_text_is_ascii_in_the_file_and_cannot_command_a_terminal() -> None:
     assert len(str(bad(1, raw))) < 200
 
 
+@pytest.mark.parametrize(("count", "share"), [(1000, "100%"), (999, "100%"), (5, "0.5%"), (145, "14%")])
+def test_a_share_is_a_plain_number(count: int, share: str) -> None:
+    rejects = Rejects(skip=True)
+    rejects.saw(1000, "row")
+    for row in range(count):
+        rejects.add(bad(row))
+    assert rejects.said() == f"{count:,} of 1,000 rows ({share}) are"
+
+
 def test_memory_does_not_grow_with_what_is_bad(tmp_path: Path) -> None:
     with collecting(skip=True, limit="100%", path=tmp_path / "bad.jsonl") as rejects:
         rejects.add(bad(0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
 import stat
 import warnings
@@ -27,6 +28,9 @@ from tensorize.units import size
 
 if TYPE_CHECKING:
     from tensorize.loaders.images.limits import Limits
+
+logging.getLogger("PIL").addHandler(logging.NullHandler())
+"""What Pillow logs of a damaged file is told by name; without a handler it would be printed."""
 
 _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
 """A pipe that is called like an image must not keep the run waiting."""
@@ -109,8 +113,8 @@ def read_file(path: str, most: int, limit: int | None = None) -> tuple[bytes, os
     return data, status
 
 
-def read_header(path: str, limits: Limits) -> tuple[Header, os.stat_result]:
-    """Read the header of one file; return it and the status of the file.
+def read_header(path: str, limits: Limits) -> tuple[Header, os.stat_result, bytes]:
+    """Read the header of one file; return it, the status of the file, and the bytes from which it was told.
 
     Raises ImageError for what is no image, is damaged, too large, or cannot be read exactly.
     """
@@ -122,7 +126,7 @@ def read_header(path: str, limits: Limits) -> tuple[Header, os.stat_result]:
         header = header_of(head, limits.frames)
     if header.height * header.width > limits.pixels:
         raise ImageError(f"{header.height}×{header.width} is more than {limits.pixels:,} pixels (--max-pixels)", "pixels")
-    return header, status
+    return header, status, head
 
 
 def header_of(data: bytes, most_frames: int) -> Header:

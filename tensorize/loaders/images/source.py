@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,10 +15,13 @@ from tensorize.changes import changed
 from tensorize.errors import DataError, UsageError, plural
 from tensorize.loaders.images.decode import Size, decode
 from tensorize.loaders.images.error import ImageError
-from tensorize.loaders.images.header import Header, read_file, read_header
+from tensorize.loaders.images.header import HEAD, Header, read_file, read_header
 from tensorize.loaders.images.limits import Limits
 from tensorize.loaders.images.listing import Listing, list_images
 from tensorize.types import Array
+
+_TICK = 2_000_000_000
+"""Nanoseconds: no file system has a coarser clock."""
 
 _AXES = "(row, height, width) or (row, height, width, channel)"
 
@@ -63,13 +67,15 @@ class Files:
     """(row) what tells the state that each file was in when its header was read."""
     sizes: array[int]
     """(row) bytes."""
+    fresh: int
+    """Nanoseconds since 1970: files that were written after this may have been written since they were looked at."""
 
     def size(self) -> int:
         return sum(self.sizes)
 
     def header(self, row: int) -> Header:
-        header, status = read_header(self.listing.files[row], self.limits)
-        self.states[row], self.sizes[row] = _state(status), status.st_size
+        header, status, head = read_header(self.listing.files[row], self.limits)
+        self.states[row], self.sizes[row] = self._state(status, head), status.st_size
         return header
 
     def load(self, row: int) -> bytes:
@@ -78,13 +84,22 @@ class Files:
             data, status = read_file(path, self.limits.memory)
         except ImageError as error:
             raise changed(path) from error
-        if _state(status) != self.states[row]:
+        if self._state(status, data) != self.states[row]:
             raise changed(path)
         return data
 
+    def _state(self, status: os.stat_result, data: bytes) -> int:
+        """What a `Stamp` holds, as a number, since there are many images.
+
+        A file that was written just before may change again within the same tick of its clock: its beginning is held
+        against itself, too.
+        """
+        head = hash(data[:HEAD]) if status.st_mtime_ns > self.fresh else 0
+        return hash((status.st_ino, status.st_size, status.st_mtime_ns, head))
+
     def only(self, rows: Array) -> Files:
         states, sizes = (array("q", np.array(values)[rows].tobytes()) for values in (self.states, self.sizes))
-        return Files(self.listing.only(rows), self.limits, states, sizes)
+        return Files(self.listing.only(rows), self.limits, states, sizes, self.fresh)
 
     def pixels(self, loaded: bytes, header: Header, least: Size | None = None) -> Array:
         return decode(loaded, header, least)
@@ -130,12 +145,7 @@ def open_source(source: Any, limits: Limits) -> Source:
         raise UsageError("a list of images holds arrays or paths, not both")
     listing = list_images(source)
     unknown = bytes(8 * len(listing.paths))
-    return Files(listing, limits, array("q", unknown), array("q", unknown))
-
-
-def _state(status: os.stat_result) -> int:
-    """What a `Stamp` holds, as a number: there are many images."""
-    return hash((status.st_ino, status.st_size, status.st_mtime_ns))
+    return Files(listing, limits, array("q", unknown), array("q", unknown), time.time_ns() - _TICK)
 
 
 def _arrays(images: Sequence[Array]) -> Arrays:
