@@ -78,8 +78,7 @@ class Clock:
         name, cells = self.columns[0], batch.column(self.columns[0])
         found = dict.fromkeys(np.flatnonzero(cells.is_null().to_numpy(zero_copy_only=False)).tolist(), (name, "no time"))
         if pa.types.is_string(cells.type):
-            good = {cell: cell is None or _is_time(cell) for cell in pc.unique(cells).to_pylist()}
-            found |= {row: (name, "is no time") for row, cell in enumerate(cells.to_pylist()) if not good[cell]}
+            found |= dict.fromkeys(_no_times(cells), (name, "is no time"))
         if len(self.columns) > 1:
             hours = batch.column(self.columns[1]).to_pylist()
             wrong = [row for row, hour in enumerate(hours) if not isinstance(hour, int) or not 0 <= hour <= 23]
@@ -174,6 +173,18 @@ def _micros(stamps: pa.Array) -> Array:
         stamps.cast(pa.timestamp("us", stamps.type.tz)).cast(pa.int64()).to_numpy(zero_copy_only=False).astype(np.int64)
     )
     return micros
+
+
+def _no_times(cells: pa.Array, start: int = 0) -> list[int]:
+    """The rows of cells that are no time, counted from `start`: what cannot be read is halved until it is one cell."""
+    for kind in (pa.timestamp("us"), pa.timestamp("us", "UTC")):
+        try:
+            pc.cast(cells, kind)
+        except pa.ArrowInvalid:
+            continue
+        return []
+    half = len(cells) // 2
+    return [*_no_times(cells[:half], start), *_no_times(cells[half:], start + half)] if half else [start]
 
 
 def _is_time(cell: str) -> bool:
