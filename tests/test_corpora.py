@@ -5,47 +5,6 @@ import json
 import pytest
 
 from tensorize import prepare, read
-from tensorize.errors import TensorizeError
-from tensorize.loaders import read_table
-
-SPECTRUM = [
-    "comma_in_quotes",
-    "empty",
-    "empty_crlf",
-    "escaped_quotes",
-    "json",
-    "location_coordinates",
-    "newlines",
-    "newlines_crlf",
-    "quotes_and_newlines",
-    "simple",
-    "simple_crlf",
-    "utf8",
-]
-
-
-HOLES = {
-    "location_coordinates": "a quote inside an unquoted cell is refused, and the file is no UTF-8",
-    "newlines_crlf": "this copy of the file holds no carriage return, and its JSON does",
-}
-"""What is not as it should be yet: told by an error, or changed in a way that is known."""
-
-
-def cases():
-    for name in SPECTRUM:
-        marks = pytest.mark.xfail(reason=HOLES[name], strict=True) if name in HOLES else ()
-        yield pytest.param(name, marks=marks)
-
-
-@pytest.mark.parametrize("name", list(cases()))
-def test_csv_spectrum(corpora, name):
-    expected = json.loads((corpora / f"csv-spectrum/json/{name}.json").read_text("utf-8"))
-    found = read_table(corpora / f"csv-spectrum/csvs/{name}.csv", header="yes").to_pylist()
-    assert found == expected
-
-
-def test_csv_spectrum_is_all_there(corpora):
-    assert sorted(path.stem for path in (corpora / "csv-spectrum/csvs").glob("*.csv")) == SPECTRUM
 
 
 @pytest.fixture
@@ -87,17 +46,3 @@ def test_nothing_naughty_reaches_the_terminal(naughty, tmp_path, tensorize):
         assert shown.returncode == 0, shown.stderr
         controls = {char for char in shown.stdout if (ord(char) < 32 and char != "\n") or 127 <= ord(char) < 160}
         assert not controls
-
-
-def test_no_file_of_duckdb_ends_in_a_crash(corpora):
-    """Each loads, or is a named error: what is right for each is told one by one in the tests of the table loader."""
-    files = sorted(path for path in (corpora / "duckdb-csv").rglob("*.csv*") if path.is_file())
-    assert len(files) > 20
-    refused = {}
-    for path in files:
-        try:
-            read_table(path)
-        except TensorizeError as error:
-            refused[path.name] = error
-    assert 0 < len(refused) < len(files)
-    assert [name for name, error in refused.items() if name not in str(error) and not error.hint] == []

@@ -80,8 +80,8 @@ class Mixed:
 
     @property
     def rarer(self) -> bool:
-        """Whether the numbers are the fewer."""
-        return self.numbers < self.words
+        """Whether there are numbers, and they are the fewer."""
+        return 0 < self.numbers < self.words
 
     def add(self, are_numbers: bool, cells: Iterable[tuple[int, str]], count: int) -> None:
         """Add `count` numbers or words, of which the first few are given."""

@@ -128,9 +128,19 @@ def _is_title(record: Record) -> bool:
 
 
 def _names_numbers(head: Row, rows: Sequence[Row]) -> bool:
-    """Whether a word stands over a column of numbers, and no number anywhere in the first record: a header for certain."""
-    words = not any(_is_number(cell) for cell in head)
-    return words and any(head[index].strip() for index in _numeric(rows) if index < len(head))
+    """Whether a word stands over a column of numbers, and no number anywhere in the first record: a header for certain.
+
+    A few words among the numbers do not speak against it: they are told of later.
+    """
+    if not rows or any(_is_number(cell) for cell in head):
+        return False
+    return any(head[at].strip() and _is_mostly_numeric([row[at] for row in rows]) for at in range(min(len(head), len(rows[0]))))
+
+
+def _is_mostly_numeric(cells: Sequence[str]) -> bool:
+    there = [cell for cell in cells if cell.strip() not in MISSING]
+    numbers = sum(_is_number(cell) for cell in there)
+    return numbers == len(there) > 0 or (numbers > 1 and numbers * 3 >= len(there) * 2)
 
 
 def _numeric(rows: Sequence[Row]) -> list[int]:

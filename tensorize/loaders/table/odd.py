@@ -31,8 +31,12 @@ def odd_rows(table: pa.Table) -> list[int]:
             numeric += 1
             words &= _mask(bad)
             other |= _mask(pc.and_(bad, pc.match_substring_regex(cells, _OTHER_WAY)))
-    found = np.flatnonzero(words | other).tolist() if numeric else []
-    return [row for row in found if other[row] or numeric > 1 or _names_columns(table, row)]
+    if not numeric:
+        return []
+    if table.num_columns == 1:
+        words[:] = False  # a word alone
+    names = [row for row in np.flatnonzero(words).tolist() if _may_name(table, row, words, digits=numeric > 1)]
+    return sorted({*np.flatnonzero(other).tolist(), *names})
 
 
 def _mask(values: pa.ChunkedArray) -> Mask:
@@ -40,10 +44,19 @@ def _mask(values: pa.ChunkedArray) -> Mask:
     return mask
 
 
-def _names_columns(table: pa.Table, row: int) -> bool:
-    """Whether a row could be a header: a cell in every column, none twice, and no digit anywhere."""
-    cells = [column[row].as_py() for column in table.columns]
-    return all(cells) and len(set(cells)) == len(cells) and not any(char.isdigit() for cell in cells for char in cell)
+def _may_name(table: pa.Table, row: int, words: Mask, digits: bool) -> bool:
+    """Whether a row of words could be a header: a cell in every column, none that the column holds in a row of the table.
+
+    `digits` says that names may hold digits: there are two columns of numbers that speak against the row.
+    """
+    rest = pa.array(~words)
+    for column in table.columns:
+        cell = column[row].as_py()
+        if not cell or (not digits and any(char.isdigit() for char in cell)):
+            return False
+        if pc.any(pc.equal(column.filter(rest), cell)).as_py():
+            return False
+    return True
 
 
 def odd_error(table: pa.Table, rows: Sequence[int], place: Callable[[Sequence[int]], list[str]]) -> DataError:
