@@ -18,8 +18,8 @@ test: $(VENV)/.test ## run the tests; TENSORIZE_DATA and TENSORIZE_CORPORA add t
 test-faults: $(VENV)/.test ## kill, starve and interrupt it, 200 times for each format
 	TENSORIZE_KILLS=200 $(python) -m pytest tests/faults $(ARGS)
 
-test-pollution: $(VENV)/.test ## read 2,520 polluted CSV files whose cells are known, and print the figures
-	TENSORIZE_POLLUTED=2520 $(python) -m pytest tests/test_pollution.py -s $(ARGS)
+test-pollution: $(VENV)/.test ## read 2,680 polluted CSV files whose cells are known, and print the figures
+	TENSORIZE_POLLUTED=2680 $(python) -m pytest tests/test_pollution.py -s $(ARGS)
 
 check: $(VENV)/.dev ## format, lint, types
 	$(VENV)/bin/ruff format --check .

@@ -248,12 +248,6 @@ def delimiter_at_every_end(rng, clean):
 
 
 @kind(certain=True)
-def delimiter_at_the_end_of_rows(rng, clean):
-    head, *rows = Style().lines(clean)
-    return head + "\n" + "".join(line + ",\n" for line in rows)
-
-
-@kind(certain=True)
 def no_header(rng, clean):
     text = Style().write(clean).partition("\n")[2]
     return Polluted("", text.encode(), clean, certain=True, nameless=True)
@@ -312,6 +306,12 @@ def _spoiled(rng, clean, change, *, style=None, header=False):
 @kind()
 def row_with_more_cells(rng, clean):
     return _spoiled(rng, clean, lambda line: line + "," + rng.choice(["", "x", "1,2", '"y"']), header=True)
+
+
+@kind()
+def delimiter_at_the_end_of_rows(rng, clean):
+    head, *rows = Style().lines(clean)
+    return head + "\n" + "".join(line + ",\n" for line in rows)
 
 
 @kind()
@@ -547,6 +547,15 @@ def line_end_in_an_unquoted_cell(rng, clean):
 
     clean = make_clean(rng, PLAIN)
     return Polluted("", _spoiled(rng, clean, change, style=Style(), header=True).encode(), clean, certain=False)
+
+
+@kind()
+def two_names_in_one_over_an_empty_column(rng, clean):
+    names = [*clean.names, "comments"]
+    rows = [[*row, ""] for row in clean.rows]
+    head = Style().line([names[0] + names[1], *names[2:]])
+    lines = [head, *(Style().line(row) for row in rows)]
+    return Polluted("", ("\n".join(lines) + "\n").encode(), Clean(names, rows, clean.numeric), certain=False)
 
 
 @kind()

@@ -78,8 +78,8 @@ def _dialect(sample: Sample, fit: Fit, start: Start, options: CsvOptions, name: 
     first = start.first
     assert first is not None
     width = len(first.cells) or fit.width
-    trailing, named = _trailing(start, fit)
-    width = width - 1 if trailing and named else width
+    trailing = _is_trailing(start)
+    width -= trailing
     if width > options.max_columns:
         raise DataError(f"{name} has {width:,} columns", hint=f"allow them: --max-columns {width}")
     if start.header and not start.rest and sample.final:
@@ -102,18 +102,14 @@ def _dialect(sample: Sample, fit: Fit, start: Start, options: CsvOptions, name: 
     )
 
 
-def _trailing(start: Start, fit: Fit) -> tuple[bool, bool]:
-    """Whether every row ends with a delimiter, and whether the header does, too."""
+def _is_trailing(start: Start) -> bool:
+    """Whether a delimiter ends every record, the header too: the column behind it has neither a name nor a cell."""
     first = start.first
     assert first is not None
+    records = [first, *(record for record in start.rest if not record.fault)]
     width = len(first.cells)
-    records = [record for record in start.rest if not record.fault]
-    if not start.header or not records or width < 2:
-        return False, False
-    for wide, named in ((width, True), (width + 1, False)):
-        if (not named or not first.cells[-1]) and all(len(record.cells) == wide and not record.cells[-1] for record in records):
-            return True, named
-    return False, False
+    alike = all(len(record.cells) == width and not record.cells[-1] for record in records)
+    return start.header and len(records) > 1 and width > 1 and alike
 
 
 def _notes(way: Way, decimal: str, names: Sequence[str], start: Start, trailing: bool) -> list[str]:
@@ -129,7 +125,7 @@ def _notes(way: Way, decimal: str, names: Sequence[str], start: Start, trailing:
     if start.skipped:
         said.append(f"left out before the header: lines 1 to {start.skipped}")
     if trailing:
-        said.append("a delimiter at the end of every row")
+        said.append("a delimiter at the end of every line")
     return said
 
 

@@ -42,8 +42,8 @@ def find_start(fit: Fit, option: str, name: str) -> Start:
     rows = [texts(record) for record in rest if not record.fault and len(record.cells) == fit.width]
     head = texts(first)
     skipped = first.line if at else 0
-    if option != "auto":
-        return Start(first, rest, option == "yes", skipped)
+    if option != "auto" or first.fault:
+        return Start(first, rest, option != "no", skipped)
     verdict = _verdict(head, rows)
     if verdict is None or (not verdict and _may_be_years(head, rows)):
         raise DataError(
@@ -98,12 +98,14 @@ def _preamble(fit: Fit, name: str) -> int:
     if not at or width < 2:
         return 0
     before = records[:at]
-    if (
-        at == 1
-        and len(before[0].cells) == width - 1
-        and all(not record.cells[-1:] or not record.cells[-1] for record in records[1:])
-    ):
-        return 0  # a delimiter at the end of every row, and none after the header
+    if any(record.fault for record in before):
+        return 0
+    if at == 1 and len(before[0].cells) == width - 1 and not any(record.cells[-1] for record in records[1:] if record.cells):
+        raise DataError(
+            f"{name}: every row has one cell more than the header, an empty one",
+            [f"{name}:1  {', '.join(texts(before[0]))[:60]}"],
+            f"name all {width} columns: --names a,b,… --header no --skip-lines {records[at].line}, and --drop the empty one",
+        )
     apart = records[at].line > records[at - 1].line + 1
     plain = all(_is_comment(record) or (apart and _is_title(record)) for record in before)
     rows = [texts(record) for record in records[at + 1 :] if not record.fault and len(record.cells) == width]
@@ -138,7 +140,7 @@ def _names_numbers(head: Row, rows: Sequence[Row]) -> bool:
 
 
 def _is_mostly_numeric(cells: Sequence[str]) -> bool:
-    there = [cell for cell in cells if cell.strip() not in MISSING]
+    there = [cell for cell in cells if cell.strip()]
     numbers = sum(_is_number(cell) for cell in there)
     return numbers == len(there) > 0 or (numbers > 1 and numbers * 3 >= len(there) * 2)
 

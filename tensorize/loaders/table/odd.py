@@ -35,7 +35,12 @@ def odd_rows(table: pa.Table) -> list[int]:
         return []
     if table.num_columns == 1:
         words[:] = False  # a word alone
-    names = [row for row in np.flatnonzero(words).tolist() if _may_name(table, row, words, digits=numeric > 1)]
+    tail = len(words) - int(np.argmin(words[::-1]))
+    names = [
+        row
+        for row in np.flatnonzero(words).tolist()
+        if _may_name(table, row, words, digits=numeric > 1 or row == tail < len(words) - 1)
+    ]
     return sorted({*np.flatnonzero(other).tolist(), *names})
 
 
@@ -47,7 +52,8 @@ def _mask(values: pa.ChunkedArray) -> Mask:
 def _may_name(table: pa.Table, row: int, words: Mask, digits: bool) -> bool:
     """Whether a row of words could be a header: a cell in every column, none that the column holds in a row of the table.
 
-    `digits` says that names may hold digits: there are two columns of numbers that speak against the row.
+    `digits` says that names may hold digits: there are two columns of numbers that speak against the row, or it is the
+    first of several at the end, without a number in any.
     """
     rest = pa.array(~words)
     for column in table.columns:
