@@ -13,6 +13,7 @@ from tensorize.loaders.table.sniff import Fit
 from tensorize.loaders.table.tokens import Record
 
 _NUMBER = re.compile(r"\s*[+-]?(\d+[.,]?\d*|[.,]\d+)([eE][+-]?\d+)?\s*")
+_CODE = re.compile(r"\s*[+-]?0\d")
 MISSING = ("", "NA", "NaN", "nan", "null", "N/A")
 MOST_LINES = 50
 """Lines before a table that may be told apart from it."""
@@ -140,9 +141,12 @@ def _names_numbers(head: Row, rows: Sequence[Row]) -> bool:
 
 
 def _is_mostly_numeric(cells: Sequence[str]) -> bool:
+    """Numbers alone, or a few words among them. Where NA and the like are missing numbers, codes such as 007 are none."""
     there = [cell for cell in cells if cell.strip()]
-    numbers = sum(_is_number(cell) for cell in there)
-    return numbers == len(there) > 0 or (numbers > 1 and numbers * 3 >= len(there) * 2)
+    numbers = [cell for cell in there if _is_number(cell)]
+    known = [cell for cell in there if cell.strip() not in MISSING]
+    plain = len(numbers) == len(known) > 0 and not all(_CODE.match(cell) for cell in numbers)
+    return len(numbers) == len(there) > 0 or plain or (len(numbers) > 1 and len(numbers) * 3 >= len(there) * 2)
 
 
 def _numeric(rows: Sequence[Row]) -> list[int]:

@@ -55,4 +55,4 @@ def read_text(path: Any, **options: Any) -> pa.Table:
 
 
 def _all_text(names: Sequence[str]) -> Needs:
-    return Needs(Roles(tuple(names), tuple(names), (), ()), dict.fromkeys(names, "category"))
+    return Needs(Roles(tuple(names), tuple(names), (), ()), dict.fromkeys(names, "category"), verbatim=True)

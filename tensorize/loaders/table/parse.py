@@ -46,6 +46,8 @@ class Reader:
     """What a blank line is: see the option."""
     longest: int = 0
     """The most bytes of a cell; 0 for any."""
+    verbatim: bool = False
+    """Cells are kept as they are written: a cell of spaces is not missing."""
 
     @property
     def number_na(self) -> list[str]:
@@ -78,7 +80,7 @@ def parsed(table: pa.Table, reader: Reader, typed: Mapping[str, pa.DataType] = _
     for name in reader.wanted:
         cells = _one(table.column(name))
         values, what = (cells, _SEEN[typed[name]]) if name in typed else _column(cells, reader, name)
-        columns.append(_nulled(values, ("", *reader.na)) if pa.types.is_string(values.type) else values)
+        columns.append(_without_missing(values, reader) if pa.types.is_string(values.type) else values)
         seen.append(what)
     return Parsed(pa.RecordBatch.from_arrays(columns, names=list(reader.wanted)), tuple(seen))
 
@@ -167,6 +169,13 @@ def to_numbers(cells: pa.Array, reader: Reader, storage: Storage) -> pa.Array:
     if storage == "float64" and reader.dialect.decimal == ",":
         cells = pointed(cells)
     return pc.cast(cells, pa.int64() if storage == "int64" else pa.float64())
+
+
+def _without_missing(cells: pa.Array, reader: Reader) -> pa.Array:
+    """Text with null where it is missing."""
+    if reader.verbatim:
+        return pc.if_else(pc.equal(cells, ""), pa.scalar(None, pa.string()), cells)
+    return _nulled(cells, ("", *reader.na))
 
 
 def _nulled(cells: pa.Array, na: tuple[str, ...] | list[str]) -> pa.Array:

@@ -57,6 +57,8 @@ class Needs:
     lenient: frozenset[str] = frozenset()
     clocks: frozenset[str] = frozenset()
     """Columns that are nothing but times: where all cells are ISO times they come as timestamp[us], else as text."""
+    verbatim: bool = False
+    """Text as it is written: a cell of spaces is not missing."""
 
     @property
     def wanted(self) -> tuple[str, ...]:

@@ -132,6 +132,7 @@ class CsvScan:
             clocks=needs.clocks,
             blank=options.blank,
             longest=options.max_cell,
+            verbatim=needs.verbatim,
         )
 
     def _read(self, index: int) -> Iterator[Read]:
