@@ -11,8 +11,7 @@ from tensorize.rejects import Reject
 _HINTS = {
     "ragged": "mend the rows; if another character separates the cells, say --delimiter CHAR",
     "encoding": "say how the file is written, such as --encoding latin-1 or --encoding utf-16",
-    "quote": 'a quote inside a quoted cell is written twice (""); if quotes mean nothing in this file, say --quote none; '
-    "if another character takes away their meaning, say --escape CHAR",
+    "quote": 'write a quote inside a quoted cell twice (""); if quotes mean nothing in this file, say --quote none',
     "limit": "allow longer cells: --max-cell BYTES",
     "header": "are there several tables in the file? Give each a file of its own",
     "mark": "were files put together? Take the mark off",
@@ -48,7 +47,7 @@ class Faults:
         """The error that tells of all. `width` is the number of columns."""
         total, kinds = self.counts.total(), list(self.counts)
         lines = some([_line(reject) for reject in self._first], total)
-        hints = [_HINTS[kind] for kind in kinds]
+        hints = [*(_HINTS[kind] for kind in kinds), "leave them out and list them: --on-bad skip"]
         if kinds == ["quote"]:
             what = self._first[0].reason + (f", in {total:,} rows" if total > 1 else "")
         elif len(kinds) == 1:
@@ -57,7 +56,7 @@ class Faults:
         else:
             what = f"{plural(total, 'row')} cannot be read"
             lines.append("in all: " + ", ".join(f"{count:,} {kind}" for kind, count in self.counts.most_common()))
-        return DataError(what, lines, "\n".join([*hints, "or leave them out and list them: --on-bad skip"]))
+        return DataError(what, lines, "; or ".join(hints))
 
 
 def _line(reject: Reject) -> str:
@@ -106,9 +105,9 @@ def mixed_error(columns: Sequence[Mixed], places: dict[int, str], local: bool) -
     first = columns[0].name
     hint = f'say what it is: --onehot "{first}" (categories), --na WORD (the word means missing), or --drop "{first}"'
     if local:
-        hint += '\nnumbers such as 1,5 and 1,234: --decimal "," or --thousands ","'
+        hint += '; numbers such as 1,5 and 1,234: --decimal "," or --thousands ","'
     return DataError(
         f"{plural(len(columns), 'column mixes', 'columns mix')} numbers and words",
         details,
-        hint + "\nor leave out the rows whose cells are no numbers: --on-bad skip",
+        hint + "; or leave out the rows whose cells are no numbers: --on-bad skip",
     )
