@@ -1,7 +1,7 @@
 """Rows of text that do not belong to a table: what columns of numbers find by themselves, where all cells are text.
 
-A row of words where all others hold numbers is the header of another table; a cell among numbers that stands in
-apostrophes, or holds a delimiter, was written in another way than the rest.
+A row of words where all others hold numbers is the header of another table; a word among numbers that stands in
+apostrophes, or has another delimiter in its row, was written in another way than the rest.
 """
 
 from __future__ import annotations
@@ -16,12 +16,15 @@ from tensorize.errors import SHOWN, DataError, plural, shown, some
 from tensorize.loaders.table.infer import are_numbers
 from tensorize.types import Mask
 
-_OTHER_WAY = r"^'.*'$|[;\t|]"
+_QUOTED, _DELIMITER = r"^'.*'$", r"[;\t|]"
 
 
 def odd_rows(table: pa.Table) -> list[int]:
     """The rows, from 0, of a table of text that were written in another way than the rest, or name columns again."""
     words, other = np.ones(table.num_rows, dtype=bool), np.zeros(table.num_rows, dtype=bool)
+    marked = np.zeros(table.num_rows, dtype=bool)
+    for column in table.columns:
+        marked |= _mask(pc.match_substring_regex(column, _DELIMITER))
     numeric = 0
     for column in table.columns:
         cells = pc.if_else(pc.equal(column, ""), pa.scalar(None, pa.string()), column)
@@ -30,7 +33,7 @@ def odd_rows(table: pa.Table) -> list[int]:
         if numbers > 1 and odd * 2 <= numbers:
             numeric += 1
             words &= _mask(bad)
-            other |= _mask(pc.and_(bad, pc.match_substring_regex(cells, _OTHER_WAY)))
+            other |= _mask(bad) & (marked | _mask(pc.match_substring_regex(cells, _QUOTED)))
     if not numeric:
         return []
     if table.num_columns == 1:
