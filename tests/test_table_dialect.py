@@ -298,9 +298,9 @@ def test_the_command_says_what_it_found_and_skipped(write: Write, tensorize: Com
 # the same whatever the chunks ----------------------------------------------------------------------------------------
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
-    st.lists(st.lists(st.text('a1"\n\r,;é\\ ', max_size=6), min_size=2, max_size=2), min_size=1, max_size=8),
+    st.lists(st.lists(st.text('ab"\n\r,é\\ ', max_size=6), min_size=2, max_size=2), min_size=1, max_size=8),
     st.sampled_from(["\n", "\r\n", "\r"]),
     st.booleans(),
     st.integers(1, 40),
@@ -315,7 +315,7 @@ def test_what_was_written_is_read_wherever_blocks_end(
     assert rows(path, chunk_bytes=chunk, threads=2, **told) == [names, *keyed]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.binary(max_size=60), st.integers(1, 9))
 def test_any_bytes_are_read_alike_or_refused_alike_wherever_blocks_end(
     tmp_path_factory: pytest.TempPathFactory, data: bytes, chunk: int
