@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NoReturn
 
 from typer.exceptions import Abort, TyperException
@@ -19,6 +20,8 @@ from .group import root
 from .show import print_error, print_traceback
 
 INTERRUPTED = 130
+STARVED = ("Resource temporarily unavailable", "start new thread", "allocate memory", "bad_alloc", "not enough memory")
+"""How libraries say that the system gave no memory, in errors of many types."""
 
 
 def main(args: Sequence[str] | None = None) -> None:
@@ -60,17 +63,19 @@ def _run(given: list[str]) -> int:
         if debug:
             print_traceback(error)
         else:
-            print_error(_unexpected(error), as_json, 1)
+            print_error(_unexpected(error, given), as_json, 1)
         return 1
 
 
-def _unexpected(error: Exception) -> TensorizeError:
-    """The message for an error that nobody has foreseen."""
-    if isinstance(error, MemoryError):
-        return RunError(f"there is not enough memory: {error}", hint="try --threads 1 and a smaller --chunk-bytes")
-    return TensorizeError(
-        f"unexpected: {type(error).__name__}: {error}", hint="this is a fault of tensorize; --debug shows where"
-    )
+def _unexpected(error: Exception, given: list[str]) -> TensorizeError:
+    """The message for an error that nobody has foreseen: what lacks is memory, or a fault of ours."""
+    said = f"{type(error).__name__}: {error}".strip(": ")
+    if isinstance(error, MemoryError) or any(word in said for word in STARVED):
+        targets = [value for flag, value in pairwise(given) if flag in ("-o", "--out")]
+        what = f"{targets[-1]} cannot be written" if targets else "the run failed"
+        hint = "free some, or try --threads 1 and a smaller --chunk-bytes"
+        return RunError(f"{what}: there is not enough memory ({said})", hint=hint)
+    return TensorizeError(f"unexpected: {said}", hint="this is a fault of tensorize; --debug shows where")
 
 
 def _terminated(*_: object) -> NoReturn:

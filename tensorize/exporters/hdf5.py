@@ -31,15 +31,16 @@ class Hdf5:
 
         part = PartFile(path, force=force)
         try:
-            index = lay_out(part.path, layout)
-            end, size = index.packed(), part.path.stat().st_size
-            part.reserve(size + len(end))
-            part.write(size, end)
-        except BaseException as error:
+            index, held = lay_out(layout)
+            end = index.packed()
+            size = held.size + len(end)
+            part.reserve(size)
+            for at, data in [*held.runs(), (held.size, end)]:
+                part.write(at, data)
+        except BaseException:
             part.abort()
-            raise part.told(error) from error
+            raise
         slots = {spec.key: Slot(spec, index.tensors[spec.key]) for spec in layout.tensors}
-        size += len(end)
         return SlotWriter(part, slots, size, size - DIGEST_SIZE, lambda _: None, self._check)
 
     def open(self, path: Path) -> TensorSet:

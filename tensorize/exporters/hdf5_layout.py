@@ -1,9 +1,11 @@
-"""A file laid out empty by h5py: every dataset allocated, every name and text written, and where each of them lies."""
+"""A file laid out empty by h5py, in memory: every dataset allocated, every name and text written, and where they lie."""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from itertools import groupby
+from typing import Any
 
 import h5py
 import numpy as np
@@ -15,11 +17,16 @@ from tensorize.types import Layout, TensorSpec
 NAMES = "_names"
 NAME_BYTES = 255
 VERSION = "tensorize_format"
+_PAGE = 1 << 16
 
 
-def lay_out(path: Path, layout: Layout) -> Index:
-    """Write everything but the numbers of the tensors."""
-    with h5py.File(path, "w", locking=False) as file:
+def lay_out(layout: Layout) -> tuple[Index, Metadata]:
+    """Everything but the numbers of the tensors: where they lie, and what HDF5 writes around them.
+
+    HDF5 never sees the disk: where that is full, its library leaves files that open with zeros, or cannot close them.
+    """
+    held = Metadata()
+    with h5py.File(held, "w") as file:
         file.attrs.create(VERSION, FORMAT, dtype="<i8")
         text = h5py.string_dtype()
         file.attrs.create("kind", layout.kind, dtype=text)
@@ -29,22 +36,75 @@ def lay_out(path: Path, layout: Layout) -> Index:
             _create(file, spec, scales)
         for key, values in layout.texts.items():
             _write_text(file, key, [escape(value) for value in values]).attrs["role"] = "text"
-    return _index(path, layout)
-
-
-def _index(path: Path, layout: Layout) -> Index:
-    """Where things lie in the finished layout."""
-    with h5py.File(path, "r", locking=False) as file:
+    with h5py.File(held, "r") as file:
         tensors = {spec.key: _offset(file[spec.key]) for spec in layout.tensors}
         texts = {key: _strings(file[key]) for key in layout.texts}
     recipe = layout.recipe.encode()
-    return Index(
-        format=FORMAT,
-        layout=Plain.of(layout),
-        recipe=Place(at=_find(path, recipe, layout, tensors), size=len(recipe)),
-        tensors=tensors,
-        texts=texts,
-    )
+    place = Place(at=held.find(recipe), size=len(recipe))
+    return Index(format=FORMAT, layout=Plain.of(layout), recipe=place, tensors=tensors, texts=texts), held
+
+
+class Metadata(io.RawIOBase):
+    """A file in memory that holds what was written, and not the gaps between: a tensor takes no room."""
+
+    def __init__(self) -> None:
+        self.size, self._at = 0, 0
+        self._pages: dict[int, bytearray] = {}
+
+    def runs(self) -> Iterator[tuple[int, bytes]]:
+        """Yield (offset, bytes) of what was written, neighbouring pages as one."""
+        numbers = sorted(self._pages)
+        for _, group in groupby(enumerate(numbers), key=lambda item: item[1] - item[0]):
+            pages = [number for _, number in group]
+            at = pages[0] * _PAGE
+            yield at, b"".join(self._pages[number] for number in pages)[: self.size - at]
+
+    def find(self, data: bytes) -> int:
+        """Where `data` stands: h5py tells no place of an attribute."""
+        return next(start + at for start, run in self.runs() if (at := run.find(data)) >= 0)
+
+    def readable(self) -> bool:
+        return True
+
+    def writable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        self._at = offset + (0, self._at, self.size)[whence]
+        return self._at
+
+    def truncate(self, size: int | None = None) -> int:
+        self.size = self._at if size is None else size
+        return self.size
+
+    def write(self, data: Any) -> int:
+        view = memoryview(data).cast("B")
+        for at, start, stop in _cut_pages(self._at, len(view)):
+            page = self._pages.setdefault(at // _PAGE, bytearray(_PAGE))
+            page[at % _PAGE : at % _PAGE + stop - start] = view[start:stop]
+        self._at += len(view)
+        self.size = max(self.size, self._at)
+        return len(view)
+
+    def readinto(self, into: Any) -> int:
+        view = memoryview(into).cast("B")[: max(self.size - self._at, 0)]
+        for at, start, stop in _cut_pages(self._at, len(view)):
+            page = self._pages.get(at // _PAGE, bytes(_PAGE))
+            view[start:stop] = page[at % _PAGE : at % _PAGE + stop - start]
+        self._at += len(view)
+        return len(view)
+
+
+def _cut_pages(at: int, size: int) -> Iterator[tuple[int, int, int]]:
+    """Yield (offset in the file, start, stop) for each page that `size` bytes from `at` touch."""
+    start = 0
+    while start < size:
+        stop = min(size, start + _PAGE - (at + start) % _PAGE)
+        yield at + start, start, stop
+        start = stop
 
 
 def _offset(dataset: h5py.Dataset) -> int:
@@ -54,27 +114,6 @@ def _offset(dataset: h5py.Dataset) -> int:
 
 def _strings(dataset: h5py.Dataset) -> Strings:
     return Strings(at=_offset(dataset), width=dataset.dtype.itemsize, count=len(dataset))
-
-
-def _find(path: Path, data: bytes, layout: Layout, tensors: Mapping[str, int]) -> int:
-    """Where `data` stands among what h5py wrote: it tells no place of an attribute."""
-    for start, found in _metadata(path, layout, tensors):
-        at = found.find(data)
-        if at >= 0:
-            return start + at
-    raise AssertionError("h5py keeps a string as its bytes")
-
-
-def _metadata(path: Path, layout: Layout, tensors: Mapping[str, int]) -> Iterator[tuple[int, bytes]]:
-    """Yield (offset, bytes) of what lies between the tensors."""
-    at = 0
-    with path.open("rb") as file:
-        for spec in sorted((spec for spec in layout.tensors if spec.nbytes), key=lambda spec: tensors[spec.key]):
-            file.seek(at)
-            yield at, file.read(tensors[spec.key] - at)
-            at = tensors[spec.key] + spec.nbytes
-        file.seek(at)
-        yield at, file.read()
 
 
 def _create(file: h5py.File, spec: TensorSpec, scales: Mapping[tuple[str, ...], h5py.Dataset]) -> None:

@@ -1,0 +1,193 @@
+"""The faults, as tables: a new writer or a new fault is one line. What must hold after each is `broken_rules`."""
+
+import errno
+import hashlib
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import tensorize
+from tensorize import registry
+
+HERE = Path(__file__).parent
+OLD = "the old file, whole\n" * 50
+
+
+@dataclass(frozen=True)
+class Writer:
+    """Something that writes a file: the command that does it, and whether every run makes the same bytes."""
+
+    suffix: str
+    command: tuple[str, ...]
+    same: bool = True
+
+
+def _table(suffix: str) -> Writer:
+    return Writer(suffix, ("table", "{data}/table.csv", "--threads", "1", "-o", "{target}"))
+
+
+WRITERS = {
+    **{name: _table(registry.load("exporters", name).suffixes[0]) for name in registry.EXPORTERS},
+    "recipe": Writer(".json", ("inspect", "{data}/small.h5", "--recipe", "-o", "{target}")),
+    "rejects": Writer(".jsonl", ("list-rejects", "{target}")),
+    "checkpoint": Writer(".pt", ("train", "{data}/small.h5", "--model", "mlp", "--epochs", "2", "-o", "{target}"), same=False),
+}
+
+CALLS = ("write", "pwrite", "ftruncate", "posix_fallocate", "fsync", "rename", "link")
+"""Each fails the first, second, … time: once, and from then on; and the process is killed as it makes it."""
+
+LIMITS = {
+    "a file of at most 1 KB": {"file": 1 << 10},
+    "a file of at most 64 KB": {"file": 1 << 16},
+    "a file of at most 1 MB": {"file": 1 << 20},
+    "1 MB of memory more": {"memory": 1 << 20},
+    "16 MB of memory more": {"memory": 16 << 20},
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one fault."""
+
+    codes: list[int]
+    said: list[str]
+    seconds: float
+    calls: int
+    state: str
+    left: list[str]
+
+
+class Harness:
+    """A server to hurt, the files it works on, and a count of what was tried: (writer, fault) → times."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.data, self.disk = folder / "plain/out", folder / "data", folder / "disk"
+        for made in (self.folder, self.data, self.disk, folder / "tmp"):
+            made.mkdir(parents=True)
+        self.tried, self.failed = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
+        self.shim = _compiled(folder)
+        self.unshared = (
+            bool(shutil.which("unshare"))
+            and subprocess.run(["unshare", "-rm", "true"], capture_output=True, check=False).returncode == 0
+        )
+        self._make_data()
+        preload = {"LD_PRELOAD": str(self.shim)} if self.shim else {}
+        self._server = subprocess.Popen(
+            [
+                *(["unshare", "-rm"] if self.unshared else []),
+                sys.executable,
+                HERE / "server.py",
+                self.shim or "",
+                folder / "tmp",
+            ],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, **preload, "OMP_NUM_THREADS": "1", "ARROW_DEFAULT_MEMORY_POOL": "system"},
+        )
+        assert self._server.stdout.readline() == "ready\n"
+        self.has_disk = self.unshared and self._mount()
+        self.clean = {name: self._clean(name) for name in WRITERS}
+
+    def _make_data(self) -> None:
+        rows = "\n".join(f"{row},{row % 7}" for row in range(6_000))
+        (self.data / "table.csv").write_text(f"a,b\n{rows}\n")
+        small = {"a": [float(row) for row in range(60)], "b": [row * 2.0 for row in range(60)]}
+        tensorize.prepare("table", small, target="b", split="0.6,0.2,0.2", out=self.data / "small.h5")
+
+    def _clean(self, name: str) -> tuple[float, str | None]:
+        """(seconds, digest) of a run that nothing happens to."""
+        self.ask(name, self.job(name, old=False, modules=str(self.data / "modules")))
+        found = self.ask(name, self.job(name, old=False))
+        assert found.codes == [0], found.said
+        assert (found.state, found.left) == ("new" if not WRITERS[name].same else "broken", [])
+        target = self.target(name)
+        return found.seconds, hashlib.sha256(target.read_bytes()).hexdigest() if WRITERS[name].same else None
+
+    def target(self, name: str, fault: Mapping[str, object] | None = None) -> Path:
+        on_disk = fault is not None and not fault.keys().isdisjoint({"room", "read_only"})
+        return (self.disk / "out" if on_disk else self.folder) / f"x{WRITERS[name].suffix}"
+
+    def job(self, name: str, *, old: bool, runs: int = 1, **fault: object) -> dict[str, object]:
+        """A job for the server. With `old` there is a file already, which `--force` replaces."""
+        target = self.target(name, fault)
+        argv = [part.format(data=self.data, target=target) for part in WRITERS[name].command]
+        if old:
+            argv.append("--force")
+        new = self.clean[name][1] if name in getattr(self, "clean", {}) else ("" if WRITERS[name].same else None)
+        return {"target": str(target), "old": OLD if old else None, "new": new, "runs": [argv] * runs, **fault}
+
+    def ask(self, name: str, job: dict[str, object]) -> Outcome:
+        self._server.stdin.write(json.dumps(job) + "\n")
+        self._server.stdin.flush()
+        answer = json.loads(self._server.stdout.readline())
+        if "error" in answer:
+            raise RuntimeError(answer["error"])
+        return Outcome(**answer)
+
+    def _mount(self) -> bool:
+        """Put a file system of 2 MB at `disk`, in the name space of the server alone."""
+        self._server.stdin.write(json.dumps({"mount": str(self.disk)}) + "\n")
+        self._server.stdin.flush()
+        return "error" not in json.loads(self._server.stdout.readline())
+
+    def hurt(self, name: str, what: str, cause: str | None, *, old: bool, killed: bool = False, **fault: object) -> Outcome:
+        """Run one fault; AssertionError where a rule is broken."""
+        found = self.ask(name, self.job(name, old=old, **fault))
+        self.tried[name, what] += 1
+        broken = broken_rules(found, self.target(name, fault), old=old, cause=cause, killed=killed)
+        if not broken and found.left:
+            after = self.ask(name, {**self.job(name, old=True), "keep": True})
+            broken = [f"the next run: {after}"] if (after.codes, after.state, after.left) != ([0], "new", []) else []
+        if broken:
+            self.failed[name, what] += 1
+        assert not broken, (what, fault, broken, found)
+        return found
+
+    def close(self) -> None:
+        self._server.stdin.close()
+        self._server.stdout.close()
+        self._server.wait()
+
+
+def broken_rules(found: Outcome, target: Path, *, old: bool, cause: str | None, killed: bool) -> list[str]:
+    """What is not as it must be after a fault; a part file may stay only where the process was killed.
+
+    `cause` is what a message has to say where the run failed.
+    """
+    part = f".{target.name}.part"
+    broken = []
+    if found.state not in {"new", "old" if old else "absent"}:
+        broken.append(f"the target is {found.state}")
+    if set(found.left) - ({part} if killed else set()):
+        broken.append(f"left: {found.left}")
+    for code, said in zip(found.codes, found.said, strict=True):
+        if "Traceback" in said or "unexpected" in said or code == -999:
+            broken.append(f"a traceback, or it hangs: {said}")
+        if code == 0 and found.state != "new":
+            broken.append("it says that all is well")
+        if code > 0 and cause is not None and not (cause in said and str(target.parent) in said):
+            broken.append(f"the message does not name path and cause: {said}")
+    return broken
+
+
+def _compiled(folder: Path) -> Path | None:
+    """The library that makes calls fail, where there is a compiler."""
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    if compiler is None or sys.platform != "linux":
+        return None
+    made = folder / "shim.so"
+    subprocess.run([compiler, "-O1", "-shared", "-fPIC", "-o", made, HERE / "shim.c", "-ldl"], check=True)
+    return made
+
+
+def code_of(nth: int) -> int:
+    """EIO or ENOSPC, by turns."""
+    return random.Random(nth).choice([errno.EIO, errno.ENOSPC])
