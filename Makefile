@@ -15,8 +15,11 @@ demo: $(VENV)/.base ## prepare the synthetic wine file and show what was made
 test: $(VENV)/.test ## run the tests; TENSORIZE_DATA and TENSORIZE_CORPORA add those on real data
 	$(python) -m pytest $(ARGS)
 
-test-faults: $(VENV)/.test ## kill, starve and interrupt it, 200 times for each format
-	TENSORIZE_KILLS=200 $(python) -m pytest tests/faults $(ARGS)
+test-faults: $(VENV)/.test ## kill, starve and interrupt it, 200 times for each format; writes docs/reliability.md
+	TENSORIZE_KILLS=200 TENSORIZE_RELIABILITY=docs/reliability.md $(python) -m pytest tests/faults $(ARGS)
+
+fuzz: $(VENV)/.fuzz ## ten minutes of fuzzing for each reader; FUZZ_SECONDS=60 for less
+	for target in $(FUZZ); do $(python) tests/fuzz/fuzz.py $$target $(FUZZ_SECONDS) || exit 1; done
 
 test-pollution: $(VENV)/.test ## read 2,680 polluted CSV files whose cells are known, and print the figures
 	TENSORIZE_POLLUTED=2680 $(python) -m pytest tests/test_pollution.py -s $(ARGS)
@@ -48,6 +51,10 @@ $(VENV)/.base: $(inputs)
 $(VENV)/.test: $(inputs)
 	$(pip) --editable '.[test]'
 	touch $(VENV)/.base $@
+
+$(VENV)/.fuzz: $(inputs)
+	$(pip) --editable '.[fuzz]'
+	touch $(VENV)/.base $(VENV)/.test $@
 
 $(VENV)/.bench: $(inputs)
 	$(pip) --editable '.[bench]'

@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from PIL import Image
+
 import tensorize
 from tensorize import registry
 
@@ -36,7 +38,10 @@ def _table(suffix: str) -> Writer:
 WRITERS = {
     **{name: _table(registry.load("exporters", name).suffixes[0]) for name in registry.EXPORTERS},
     "recipe": Writer(".json", ("inspect", "{data}/small.h5", "--recipe", "-o", "{target}")),
-    "rejects": Writer(".jsonl", ("list-rejects", "{target}")),
+    "rejects": Writer(
+        ".jsonl",
+        ("images", "{data}/pictures", "--on-bad", "skip", "--max-bad", "90%", "--rejects", "{target}", "-o", "{beside}/y.h5"),
+    ),
     "checkpoint": Writer(".pt", ("train", "{data}/small.h5", "--model", "mlp", "--epochs", "2", "-o", "{target}"), same=False),
 }
 
@@ -64,14 +69,18 @@ class Outcome:
     left: list[str]
 
 
+TRIED, FAILED = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
+"""(writer, fault) → how often it was tried, and how often a rule was broken: what the page tells."""
+
+
 class Harness:
-    """A server to hurt, the files it works on, and a count of what was tried: (writer, fault) → times."""
+    """A server to hurt, and the files it works on."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.data, self.disk = folder / "plain/out", folder / "data", folder / "disk"
-        for made in (self.folder, self.data, self.disk, folder / "tmp"):
+        self.beside = folder / "beside"
+        for made in (self.folder, self.data, self.disk, self.beside, folder / "tmp"):
             made.mkdir(parents=True)
-        self.tried, self.failed = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
         self.shim = _compiled(folder)
         self.unshared = (
             bool(shutil.which("unshare"))
@@ -99,6 +108,12 @@ class Harness:
     def _make_data(self) -> None:
         rows = "\n".join(f"{row},{row % 7}" for row in range(6_000))
         (self.data / "table.csv").write_text(f"a,b\n{rows}\n")
+        for number in range(8):
+            picture = self.data / f"pictures/{number}.png"
+            picture.parent.mkdir(exist_ok=True)
+            Image.new("RGB", (5, 5), (number, 0, 0)).save(picture)
+            if number % 2:
+                picture.write_bytes(picture.read_bytes()[:40])
         small = {"a": [float(row) for row in range(60)], "b": [row * 2.0 for row in range(60)]}
         tensorize.prepare("table", small, target="b", split="0.6,0.2,0.2", out=self.data / "small.h5")
 
@@ -118,8 +133,8 @@ class Harness:
     def job(self, name: str, *, old: bool, runs: int = 1, **fault: object) -> dict[str, object]:
         """A job for the server. With `old` there is a file already, which `--force` replaces."""
         target = self.target(name, fault)
-        argv = [part.format(data=self.data, target=target) for part in WRITERS[name].command]
-        if old:
+        argv = [part.format(data=self.data, target=target, beside=self.beside) for part in WRITERS[name].command]
+        if old or "{beside}/y.h5" in WRITERS[name].command:
             argv.append("--force")
         new = self.clean[name][1] if name in getattr(self, "clean", {}) else ("" if WRITERS[name].same else None)
         return {"target": str(target), "old": OLD if old else None, "new": new, "runs": [argv] * runs, **fault}
@@ -141,13 +156,13 @@ class Harness:
     def hurt(self, name: str, what: str, cause: str | None, *, old: bool, killed: bool = False, **fault: object) -> Outcome:
         """Run one fault; AssertionError where a rule is broken."""
         found = self.ask(name, self.job(name, old=old, **fault))
-        self.tried[name, what] += 1
+        TRIED[name, what] += 1
         broken = broken_rules(found, self.target(name, fault), old=old, cause=cause, killed=killed)
         if not broken and found.left:
             after = self.ask(name, {**self.job(name, old=True), "keep": True})
             broken = [f"the next run: {after}"] if (after.codes, after.state, after.left) != ([0], "new", []) else []
         if broken:
-            self.failed[name, what] += 1
+            FAILED[name, what] += 1
         assert not broken, (what, fault, broken, found)
         return found
 
@@ -173,7 +188,7 @@ def broken_rules(found: Outcome, target: Path, *, old: bool, cause: str | None, 
             broken.append(f"a traceback, or it hangs: {said}")
         if code == 0 and found.state != "new":
             broken.append("it says that all is well")
-        if code > 0 and cause is not None and not (cause in said and str(target.parent) in said):
+        if code > 0 and cause is not None and not (cause in said and str(target.parents[2]) in said):
             broken.append(f"the message does not name path and cause: {said}")
     return broken
 

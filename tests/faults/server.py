@@ -22,21 +22,23 @@ from tensorize_cli.main import main
 
 import tensorize
 from tensorize.errors import TensorizeError
-from tensorize.rejects import Reject, collecting
 
-WARM = {"tensorize", "tensorize_cli", "torch", "pyarrow", "h5py", "numpy", "pandas", "typer", "rich", "pydantic"}
+WARM = {*"tensorize tensorize_cli torch torchmetrics pyarrow h5py numpy pandas typer rich pydantic".split()}
+    "tensorize",
+    "tensorize_cli",
+    "torch",
+    "pyarrow",
+    "h5py",
+    "numpy",
+    "pandas",
+    "typer",
+    "rich",
+    "pydantic",
+    "torchmetrics",
+}
 """What a run imports on its way is imported here once a first one has told of it, so that a child starts at once."""
 SECONDS = 60
 """A run that takes longer hangs."""
-
-
-def list_rejects(target: str, force: str = "") -> None:
-    """Thousands of bad rows into a file of rejects, as a loader hands them in."""
-    with collecting(skip=True, limit="100%", path=Path(target), force=bool(force)) as rejects:
-        rejects.saw(4_000, "row")
-        for row in range(4_000):
-            rejects.add(Reject("d.csv", "ragged", "has 3 cells, not 2", row=row, line=row + 2, raw="a,b,c" * 20))
-        rejects.check()
 
 
 def child(job: dict, argv: list[str], said: int) -> None:
@@ -53,7 +55,7 @@ def child(job: dict, argv: list[str], said: int) -> None:
     if "file" in limits:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limits["file"],) * 2)
     try:
-        list_rejects(*argv[1:]) if argv[0] == "list-rejects" else main(argv)
+        main(argv)
     finally:
         if "modules" in job:
             Path(job["modules"]).write_text(" ".join(name for name in sys.modules if name.split(".")[0] in WARM))
@@ -71,11 +73,6 @@ def forked(job: dict, argv: list[str]) -> tuple[int, int]:
         code = 0
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 0
-    except TensorizeError as error:
-        print(f"error: {error}", file=sys.stderr)
-        code = error.exit_code
-    except KeyboardInterrupt:
-        code = 130
     except BaseException as error:
         print(f"Traceback: {error!r}", file=sys.stderr)
     finally:

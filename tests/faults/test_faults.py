@@ -22,10 +22,6 @@ def harness(tmp_path_factory):
     made = Harness(tmp_path_factory.mktemp("faults"))
     yield made
     made.close()
-    if page := os.environ.get("TENSORIZE_RELIABILITY"):
-        from reliability import write
-
-        write(page, made)
 
 
 @EACH

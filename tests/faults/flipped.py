@@ -1,0 +1,73 @@
+"""The process that reads damaged files: flipped.py FILE SEED TIMES; it says a line for each, and is watched.
+
+A line is `found` where `verify` finds the change, `missed` where it does not; a reader that does anything but read or
+raise one of our errors ends the process with a traceback, one that hangs is ended after ten seconds.
+"""
+
+import faulthandler
+import random
+import resource
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import tensorize
+from tensorize.errors import TensorizeError
+
+MEMORY = 8 << 30
+"""What a reader may take: a size out of a damaged file must not be believed."""
+
+
+def changed(good: bytes, rng: random.Random) -> bytes:
+    """One bit, a few bits, a run of bytes, or bytes that are left out or put in."""
+    bad, way = bytearray(good), rng.random()
+    at = rng.randrange(len(bad))
+    if way < 0.7:
+        for _ in range(1 if way < 0.5 else rng.randrange(2, 9)):
+            bad[rng.randrange(len(bad))] ^= 1 << rng.randrange(8)
+    elif way < 0.8:
+        bad[at : at + 8] = rng.choice([bytes(8), b"\xff" * 8, rng.randbytes(8)])[: len(bad) - at]
+    elif way < 0.9:
+        del bad[at : at + rng.randrange(1, 64)]
+    else:
+        bad[at:at] = rng.randbytes(rng.randrange(1, 64))
+    return bytes(bad)
+
+
+def read(path: Path) -> None:
+    """Everything in a file, as far as it goes."""
+    if path.suffix == ".json":
+        tensorize.Recipe.read(path)
+    elif path.name.startswith("model"):
+        from tensorize.train.checkpoint import Checkpoint
+
+        Checkpoint.load(path).build()
+    else:
+        with tensorize.read(path) as ts:
+            for key in ts:
+                ts.numpy(key)
+            ts.recipe.parsed_options()
+
+
+def main(good: Path, seed: int, times: int) -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    data, bad = good.read_bytes(), good.with_name(f"{good.stem}-bad{good.suffix}")
+    tensorize.verify(good)
+    read(good)
+    rng = random.Random(seed)
+    for _ in range(times):
+        flipped = changed(data, rng)
+        bad.write_bytes(flipped)
+        faulthandler.dump_traceback_later(10, exit=True)
+        try:
+            tensorize.verify(bad)
+            said = "same" if flipped == data else "missed"
+        except TensorizeError:
+            said = "found"
+        with suppress(TensorizeError):
+            read(bad)
+        print(said, flush=True)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
