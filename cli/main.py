@@ -27,10 +27,12 @@ STARVED = ("Resource temporarily unavailable", "start new thread", "allocate mem
 def main(args: Sequence[str] | None = None) -> None:
     """Run `tensorize` with the arguments of the shell, or with `args`; end the process with its exit code."""
     given = list(sys.argv[1:] if args is None else args)
-    signal.signal(signal.SIGTERM, _terminated)
     try:
+        signal.signal(signal.SIGTERM, _terminated)
         code = _run(given)
         sys.stdout.flush()
+    except KeyboardInterrupt:
+        code = INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has gone: nothing more to say, and nothing for Python to flush at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -60,11 +62,21 @@ def _run(given: list[str]) -> int:
     except BrokenPipeError:
         raise
     except Exception as error:
+        if _was_interrupted(error):
+            print("interrupted", file=sys.stderr)
+            return INTERRUPTED
         if debug:
             print_traceback(error)
         else:
             print_error(_unexpected(error, given), as_json, 1)
         return 1
+
+
+def _was_interrupted(error: BaseException | None) -> bool:
+    """Whether an error came of tidying up after Ctrl-C."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__context__
+    return error is not None
 
 
 def _unexpected(error: Exception, given: list[str]) -> TensorizeError:

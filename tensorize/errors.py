@@ -35,7 +35,7 @@ class TensorizeError(Exception):
     @property
     def lines(self) -> list[str]:
         """What is wrong, where, and the way out, a line each."""
-        more = (*self.details, *([self.hint] if self.hint else []))
+        more = (*self.details, *(self.hint.split("\n") if self.hint else []))
         return [self.what, *(f"  {line}" for line in more)]
 
 

@@ -8,10 +8,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from tensorize.errors import UsageError, near
 from tensorize.rejects import allowed
+
+LARGEST = 10**12
+"""What a whole number among the options, or learned, is at most."""
 
 
 def as_list(value: Any) -> Any:
@@ -49,6 +61,15 @@ class Options(BaseModel):
     """The root of every kind's options: frozen, unknown names refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @model_validator(mode="after")
+    def _within_reach(self) -> Self:
+        """Numbers that no input has can only be meant to break something."""
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            if type(value) is int and name != "seed" and not -LARGEST <= value <= LARGEST:
+                raise ValueError(f"{name.replace('_', '-')} is at most {LARGEST:,}")
+        return self
 
     def for_apply(self) -> Self:
         """The options that `apply` repeats: everything but what picks or splits rows of the first source."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -105,7 +106,7 @@ class Recipe(BaseModel):
     def from_json(cls, text: str) -> Self:
         """Read a recipe. Raises RecipeError for what is not one: no JSON, a key twice, an unknown field, a newer version."""
         try:
-            raw = json.loads(text, object_pairs_hook=_no_key_twice, parse_constant=_no_constant)
+            raw = json.loads(text, object_pairs_hook=_no_key_twice, parse_constant=_no_constant, parse_float=_finite)
         except (ValueError, RecursionError) as error:
             raise RecipeError(f"the recipe is not JSON: {error}") from None
         if not _is_shallow(raw):
@@ -208,6 +209,13 @@ def _is_shallow(value: Any) -> bool:
         inner = (item.values() if isinstance(item, dict) else item for item in layer if isinstance(item, dict | list))
         layer = [item for items in inner for item in items if isinstance(item, dict | list)]
     return not layer
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError(f"{text[:40]} is no number that can be held")
+    return value
 
 
 def _no_constant(name: str) -> None:

@@ -63,13 +63,13 @@ class Reject:
         fields = asdict(self)
         order = ("path", "line", "column", "row", "kind", "reason", "raw")
         raw = self.raw if len(self.raw) <= RAW_CHARS else self.raw[:RAW_CHARS] + "…"
-        told = {name: _text(value) if isinstance(value, str) else value for name, value in (fields | {"raw": raw}).items()}
+        told = {name: legible(value) if isinstance(value, str) else value for name, value in (fields | {"raw": raw}).items()}
         return json.dumps({name: told[name] for name in order}).replace("\x7f", "\\u007f")
 
     def __str__(self) -> str:
         """One line for a message: place, column, reason, and the raw text, cut where it is long."""
-        parts = (self.place, self.column or "", self.reason, shown(_text(self.raw), 60) if self.raw else "")
-        return _text("  ".join(part for part in parts if part))
+        parts = (self.place, self.column or "", self.reason, shown(legible(self.raw), 60) if self.raw else "")
+        return legible("  ".join(part for part in parts if part))
 
 
 class Rejects:
@@ -192,7 +192,7 @@ def allowed(limit: str, seen: int) -> int:
     return int(share * seen)
 
 
-def _text(text: str) -> str:
+def legible(text: str) -> str:
     r"""Text with bytes that were none as `\xf6`, and half a pair of surrogates as `\ud800`."""
     return _SURROGATE.sub(lambda found: _escape(ord(found[0])), text)
 

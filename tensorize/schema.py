@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
@@ -23,6 +23,14 @@ class Column(BaseModel):
     name: str
     kind: Kind
     storage: Storage
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if (self.storage == "string") != (self.kind in ("category", "time")) or (self.kind == "bool") != (
+            self.storage == "bool"
+        ):
+            raise ValueError(f"a column of kind {self.kind} is not held as {self.storage}")
+        return self
 
 
 class Schema(BaseModel):

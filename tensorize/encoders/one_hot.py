@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr
+from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr, field_validator
 
 from tensorize.encoders.base import Encoder
 from tensorize.errors import UsageError
@@ -38,6 +38,16 @@ class OneHot(Encoder):
     may_be_unseen = True
 
     categories: Annotated[tuple[Category, ...], Field(max_length=MAX_CATEGORIES)]
+
+    @field_validator("categories")
+    @classmethod
+    def _of_one_sort(cls, found: tuple[Category, ...]) -> tuple[Category, ...]:
+        sorts = {type(value) for value in found}
+        if not (sorts <= {int, float} or len(sorts) == 1) or len(set(found)) < len(found):
+            raise ValueError("categories are words, numbers or booleans, each once")
+        if int in sorts and any(isinstance(value, int) and abs(value) >= 1 << 63 for value in found):
+            raise ValueError("a category has more than 64 bits")
+        return found
 
     @classmethod
     def statistic(cls, params: Mapping[str, str]) -> Categories | None:

@@ -119,19 +119,26 @@ def read_members(path: Path, comment: int) -> dict[str, tuple[int, int]]:
     `comment` is the length that the comment has. Raises BadZipFile for all that is not so: compressed or encrypted
     members, names that come twice, members that lie in one another or outside the archive.
     """
-    with path.open("rb") as file:
-        count, size, start = _read_end(file, comment)
-        check_header(path, size)
-        file.seek(start)
-        entries = file.read(size)
-        found: dict[str, tuple[int, int]] = {}
-        at, free = 0, 0
-        for _ in range(count):
-            name, length, header, at = _read_entry(entries, at)
-            data = _data_start(file, header)
-            if header < free or data + length > start or name in found:
-                raise zipfile.BadZipFile("a member that does not lie where it should")
-            found[name], free = (data, length), data + length
+    try:
+        with path.open("rb") as file:
+            count, size, start = _read_end(file, comment)
+            check_header(path, size)
+            file.seek(start)
+            return _read_directory(file, file.read(size), count, start)
+    except (struct.error, UnicodeDecodeError) as error:
+        raise zipfile.BadZipFile(f"a directory that is no directory: {error}") from None
+
+
+def _read_directory(file: BinaryIO, entries: bytes, count: int, end: int) -> dict[str, tuple[int, int]]:
+    """What the directory lists; each member lies behind the one before it, and before `end`."""
+    found: dict[str, tuple[int, int]] = {}
+    at, free = 0, 0
+    for _ in range(count):
+        name, length, header, at = _read_entry(entries, at)
+        data = _data_start(file, header)
+        if header < free or data + length > end or name in found:
+            raise zipfile.BadZipFile("a member that does not lie where it should")
+        found[name], free = (data, length), data + length
     return found
 
 

@@ -148,7 +148,7 @@ def _read(path: Path) -> Mapping[str, Any]:
     except DataError:
         raise
     except (RuntimeError, ValueError, KeyError, EOFError, OSError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path} is no model of tensorize, or is damaged: {str(error).splitlines()[0]}") from None
+        raise DataError(f"{path} is no model of tensorize, or is damaged: {str(error).partition(chr(10))[0]}") from None
     if not isinstance(raw, dict) or not isinstance(raw.get(KEY), int):
         hint = "a model comes from: tensorize train FILE -o model.pt"
         raise DataError(f"{path} is no model of tensorize", hint=hint)

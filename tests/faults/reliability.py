@@ -27,6 +27,8 @@ def table() -> str:
 
 def _cell(writer: str, fault: str) -> str:
     failed = FAILED[writer, fault]
+    if (writer, fault) not in TRIED:
+        return "–"
     return f"{TRIED[writer, fault]:,}" + (f" ({failed:,} failed)" if failed else "")
 
 

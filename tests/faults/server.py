@@ -23,19 +23,7 @@ from tensorize_cli.main import main
 import tensorize
 from tensorize.errors import TensorizeError
 
-WARM = {*"tensorize tensorize_cli torch torchmetrics pyarrow h5py numpy pandas typer rich pydantic".split()}
-    "tensorize",
-    "tensorize_cli",
-    "torch",
-    "pyarrow",
-    "h5py",
-    "numpy",
-    "pandas",
-    "typer",
-    "rich",
-    "pydantic",
-    "torchmetrics",
-}
+WARM = ("tensorize", "tensorize_cli", "torch", "torchmetrics", "pyarrow", "h5py", "numpy", "pandas", "typer", "pydantic")
 """What a run imports on its way is imported here once a first one has told of it, so that a child starts at once."""
 SECONDS = 60
 """A run that takes longer hangs."""
@@ -73,6 +61,8 @@ def forked(job: dict, argv: list[str]) -> tuple[int, int]:
         code = 0
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 0
+    except KeyboardInterrupt:  # before the command has begun, or once it has ended
+        code = 130
     except BaseException as error:
         print(f"Traceback: {error!r}", file=sys.stderr)
     finally:

@@ -106,6 +106,8 @@ class Clock:
 
     def _stamps(self, cells: pa.Array) -> pa.Array:
         """Dates without a zone stay so, those with an offset become UTC."""
+        if pa.types.is_floating(cells.type) or pa.types.is_boolean(cells.type):
+            raise self._no_times(pc.cast(cells, pa.string()))
         for kind in (pa.timestamp("us"), pa.timestamp("us", "UTC")):
             try:
                 return pc.cast(cells, kind)

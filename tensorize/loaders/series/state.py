@@ -17,7 +17,7 @@ class GridState(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    microseconds: int | None = Field(None, ge=1)
+    microseconds: int | None = Field(None, ge=1, le=10**16)
 
     def learned(self) -> Learned:
         return Learned(STEP, "time", self.model_dump(mode="json"), "meta")

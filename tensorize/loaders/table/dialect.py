@@ -66,9 +66,10 @@ def find_dialect(head: bytes, complete: bool, options: CsvOptions, name: str) ->
     if not fit.records:
         raise _too_large(options, name)
     start = find_start(fit, options.header, name)
-    if start.first is not None and start.header and start.first.fault:
+    if start.first is not None and start.first.fault and (start.header or not (start.first.cells or fit.width)):
+        noun = "header" if start.header else "first row"
         raise DataError(
-            f"{name}:{lines + start.first.line + 1}  the header cannot be read: {start.first.fault}",
+            f"{name}:{lines + start.first.line + 1}  the {noun} cannot be read: {start.first.fault}",
             hint='if quotes mean nothing in this file, say --quote none; if another one is used, --quote "\'"',
         )
     return _dialect(sample, fit, start, options, name)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from tensorize.errors import SHOWN, DataError, plural, shown, some
-from tensorize.rejects import Reject
+from tensorize.rejects import Reject, legible
 
 _HINTS = {
     "ragged": "mend the rows; if another character separates the cells, say --delimiter CHAR",
@@ -61,7 +61,7 @@ class Faults:
 
 def _line(reject: Reject) -> str:
     """One bad row, as a message tells it."""
-    raw = reject.raw.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    raw = legible(reject.raw)
     if reject.kind == "ragged":
         return f"{reject.place}  {reject.reason.partition(',')[0]}: {shown(raw, 60)}"
     if reject.kind == "quote":

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tensorize.errors import RecipeError
 from tensorize.loaders.text.options import TextOptions
+from tensorize.options import LARGEST
 from tensorize.types import Learned
 
 PAD, UNKNOWN = "<pad>", "<unk>"
@@ -56,7 +57,7 @@ class Vocabulary(_State):
 class Length(_State):
     """Tokens in a padded row."""
 
-    length: int = Field(ge=1)
+    length: int = Field(ge=1, le=LARGEST)
 
 
 class TextState(NamedTuple):
@@ -78,6 +79,8 @@ class TextState(NamedTuple):
         try:
             vocabulary = None if options.is_ascii else _parse(Vocabulary, states["vocabulary"])
             length = _parse(Length, states["length"]) if options.per == "line" else None
+            if vocabulary and options.level == "char" and any(len(word) != 1 for word in vocabulary.words):
+                raise RecipeError("the recipe's vocabulary step is wrong", ["of characters each has to be one"])
         except KeyError as error:
             raise RecipeError(f'the recipe lacks the step "{error.args[0]}" of a text') from None
         return cls(vocabulary, length)
