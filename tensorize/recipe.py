@@ -31,6 +31,7 @@ DIGEST = "sha256"
 DEPTH = 32
 """Lists and objects within one another; our own recipes need less than ten."""
 MAX_STEPS = 1_000_000
+_HALF = re.compile(r"[\ud800-\udfff]|\\u[dD][89a-fA-F]")
 _Name = Annotated[str, Field(max_length=1 << 20)]
 
 
@@ -121,6 +122,8 @@ class Recipe(BaseModel):
                 f"the recipe has version {version}; this tensorize reads up to version {VERSION}",
                 hint="update it: pip install --upgrade tensorize",
             )
+        if _HALF.search(text) and not _is_text(raw):
+            raise RecipeError("the recipe holds half a character (U+D800 to U+DFFF)")
         raw.pop(DIGEST, None)
         try:
             return cls.model_validate(raw)
@@ -200,6 +203,15 @@ def verify_recipe(path: Path) -> None:
             hint="tensorize inspect --recipe -o FILE writes one",
         )
     check_digest(path, end.start(1))
+
+
+def _is_text(raw: Any) -> bool:
+    """Whether every string can be written as UTF-8."""
+    try:
+        json.dumps(raw, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _is_shallow(value: Any) -> bool:

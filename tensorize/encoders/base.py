@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict
 
-from tensorize.errors import UsageError, near
+from tensorize.errors import RecipeError, UsageError, near
 from tensorize.types import Array, Floats, Mask, Statistic
 
 
@@ -81,6 +81,8 @@ class Encoder(BaseModel):
 
 def floats(column: pa.Array) -> Floats:
     """A column (row) of numbers or booleans without nulls → (row) float64, contiguous."""
+    if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type) or pa.types.is_boolean(column.type)):
+        raise RecipeError(f"a step over numbers meets a column of the type {column.type}")
     if pa.types.is_boolean(column.type):
         column = pc.cast(column, pa.uint8())
     return np.ascontiguousarray(column.to_numpy(zero_copy_only=False), dtype=np.float64)

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from pydantic import FiniteFloat, StrictBool, StrictInt, StrictStr
 
 from tensorize.encoders.base import Encoder, floats
-from tensorize.errors import DataError, UsageError
+from tensorize.errors import DataError, RecipeError, UsageError
 from tensorize.statistics.categories import Categories
 from tensorize.statistics.moments import Moments
 from tensorize.statistics.quantiles import Quantiles
@@ -78,7 +78,11 @@ class Impute(Encoder):
         """A column (row) with the fill in every missing place; integers become float64 where the fill is no integer."""
         if isinstance(self.fill, float) and pa.types.is_integer(column.type):
             column = pc.cast(column, pa.float64())
-        return pc.fill_null(column, pa.scalar(self.fill, column.type))
+        try:
+            fill = pa.scalar(self.fill, column.type)
+        except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
+            raise RecipeError(f"the fill {self.fill!r} does not fit a column of the type {column.type}") from None
+        return pc.fill_null(column, fill)
 
     def missing(self, column: pa.Array) -> Floats:
         """(row) float64: 1 where the value is missing, else 0."""

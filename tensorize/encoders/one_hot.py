@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr, field_validator
 
 from tensorize.encoders.base import Encoder
-from tensorize.errors import UsageError
+from tensorize.errors import RecipeError, UsageError
 from tensorize.statistics.categories import Categories
 from tensorize.types import Array, Floats, Mask
 
@@ -121,7 +121,10 @@ def _as_type(column: pa.Array, wanted: pa.DataType) -> pa.Array:
     if pa.types.is_integer(wanted) and pa.types.is_floating(column.type):
         whole = pc.if_else(pc.equal(pc.floor(column), column), column, None)
         return pc.cast(whole, wanted, safe=False)
-    return pc.cast(column, wanted)
+    try:
+        return pc.cast(column, wanted)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        raise RecipeError(f"the categories are of the type {wanted}, and the column holds {column.type}") from None
 
 
 def declared(text: str, kind: str) -> tuple[Any, ...]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tensorize import registry
-from tensorize.errors import UsageError
+from tensorize.errors import RecipeError, UsageError
 from tensorize.options import BadOptions, Options
 from tensorize.recipe import Recipe
 from tensorize.rejects import Rejects, collecting
@@ -231,16 +231,19 @@ def _write(layout: Layout, job: Job, recipe: Recipe, output: Output) -> Callable
     path, exporter = output.path, registry.exporter_for(output.path, output.format)
     writer: Writer = exporter.create(path, layout, force=output.force)
     try:
-        _copy(job, recipe, writer)
+        _copy(layout, job, recipe, writer)
         writer.commit()
     finally:
         writer.abort()
     return partial(exporter.open, path)
 
 
-def _copy(job: Job, recipe: Recipe, writer: Any) -> None:
+def _copy(layout: Layout, job: Job, recipe: Recipe, writer: Any) -> None:
     at: dict[str, int] = {}
+    known = {spec.name for spec in layout.tensors}
     for piece in job.pieces(recipe.learned):
+        if not piece.values.keys() <= known:
+            raise RecipeError(f"the recipe has no step for {', '.join(sorted(piece.values.keys() - known))}")
         for name, values in piece.values.items():
             key = f"{piece.split}/{name}" if piece.split else name
             writer.write(key, at.get(key, 0), values)
@@ -263,6 +266,6 @@ def _in_memory(layout: Layout, job: Job, recipe: Recipe) -> Callable[[], TensorS
     from tensorize.tensorset import MemoryStore, TensorSet
 
     memory = _Memory(layout)
-    _copy(job, recipe, memory)
+    _copy(layout, job, recipe, memory)
     tensors = TensorSet(layout, MemoryStore(memory.arrays))
     return lambda: tensors

@@ -5,6 +5,7 @@ written to build/fuzz, and belongs into tests/fuzz/found once the reader is mend
 """
 
 import hashlib
+import random
 import sys
 import warnings
 from pathlib import Path
@@ -23,7 +24,14 @@ def main(name: str, seconds: str) -> None:
         (corpus / hashlib.sha256(data).hexdigest()[:16]).write_bytes(data)
     warnings.simplefilter("ignore")
     settings = [f"-max_total_time={seconds}", "-timeout=20", "-rss_limit_mb=6144", "-max_len=65536", "-print_final_stats=1"]
-    atheris.Setup([sys.argv[0], *settings, f"-artifact_prefix={build}/{name}-", str(corpus)], target.read)
+
+    def mutated(data: bytes, size: int, seed: int) -> bytes:
+        """What libFuzzer does, or, every other time, another shape of the JSON."""
+        made = target.reshape(data, random.Random(seed)) if seed % 2 else data
+        return atheris.Mutate(data, size) if made == data else made[:size]
+
+    arguments = [sys.argv[0], *settings, f"-artifact_prefix={build}/{name}-", str(corpus)]
+    atheris.Setup(arguments, target.read, custom_mutator=mutated if target.json is not None else None)
     atheris.Fuzz()
 
 

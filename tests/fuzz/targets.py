@@ -5,12 +5,15 @@
 
 import contextlib
 import functools
+import json
+import random
 import struct
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import tensorize
 from tensorize import Recipe
@@ -141,12 +144,82 @@ def read_csv(data: bytes) -> None:
     tensorize.prepare("table", path, threads=1, chunk_bytes=64, max_size=SIZE, scale="none", missing="drop", **way)
 
 
+VALUES = [
+    None,
+    True,
+    -1,
+    0,
+    1,
+    2,
+    1e-300,
+    1e300,
+    10**12,
+    1 << 63,
+    "",
+    "a",
+    "b",
+    "at",
+    "x",
+    "\ud800",
+    [],
+    {},
+    ["a"],
+    [1, "x"],
+    "1h",
+    "mean",
+]
+
+
+def reshaped(data: bytes, rng: random.Random) -> bytes:
+    """JSON with one of its values replaced, left out, or doubled: still JSON, so that fuzzing gets past the parser."""
+    try:
+        tree = json.loads(data)
+    except ValueError:
+        return data
+    places = list(_places(tree))
+    if not places:
+        return data
+    inside, at = rng.choice(places)
+    way = rng.randrange(4)
+    if way == 0:
+        inside[at] = rng.choice(VALUES)
+    elif way == 1:
+        other, key = rng.choice(places)
+        inside[at] = json.loads(json.dumps(other[key]))
+    elif way == 2:
+        del inside[at]
+    elif isinstance(inside, list):
+        inside.insert(at, inside[at])
+    else:
+        inside[rng.choice(WORDS)] = inside[at]
+    return json.dumps(tree).encode()
+
+
+WORDS = ["a", "b", "state", "step", "onehot", "target", "time", "window", "period", "missing", "length", "categories", "words"]
+
+
+def _places(tree: object) -> Iterable[tuple[Any, Any]]:
+    """Yield (container, key) of every value."""
+    if isinstance(tree, dict | list):
+        for key in list(tree) if isinstance(tree, dict) else range(len(tree)):
+            yield tree, key
+            yield from _places(tree[key])
+
+
 @dataclass(frozen=True)
 class Target:
     """What is fuzzed: its seeds, and the reader."""
 
     seeds: Callable[[], Iterable[bytes]]
     reader: Callable[[bytes], None]
+    json: bytes | None = None
+    """What stands before JSON, where the input is some."""
+
+    def reshape(self, data: bytes, rng: random.Random) -> bytes:
+        """The input with its JSON reshaped; as it is, where it holds none."""
+        if self.json is None or not data.startswith(self.json):
+            return data
+        return self.json + reshaped(data[len(self.json) :], rng)
 
     def read(self, data: bytes) -> None:
         """AssertionError, or whatever else is raised, is a find."""
@@ -155,8 +228,8 @@ class Target:
 
 
 TARGETS = {
-    "recipe": Target(recipes, read_recipe),
+    "recipe": Target(recipes, read_recipe, b""),
     "pt": Target(torch_files, read_torch),
-    "hdf5": Target(hdf5_files, read_hdf5),
+    "hdf5": Target(hdf5_files, read_hdf5, b"i"),
     "csv": Target(tables, read_csv),
 }

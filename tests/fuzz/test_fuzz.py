@@ -55,6 +55,8 @@ def test_readers_take_their_seeds_and_changes_of_them(name):
         warnings.simplefilter("ignore")
         for _ in range(CHANGES[name]):
             target.read(changed(rng.choice(seeds), rng))
+            if target.json is not None:
+                target.read(target.reshape(rng.choice(seeds), rng))
 
 
 @pytest.mark.parametrize("path", FOUND, ids=lambda path: path.name)

@@ -12,7 +12,7 @@ import pyarrow as pa
 from tensorize.encoders.one_hot import OneHot
 from tensorize.engine.parallel import ordered_map
 from tensorize.engine.scratch import Spool
-from tensorize.errors import DataError, plural, some
+from tensorize.errors import DataError, RecipeError, plural, some
 from tensorize.loaders.series.clock import Clock, say, step_name
 from tensorize.loaders.series.cut import Cut
 from tensorize.loaders.series.gaps import DROP, OWN, WORDS, Filler, check_gaps, gap_policies
@@ -129,6 +129,8 @@ class SeriesJob:
 
     def _cut(self, step: int | None) -> Cut:
         """The samples, for a step in microseconds."""
+        if (step is None) != (self._options.fold is not None):
+            raise RecipeError("the recipe's grid step does not fit its options: one of them cuts by position")
         if step not in self._cuts:
             self._cuts[step] = self._by_fold() if step is None else self._by_time(step)
         return self._cuts[step]
@@ -293,7 +295,7 @@ class SeriesJob:
         starts = cut.starts(steps.start, end)
         parts = cut.parts(starts)
         names: Sequence[str | None] = self._options.split_names or (None,)
-        count = max(1, PIECE_BYTES // (4 * cut.length * values.shape[1]))
+        count = max(1, PIECE_BYTES // max(1, 4 * cut.length * values.shape[1]))
         for part, name in enumerate(names):
             chosen = starts[parts == part] - steps.start
             for first in range(0, len(chosen), count):
