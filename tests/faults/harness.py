@@ -184,7 +184,9 @@ def broken_rules(found: Outcome, target: Path, *, old: bool, cause: str | None, 
     if set(found.left) - ({part} if killed else set()):
         broken.append(f"left: {found.left}")
     for code, said in zip(found.codes, found.said, strict=True):
-        if "Traceback" in said or "unexpected" in said or code == -999:
+        # Python itself says `Exception ignored` where an interrupt comes in the middle of its own tidying up, and goes on.
+        swallowed = killed and said.startswith("Exception ignored in") and "KeyboardInterrupt" in said
+        if ("Traceback" in said and not swallowed) or "unexpected" in said or code == -999:
             broken.append(f"a traceback, or it hangs: {said}")
         if code == 0 and found.state != "new":
             broken.append("it says that all is well")
