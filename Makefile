@@ -6,7 +6,7 @@ python := $(VENV)/bin/python
 pip := $(python) -m pip --quiet --disable-pip-version-check install --constraint constraints.txt
 inputs := $(python) pyproject.toml constraints.txt
 
-.PHONY: demo test test-pollution test-faults check install bench cifar10 clean
+.PHONY: demo test test-pollution test-faults check install bench bench-train cifar10 train-cifar clean
 
 demo: $(VENV)/.base ## prepare the synthetic wine file and show what was made
 	$(VENV)/bin/tensorize wine samples/wine-synthetic.csv --onehot quality --split 0.8,0.1,0.1 -o $(VENV)/wine.h5 --force
@@ -36,6 +36,15 @@ bench: $(VENV)/.bench ## measure beside other tools, for an hour or so; BENCH=--
 
 cifar10: $(VENV)/.test ## train LeNet on the CIFAR-10 of TENSORIZE_DATA as the tutorial does, in a minute or two
 	$(python) samples/cifar10.py $(TENSORIZE_DATA)/cifar10/cifar10-images.tar.xz
+
+bench-train: $(VENV)/.bench ## the trainer on public data, beside scikit-learn and a DataLoader; DATA=FOLDER of tensorize fetch
+	$(python) benchmarks/train.py $(DATA)
+
+train-cifar: $(VENV)/.bench ## resnet on CIFAR-10 in class folders, CIFAR=FOLDER; RESNET="--set width=32 --epochs 4" for a CPU
+	mkdir -p build
+	$(VENV)/bin/tensorize images $(CIFAR) --dtype uint8 -o build/cifar10.h5 --force
+	$(VENV)/bin/tensorize train build/cifar10.h5 --model resnet $(RESNET) -o build/cifar10-model.pt --force
+	$(VENV)/bin/tensorize evaluate build/cifar10-model.pt build/cifar10.h5
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

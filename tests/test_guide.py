@@ -44,7 +44,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("project")
     shutil.copytree(ROOT / "tensorize", root / "tensorize")
     shutil.copytree(ROOT / "cli", root / "tensorize_cli")
-    assert (len(files(RULE)), len(lines(RULE))) == (5, 6)
+    assert (len(files(RULE)), len(lines(RULE))) == (6, 7)
     for name, text in files(RULE).items():
         (root / name.replace("cli/", "tensorize_cli/")).write_text(text, "utf-8")
     for table, name, line in lines(RULE):
@@ -78,6 +78,15 @@ def test_the_examples_work_from_the_shell(project: Path, samples: Path) -> None:
         "x = a['features']; print(x[:, a.labels('features', 'feature').index('rooms')].unique().tolist(), x[:, 2].max().item())"
     )
     assert run(sys.executable, "-c", code, cwd=project).startswith("[2.0, 3.0, 4.0, 5.0] 1.0")
+
+
+def test_the_model_of_the_examples_is_trained_by_name(project: Path, samples: Path) -> None:
+    tensorize = [sys.executable, "-m", "tensorize"]
+    how = ["--time", "stamp", "--step", "1h", "--gaps", "interpolate", "--window", "24", "--horizon", "6", "--target", "kwh"]
+    meter = samples / "meter-synthetic.csv"
+    run(*tensorize, "series", meter, *how, "--split", "0.7,0.15,0.15", "-o", "meter.h5", cwd=project)
+    said = run(*tensorize, "train", "meter.h5", "--model", "gru", "--set", "width=8", "--epochs", "1", cwd=project)
+    assert "6 numbers of kwh" in said
 
 
 @pytest.fixture

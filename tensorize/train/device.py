@@ -14,7 +14,7 @@ from tensorize.errors import UsageError
 
 UNKNOWN = 1 << 30
 """What data may take where the system does not tell what is free."""
-SMALL_STEP = 50_000_000
+SMALL_STEP = 300_000_000
 """Floating-point operations of a forward pass below which threads wait for each other longer than they work."""
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -108,12 +109,24 @@ def _run(
         _go_on(trainer, keep, before)
     count = workers or plan.threads()
     try:
-        with threads(count):
+        with threads(count), _flushed(saving):
             trainer.run()
     except DataError as error:
         kept = [f"{path} holds epoch {save.saved}, the last good one" for save in saving if save.saved]
         raise DataError(error.what, kept or ["nothing was written"] * bool(saving), error.hint) from error
-    return History(tuple(trainer.epochs), plan.notes, plan.facts(count), made(trainer))
+    checkpoint = made(trainer)
+    keep.restore(trainer.model)
+    return History(tuple(trainer.epochs), plan.notes, plan.facts(count), checkpoint)
+
+
+@contextmanager
+def _flushed(saving: Sequence[Save]) -> Iterator[None]:
+    """The last finished epoch is in the file, whatever ended the run."""
+    try:
+        yield
+    finally:
+        for save in saving:
+            save.flush()
 
 
 def _optimizer(plan: Plan, make: MakeOptimizer | None) -> torch.optim.Optimizer:

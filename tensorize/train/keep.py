@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -26,7 +27,7 @@ def weights(model: nn.Module) -> dict[str, Tensor]:
 class KeepBest(Callback):
     """Keeps the weights of the epoch that is best on val, and stops after `patience` epochs without a better one.
 
-    Without val the last epoch is the best. At the end the model has the best weights.
+    Without val the last epoch is the best.
     """
 
     def __init__(self, patience: int, state: Mapping[str, Tensor] | None = None) -> None:
@@ -44,26 +45,41 @@ class KeepBest(Callback):
         if self.patience and trainer.epochs and trainer.epochs[-1].val:
             trainer.stopped = trainer.epoch - best_of(trainer.epochs, trainer.settings.best_by).number >= self.patience
 
-    def on_train_end(self, trainer: Trainer) -> None:
+    def restore(self, model: nn.Module) -> None:
+        """Give a model the weights that were kept."""
         if self.state is not None:
-            trainer.model.load_state_dict(self.state)
+            model.load_state_dict(self.state)
 
 
 class Save(Callback):
-    """Writes a checkpoint after an epoch, unless the last one took long and is young; always after the last."""
+    """Writes a checkpoint after an epoch. Where that came too soon after the last one, a copy waits for `flush`.
+
+    `saved` is the last epoch that was written, 0 where none was.
+    """
 
     def __init__(self, path: Path, made: Callable[[Trainer], Checkpoint], *, force: bool) -> None:
         self._path, self._made, self._force = path, made, force
         self._due = 0.0
+        self._waiting: Checkpoint | None = None
         self.saved = 0
-        """The last epoch that was written, 0 where none was."""
 
     def on_epoch_end(self, trainer: Trainer, epoch: Epoch) -> None:
-        if time.monotonic() >= self._due or trainer.stopped or epoch.number == trainer.settings.epochs:
-            began = time.monotonic()
-            self._made(trainer).save(self._path, force=self._force)
-            self._force, self.saved = True, epoch.number
-            self._due = time.monotonic() + (time.monotonic() - began) / SAVING
+        del epoch
+        if time.monotonic() >= self._due:
+            self._write(self._made(trainer))
+        else:
+            self._waiting = copy.deepcopy(self._made(trainer))
+
+    def _write(self, checkpoint: Checkpoint) -> None:
+        began = time.monotonic()
+        checkpoint.save(self._path, force=self._force)
+        self._waiting, self._force, self.saved = None, True, len(checkpoint.epochs)
+        self._due = time.monotonic() + (time.monotonic() - began) / SAVING
+
+    def flush(self) -> None:
+        """Write what waits: at the end, after an error, after Ctrl-C."""
+        if self._waiting is not None:
+            self._write(self._waiting)
 
 
 def random_state(device: torch.device) -> dict[str, Tensor]:

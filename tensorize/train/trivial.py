@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -66,4 +67,4 @@ def _past(task: Numbers, recipe: Recipe, inputs: tuple[int, ...]) -> list[Channe
 def _one_window_before(part: Part, task: Numbers, past: list[Channelled], units: Units) -> Pairs:
     for inputs, target in _batches(part):
         values = [decoded(one, inputs[:, one.start, : task.shape[1]].cpu().numpy()) for one in past]
-        yield torch.stack([torch.from_numpy(value) for value in values], dim=1), units.original(target)
+        yield torch.from_numpy(np.stack(values, axis=1)), units.original(target)
