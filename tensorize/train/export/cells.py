@@ -178,9 +178,8 @@ def _values(part: Channelled) -> tuple[object, ...]:
 class TimeBlock(nn.Module):
     """One column of times: microseconds since 1970 (row) int64, `NAT` for none."""
 
-    def __init__(self, name: str, parts: Sequence[Channelled], fill: Impute | None, zero: bool) -> None:
+    def __init__(self, name: str, parts: Sequence[Channelled], fill: Impute | None) -> None:
         super().__init__()
-        del zero
         self.port = Port(name, "time", torch.int64, ("row",))
         self.places = [place for part in parts for place in range(part.start, part.stop)]
         self.indicated = (name,) if fill is not None and fill.indicator else ()

@@ -71,8 +71,10 @@ def _block(columns: Sequence[Column], fitted: Fitted, unknown_is_zero: bool) -> 
     fills = {column.name: fitted.fills[column.name] for column in columns if column.name in fitted.fills}
     if columns[0].storage != "string":
         return NumberBlock([column.name for column in columns], parts, fills, unknown_is_zero)
-    kind = TimeBlock if columns[0].kind == "time" else CategoryBlock
-    return kind(columns[0].name, parts, fills.get(columns[0].name), unknown_is_zero)
+    (column,) = columns
+    if column.kind == "time":
+        return TimeBlock(column.name, parts, fills.get(column.name))
+    return CategoryBlock(column.name, parts, fills.get(column.name), unknown_is_zero)
 
 
 class Steps(nn.Module):
