@@ -60,3 +60,11 @@ def tensorize(tmp_path: Path) -> Command:
         )
 
     return run
+
+
+def pytest_sessionfinish() -> None:
+    """After a full run of the fault harness, write its page."""
+    if page := os.environ.get("TENSORIZE_RELIABILITY"):
+        from reliability import write
+
+        write(page)
