@@ -266,7 +266,7 @@ GOOD = {"tensorize": 1, "kind": "table", "options": {}, "schema": {"columns": []
         (json.dumps(GOOD | {"kind": 5}), "cannot be read"),
         (json.dumps(GOOD | {"more": 5}), "cannot be read"),
         (json.dumps(GOOD).replace('"kind"', '"x": NaN, "kind"'), "not JSON"),
-        (json.dumps(GOOD).replace("{}", '{"x": 1e999, "x": 2}'), "twice"),
+        (json.dumps(GOOD).replace("{}", '{"x": 1, "x": 2}'), "twice"),
         (json.dumps(GOOD).replace('"tensorize": 1', '"tensorize": ' + "9" * 5000), "not JSON"),
         (json.dumps(GOOD | {"steps": [{"step": "zscore", "of": "a", "state": {}, "role": "root"}]}), "cannot be read"),
     ],
