@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 import pty
+import random
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -256,33 +256,43 @@ def test_a_missing_extra_is_named(
 
 def started(folder: Path, out: str, *more: str, **options: Any) -> subprocess.Popen[bytes]:
     command = Path(sys.executable).with_name("tensorize")
-    args = ("train", "wine.h5", "--model", "mlp", "--dropout", "0.2", "--epochs", "40", "--batch-size", "8", "-o", out)
-    return subprocess.Popen([command, *args, "--patience", "0", *more], cwd=folder, **options)
+    args = ("train", "wine.h5", "--model", "mlp", "--dropout", "0.2", "--epochs", "4", "-o", out)
+    return subprocess.Popen([command, *args, *more], cwd=folder, **options)
 
 
-def wait_for(path: Path) -> None:
-    deadline = time.monotonic() + 120
-    while not path.exists() and time.monotonic() < deadline:
-        time.sleep(0.02)
+ENDING = """
+import os
+from torch import nn
+class Net(nn.Sequential):
+    def __init__(self, inputs, outputs):
+        super().__init__(nn.Linear(inputs[0], 16), nn.Dropout(0.2), nn.Linear(16, outputs))
+        self.steps = 0
+    def forward(self, x):
+        self.steps += self.training
+        if f"{self.steps}" == os.environ.get("END_AT"):
+            os.kill(os.getpid(), int(os.environ["END_BY"]))
+        return super().forward(x)
+"""
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_a_run_that_was_ended_goes_on_to_the_very_weights(prepared: Path, tmp_path: Path, how: signal.Signals) -> None:
-    run = started(tmp_path, "ended.pt", stderr=subprocess.PIPE)
-    wait_for(tmp_path / "ended.pt")
-    time.sleep(0.3)
-    run.send_signal(how)
-    _, said = run.communicate()
-    ended = Checkpoint.load(tmp_path / "ended.pt")
-    assert 0 < len(ended.epochs) < 40
+def test_a_run_that_was_ended_at_some_step_goes_on_to_the_very_weights(
+    tensorize: Command, prepared: Path, tmp_path: Path, how: signal.Signals
+) -> None:
+    (tmp_path / "nets.py").write_text(ENDING)
+    run = ("train", "wine.h5", "--model", "nets:Net", "--epochs", 4, "--patience", 0, "-o")
+    step = random.randrange(14, 53)  # of 13 in each epoch
+    ended = tensorize(*run, "ended.pt", env={"END_AT": str(step), "END_BY": str(int(how))})
+    done = len(Checkpoint.load(tmp_path / "ended.pt").epochs)
     if how is signal.SIGINT:
-        assert run.returncode == 130
-        assert f"ended.pt holds epoch {len(ended.epochs)} of 40; go on with the same command and --resume" in said.decode()
-    assert started(tmp_path, "ended.pt", "--resume").wait() == 0
-    options: dict[str, Any] = {"epochs": 40, "batch_size": 8, "patience": 0, "options": {"dropout": 0.2}}
-    whole = fit("mlp", tz.read(prepared), **options).checkpoint
-    resumed = Checkpoint.load(tmp_path / "ended.pt")
-    assert all(torch.equal(value, resumed.resume["model"][name]) for name, value in whole.resume["model"].items())
+        assert ended.returncode == 130
+        assert done == (step - 1) // 13
+        assert f"ended.pt holds epoch {done} of 4; go on with the same command and --resume" in ended.stderr
+    assert 0 < done < 4
+    assert tensorize(*run, "ended.pt", "--resume").returncode == 0
+    assert tensorize(*run, "whole.pt").returncode == 0
+    whole, resumed = (Checkpoint.load(tmp_path / name) for name in ("whole.pt", "ended.pt"))
+    assert all(torch.equal(value, resumed.resume["model"][name]) for name, value in whole.resume["model"].items()), step
     assert [epoch.loss for epoch in resumed.epochs] == [epoch.loss for epoch in whole.epochs]
 
 
