@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
+collect_ignore = ["fuzz/fuzz.py"]  # a program of its own, for `make fuzz`
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
