@@ -12,6 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 collect_ignore = ["fuzz/fuzz.py"]  # a program of its own, for `make fuzz`
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # several tests at a time: a thread that waits must not spin
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
