@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -13,6 +14,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 collect_ignore = ["fuzz/fuzz.py"]  # a program of its own, for `make fuzz`
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # several tests at a time: a thread that waits must not spin
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what starts in the background is deaf to it, and so its children
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
