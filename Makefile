@@ -1,6 +1,8 @@
 # Needs Python 3.11 or later, make and a package index. Everything is made in .venv; a second call starts at once.
 PYTHON ?= python3
 VENV ?= .venv
+FUZZ ?= recipe pt hdf5 csv
+FUZZ_SECONDS ?= 600
 
 python := $(VENV)/bin/python
 pip := $(python) -m pip --quiet --disable-pip-version-check install --constraint constraints.txt

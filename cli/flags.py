@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import typer
+from pydantic import BeforeValidator
 from pydantic.fields import FieldInfo
 
 from tensorize.limits import allow_header
@@ -123,7 +124,8 @@ def _flag_type(info: FieldInfo) -> Any:
         return (
             annotation if all(isinstance(value, str) for value in get_args(annotation)) else type(get_args(annotation)[0])
         ) | None
-    return (annotation if annotation in (int, float) else str) | None
+    is_written = any(isinstance(part, BeforeValidator) for part in info.metadata)  # a number in a notation of its own: 4MB
+    return (annotation if annotation in (int, float) and not is_written else str) | None
 
 
 def _metavar(info: FieldInfo) -> str | None:

@@ -7,7 +7,9 @@ import re
 from tensorize.errors import UsageError
 
 _UNITS = ("B", "KB", "MB", "GB", "TB")
-_SIZE = re.compile(r"\s*(\d+\.?\d*)\s*([KMGT]?)(i?)B?\s*", re.IGNORECASE)
+_SIZE = re.compile(r"\s*(\d+\.?\d*)\s*([KMGT]?)(i?)B?\s*", re.IGNORECASE | re.ASCII)
+LARGEST_SIZE = 10**18
+"""Bytes: no machine has more, and every library can still count them."""
 
 
 def size(count: int) -> str:
@@ -23,7 +25,7 @@ def size(count: int) -> str:
 
 
 def parse_size(text: str) -> int:
-    """`10GB`, `512MiB` or a plain number of bytes. Raises UsageError for anything else.
+    """`10GB`, `512MiB` or a plain number of bytes. Raises UsageError for anything else, and for more than an exabyte.
 
     >>> parse_size("10GB"), parse_size("1 MiB")
     (10000000000, 1048576)
@@ -32,7 +34,12 @@ def parse_size(text: str) -> int:
     if not match:
         raise UsageError(f"{text!r} is no size", hint="write it as 512MB, 10GB or 1048576")
     power = "KMGT".find(match[2].upper()) + 1 if match[2] else 0
-    return int(float(match[1]) * (1024 if match[3] else 1000) ** power)
+    found = float(match[1]) * (1024 if match[3] else 1000) ** power
+    if found > LARGEST_SIZE:
+        raise UsageError(
+            f"{text if len(text) < 40 else text[:39] + '…'} is more than any machine has", hint="at most 1000000TB"
+        )
+    return int(found)
 
 
 def seconds(value: float) -> str:

@@ -4,16 +4,25 @@ What was learned stays in build/fuzz/TARGET, so that the next run goes on from t
 written to build/fuzz, and belongs into tests/fuzz/found once the reader is mended.
 """
 
+import contextlib
 import hashlib
+import pkgutil
 import random
 import sys
 import warnings
+from importlib import import_module
 from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["tensorize", "tensorize_cli"]):
-    from targets import TARGETS
+with atheris.instrument_imports(include=["tensorize"]):  # all at once: what is imported on use would not be followed
+    import tensorize
+
+    for module in pkgutil.walk_packages(tensorize.__path__, "tensorize."):
+        with contextlib.suppress(ImportError):  # an extra that is not installed
+            import_module(module.name)
+
+from targets import TARGETS
 
 
 def main(name: str, seconds: str) -> None:

@@ -42,8 +42,8 @@ class CsvOptions(SplitOptions, BadOptions):
     )
     encoding: str = flag("utf-8-sig", "The encoding of the text.", "NAME")
     max_columns: int = flag(65_536, "Refuse a table of more columns.", "N", ge=1)
-    max_header: Bytes = flag(1 << 20, "Refuse a header of more bytes.", "BYTES")
-    max_cell: Bytes = flag(16 << 20, "Refuse a cell of more bytes.", "BYTES")
+    max_header: Bytes = flag(1 << 20, "Refuse a header of more bytes, such as 4MB.", "SIZE")
+    max_cell: Bytes = flag(16 << 20, "Refuse a cell of more bytes, such as 64MB.", "SIZE")
     max_expansion: int = flag(200, "Refuse a compressed file that grows to more than this many times its size.", "N", ge=1)
     type: Several = flag((), "Override a column's kind: COL:number, COL:category, COL:bool or COL:time.", "COL:KIND")
     na: Several = flag(
