@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import signal
 import struct
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from PIL import Image
 
 from tensorize import prepare
 from tensorize.engine import local
-from tensorize.errors import DataError
+from tensorize.errors import DataError, RunError
 from tensorize.loaders.images import limits, pool
 from tensorize.loaders.images.limits import is_progressive
 from tensorize.rejects import TooManyBadError
@@ -266,8 +267,77 @@ def test_a_pipe_and_a_device_among_the_images_are_named(tmp_path: Path) -> None:
     assert "(--max-memory)" in said["sparse.png"]
 
 
+READY = "import os, sys; sys.stdin.buffer.readline(); print('{}', flush=True)"
+"""A process that takes the options, and says that it waits for images."""
+
+
+@pytest.fixture
+def tiffs(tmp_path: Path) -> Path:
+    """Three images, each of which is decoded in a process apart."""
+    folder = tmp_path / "tiffs"
+    folder.mkdir()
+    for name, colour in zip("abc", [10, 20, 30], strict=True):
+        Image.new("RGB", (4, 4), (colour, 0, 0)).save(folder / f"{name}.tif")
+    return folder
+
+
+def dying(monkeypatch: pytest.MonkeyPatch, number: int, mark: Path, times: int, *, waiting: bool = False) -> None:
+    """The first processes, so many of them, are ended by a signal: as an image comes, or once they have decoded one."""
+    count = "n = len(p.read_text()) if p.exists() else 0; p.write_text('x' * (n + 1))"
+    die = f"import os, pathlib; p = pathlib.Path({str(mark)!r}); {count}"
+    real = "from tensorize.loaders.images import worker"
+    how = f"os.kill(os.getpid(), {int(number)})"
+    if waiting:
+        later = f"send = worker._send; worker._send = lambda *a: (send(*a), n < {times} and 'shape' in a[1] and {how})"
+        code = f"{die}; {real}; {later}; worker.main()"
+    else:
+        code = f"{die}; {real}; work = worker.work; worker.work = lambda *a: {how} if n < {times} else work(*a); worker.main()"
+    monkeypatch.setattr(pool, "_MAIN", code)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("waiting", [False, True], ids=["decoding", "waiting"])
+@pytest.mark.parametrize("options", [{}, SKIP])
+def test_a_process_that_is_killed_from_outside_is_replaced(
+    tiffs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, waiting: bool, options: dict[str, str]
+) -> None:
+    whole = prepare("images", tiffs, **options)
+    dying(monkeypatch, number, tmp_path / "mark", 1, waiting=waiting)
+    assert prepare("images", tiffs, threads=1, **options).equals(whole)
+    assert (tmp_path / "mark").read_text() == "xx"
+
+
+@pytest.mark.parametrize("options", [{}, SKIP])
+def test_one_that_is_killed_again_fails_the_run_and_rejects_no_image(
+    tiffs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, str]
+) -> None:
+    dying(monkeypatch, signal.SIGKILL, tmp_path / "mark", 99)
+    with pytest.raises(RunError, match=r"a\.tif cannot be decoded: the process that does it was killed, 2 times"):
+        prepare("images", tiffs, threads=1, out=tmp_path / "x.h5", **options)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mark", "tiffs"]
+
+
+def test_one_that_does_not_start_fails_the_run(tiffs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "_MAIN", "import no_such_module")
+    with pytest.raises(RunError, match=r"a\.tif cannot be decoded: .* does not start \(exit code 1\)"):
+        prepare("images", tiffs, threads=1, **SKIP)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits the address space so")
+def test_memory_that_the_system_lacks_is_no_fault_of_an_image(tiffs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The address space may grow by 8 MB, where one image may take 1 GiB, and one of 48 MB comes."""
+    Image.new("RGB", (4000, 4000)).save(tiffs / "d.tif", compression="tiff_lzw")
+    limit = "resource.setrlimit(resource.RLIMIT_AS, (worker._pages(0) + (8 << 20),) * 2)"
+    late = f"send = worker._send; worker._send = lambda *a: (send(*a), 'ready' in a[1] and {limit})"
+    monkeypatch.setattr(pool, "_MAIN", f"import resource; from tensorize.loaders.images import worker; {late}; worker.main()")
+    with pytest.raises(RunError, match=r"d\.tif cannot be decoded: there is not enough memory"):
+        prepare("images", tiffs, size=4, threads=1, **SKIP)
+    with pytest.raises(DataError, match=r"d\.tif  decoding it takes more than 1\.05 MB of memory \(--max-memory\)"):
+        prepare("images", tiffs, size=4, threads=1, max_memory="1MiB")
+
+
 def test_a_decoder_that_crashes_is_told_of_and_the_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    crash = "import os, sys; [sys.stdin.buffer.readline() for _ in range(2)]; os.kill(os.getpid(), 11)"
+    crash = f"{READY}; sys.stdin.buffer.readline(); os.kill(os.getpid(), 11)"
     monkeypatch.setattr(pool, "_MAIN", crash)
     (tmp_path / "a.png").write_bytes(GOOD["plain.png"])
     (tmp_path / "b.tif").write_bytes(GOOD["pages.tif"])

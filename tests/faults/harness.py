@@ -35,15 +35,20 @@ def _table(suffix: str) -> Writer:
     return Writer(suffix, ("table", "{data}/table.csv", "--threads", "1", "-o", "{target}"))
 
 
+SKIP = ("--on-bad", "skip", "--max-bad", "90%")
+BESIDE = ("-o", "{beside}/y.h5")
+
 WRITERS = {
     **{name: _table(registry.load("exporters", name).suffixes[0]) for name in registry.EXPORTERS},
+    "images": Writer(".h5", ("images", "{data}/pictures", *SKIP, "-o", "{target}")),
     "recipe": Writer(".json", ("inspect", "{data}/small.h5", "--recipe", "-o", "{target}")),
-    "rejects": Writer(
-        ".jsonl",
-        ("images", "{data}/pictures", "--on-bad", "skip", "--max-bad", "90%", "--rejects", "{target}", "-o", "{beside}/y.h5"),
-    ),
+    "rejects of a table": Writer(".jsonl", ("table", "{data}/ragged.csv", *SKIP, "--rejects", "{target}", *BESIDE)),
+    "rejects of images": Writer(".jsonl", ("images", "{data}/pictures", *SKIP, "--rejects", "{target}", *BESIDE)),
     "checkpoint": Writer(".pt", ("train", "{data}/small.h5", "--model", "mlp", "--epochs", "2", "-o", "{target}"), same=False),
 }
+
+WITH_WORKERS = ("images", "rejects of images")
+"""Those that decode in processes apart."""
 
 CALLS = ("write", "pwrite", "ftruncate", "posix_fallocate", "fsync", "rename", "link")
 """Each fails the first, second, … time: once, and from then on; and the process is killed as it makes it."""
@@ -103,13 +108,15 @@ class Harness:
         )
         assert self._server.stdout.readline() == "ready\n"
         self.has_disk = self.unshared and self._mount()
+        self.has_children = Path(f"/proc/self/task/{os.getpid()}/children").exists()
         self.clean = {name: self._clean(name) for name in WRITERS}
 
     def _make_data(self) -> None:
         rows = "\n".join(f"{row},{row % 7}" for row in range(6_000))
         (self.data / "table.csv").write_text(f"a,b\n{rows}\n")
+        (self.data / "ragged.csv").write_text(f"a,b\n{rows}\n" + "1,2,3\n" * 2_000)
         for number in range(8):
-            picture = self.data / f"pictures/{number}.png"
+            picture = self.data / f"pictures/{number}.{'png' if number % 2 else 'tif'}"
             picture.parent.mkdir(exist_ok=True)
             Image.new("RGB", (5, 5), (number, 0, 0)).save(picture)
             if number % 2:

@@ -25,6 +25,8 @@ from tensorize.errors import TensorizeError
 
 WARM = ("tensorize", "tensorize_cli", "torch", "torchmetrics", "pyarrow", "h5py", "numpy", "pandas", "typer", "pydantic")
 """What a run imports on its way is imported here once a first one has told of it, so that a child starts at once."""
+PR_SET_CHILD_SUBREAPER = 36
+"""What a run that was killed had started becomes a child of this process."""
 SECONDS = 60
 """A run that takes longer hangs."""
 
@@ -96,12 +98,7 @@ def run(job: dict, shim: ctypes.CDLL | None) -> dict:
         shim.fault(call.encode(), nth, ever, code, str(target.parent).encode())
     began = time.perf_counter()
     running = [forked(job, argv) for argv in job["runs"]]
-    if job.get("kill"):
-        number, delay = job["kill"]
-        time.sleep(delay)
-        for process, _ in running:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(process, number)
+    hurt([process for process, _ in running], job)
     done = [ended(*each) for each in running]
     if "modules" in job:
         for name in Path(job["modules"]).read_text().split():
@@ -113,13 +110,65 @@ def run(job: dict, shim: ctypes.CDLL | None) -> dict:
         "seconds": time.perf_counter() - began,
         "calls": shim.calls() if shim is not None else 0,
         "state": state(target, job["old"], job.get("new")),
-        "left": sorted(path.name for path in target.parent.iterdir() if path != target),
+        "left": [*sorted(path.name for path in target.parent.iterdir() if path != target), *still_running()],
     }
     if shim is not None:
         shim.fault(b"", 0, 0, 0, b"")
     if job.get("read_only"):
         mount(disk, "remount,rw")
     return answer
+
+
+def hurt(processes: list[int], job: dict) -> None:
+    """Do to running processes, or to what they have started, what the job says."""
+    if job.get("workers"):
+        hurt_workers(processes[0], **job["workers"])
+    if job.get("kill"):
+        number, delay = job["kill"]
+        time.sleep(delay)
+        for process in processes:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, number)
+
+
+def hurt_workers(process: int, number: int, count: int, delay: float, memory: int | None) -> None:
+    """Send a signal to the first processes that a run starts, so many of them, or leave them little memory, until it ends."""
+    hurt: set[int] = set()
+    until = time.monotonic() + SECONDS
+    while len(hurt) < count and time.monotonic() < until:
+        if os.waitid(os.P_PID, process, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            return
+        for worker in set(workers_of(process)) - hurt:
+            hurt.add(worker)
+            time.sleep(delay)
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                if memory is None:
+                    os.kill(worker, number)
+                else:
+                    used = int(Path(f"/proc/{worker}/statm").read_text().split()[0]) * resource.getpagesize()
+                    resource.prlimit(worker, resource.RLIMIT_AS, (used + memory,) * 2)
+        time.sleep(0.001)
+
+
+def workers_of(process: int) -> list[int]:
+    """The processes that a run has started, whichever of its threads did."""
+    found: list[str] = []
+    for thread in Path(f"/proc/{process}/task").iterdir():
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            found += (thread / "children").read_text().split()
+    return [int(worker) for worker in found]
+
+
+def still_running() -> list[str]:
+    """What goes on where a run has ended; what it started is ours by then, and has a moment to see that it is alone."""
+    until = time.monotonic() + 10
+    while time.monotonic() < until:
+        try:
+            if not os.waitpid(-1, os.WNOHANG)[0]:
+                time.sleep(0.005)
+        except ChildProcessError:
+            return []
+    return ["a process that goes on"]
 
 
 def prepared(target: Path, job: dict) -> None:
@@ -175,6 +224,7 @@ def answer(job: dict, shim: ctypes.CDLL | None) -> dict:
 if __name__ == "__main__":
     os.environ["COLUMNS"] = "200"
     tempfile.tempdir = sys.argv[2]
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     preloaded = ctypes.CDLL(sys.argv[1]) if len(sys.argv) > 1 and sys.argv[1] else None
     print("ready", flush=True)
     for line in sys.stdin:

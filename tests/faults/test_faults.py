@@ -11,7 +11,7 @@ import signal
 from itertools import product
 
 import pytest
-from harness import CALLS, LIMITS, WRITERS, Harness, code_of
+from harness import CALLS, LIMITS, WITH_WORKERS, WRITERS, Harness, code_of
 
 KILLS = int(os.environ.get("TENSORIZE_KILLS", "20"))
 FULL = KILLS >= 200
@@ -74,6 +74,23 @@ def test_an_interrupt_at_any_moment(harness, writer, number):
         delay = rng.uniform(0, harness.clean[writer][0] * 1.05)
         what = f"{number.name} at a random moment"
         harness.hurt(writer, what, None, old=bool(turn % 2), killed=True, kill=[number, delay])
+
+
+@pytest.mark.parametrize("writer", WITH_WORKERS)
+@pytest.mark.parametrize("memory", [None, 1 << 20], ids=["killed", "starved"])
+def test_a_worker_is_hurt(harness, writer, memory):
+    """One of them is replaced, and the output is what it would have been; where it is every one, the run says so."""
+    if not harness.has_children:
+        pytest.skip("the system does not tell which processes a run has started")
+    rng, codes = random.Random(2), set()
+    cause = "memory" if memory else "was killed"
+    for turn in range(max(KILLS // 4, 5)):
+        delay, every = rng.uniform(0, harness.clean[writer][0] / 2) if turn > 1 else 0, turn % 2 == 0
+        workers = {"number": signal.SIGKILL, "count": 99 if every else 1, "delay": delay, "memory": memory}
+        what = f"{'every worker' if every else 'a worker'} {'lacks memory' if memory else 'is killed'}"
+        codes.add((every, harness.hurt(writer, what, cause, old=bool(turn // 2 % 2), workers=workers).codes[0]))
+    assert (True, 1) in codes
+    assert memory or (False, 1) not in codes
 
 
 @EACH

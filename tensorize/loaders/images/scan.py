@@ -227,7 +227,7 @@ class ImageScan:
             try:
                 if isinstance(data, ImageError):
                     raise data
-                pixels, clear = self._decoder.finished(self.source, data, self._headers[row])
+                pixels, clear = self._decoder.finished(self.source, row, data, self._headers[row])
                 images[at] = pixels.transpose(2, 0, 1)
                 translucent += clear
             except ImageError as error:

@@ -1,7 +1,7 @@
 """A process apart that decodes images: where a decoder takes too much or crashes, the system ends this, and not the run.
 
-It is talked to over its standard streams: the options, then for each image a line of JSON and the bytes of the file;
-back come a line of JSON and the pixels. Nothing in that is code.
+It is talked to over its standard streams: the options, answered by a line once it is ready, then for each image a line of
+JSON and the bytes of the file; back come a line of JSON and the pixels. Nothing in that is code.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ def main() -> None:
     os.dup2(2, 1)  # what a library prints must not come between the answers
     options = ImagesOptions.model_validate_json(given.readline())
     _limit_memory(options.limits.memory)
+    _send(taken, {"ready": True}, memoryview(b""))
     while line := given.readline():
         request = json.loads(line)
         data = given.read(request["bytes"])
@@ -46,11 +47,11 @@ def work(data: bytes, header: Header, options: ImagesOptions) -> Decoded:
 def _answer(data: bytes, header: Header, options: ImagesOptions) -> tuple[dict[str, Any], memoryview]:
     try:
         pixels, translucent = work(data, header, options)
+        pixels = np.ascontiguousarray(pixels)
     except MemoryError:
-        return {"memory": True}, memoryview(b"")
+        return {"memory": _may_have(options.limits.memory)}, memoryview(b"")
     except ImageError as error:
         return {"error": str(error), "kind": error.kind}, memoryview(b"")
-    pixels = np.ascontiguousarray(pixels)
     answer = {"shape": pixels.shape, "dtype": pixels.dtype.name, "translucent": translucent}
     return answer, pixels.data.cast("B")
 
@@ -64,8 +65,22 @@ def _send(stream: BinaryIO, answer: dict[str, Any], pixels: memoryview) -> None:
 def _limit_memory(most: int) -> None:
     """Let the data of this process grow by so many bytes. Only Linux counts them; elsewhere the header alone is the limit."""
     try:
-        with open("/proc/self/statm", encoding="ascii") as file:
-            used = int(file.read().split()[5]) * resource.getpagesize()
+        used = _pages(5)
         resource.setrlimit(resource.RLIMIT_DATA, (used + most, used + most))
     except (OSError, ValueError):
         return
+
+
+def _may_have(most: int) -> bool:
+    """Whether the system lets this process grow by so many bytes, so that one who got no memory wanted more than that."""
+    allowed, _ = resource.getrlimit(resource.RLIMIT_AS)
+    try:
+        return allowed == resource.RLIM_INFINITY or _pages(0) + most <= allowed
+    except OSError:
+        return True
+
+
+def _pages(which: int) -> int:
+    """A number of `/proc/self/statm` in bytes: 0 is all of the address space, 5 the data and the stack."""
+    with open("/proc/self/statm", encoding="ascii") as file:
+        return int(file.read().split()[which]) * resource.getpagesize()

@@ -109,8 +109,9 @@ def _is_trailing(start: Start) -> bool:
     assert first is not None
     records = [first, *(record for record in start.rest if not record.fault)]
     width = len(first.cells)
-    alike = all(len(record.cells) == width and not record.cells[-1] for record in records)
-    return start.header and len(records) > 1 and width > 1 and alike
+    if not start.header or len(records) < 2 or width < 2:
+        return False
+    return all(len(record.cells) == width and not record.cells[-1] for record in records)
 
 
 def _notes(way: Way, decimal: str, names: Sequence[str], start: Start, trailing: bool) -> list[str]:
