@@ -1,0 +1,177 @@
+"""From raw data to predictions: what `predict` says of a file is what `evaluate` has judged, bit for bit."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pc
+import pyarrow.parquet as pq
+import pytest
+from conftest import Command
+
+import tensorize as tz
+from tensorize.tensorset import TensorSet
+from tensorize.train import Checkpoint, evaluate, fit, predict
+from tensorize.train.metrics import ClassMeter, NumberMeter
+
+WINE, HOUSES = "samples/wine-synthetic.csv", "samples/houses-synthetic.csv"
+
+
+@pytest.fixture(scope="module")
+def wine() -> TensorSet:
+    return tz.prepare("wine", WINE, split="0.8,0.1,0.1")
+
+
+@pytest.fixture(scope="module")
+def houses() -> TensorSet:
+    options = {"id": "id", "ordinal": "condition:bad<ok<good", "missing": "median", "encode": "ids", "zscore": "price"}
+    return tz.prepare("table", HOUSES, target="price", split="0.8,0.1,0.1", **options)
+
+
+# the same as the evaluation -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def judged(monkeypatch: pytest.MonkeyPatch) -> list[np.ndarray[Any, Any]]:
+    """The predictions that the model was judged by, in the order of the part; the trivial predictor's come after."""
+    seen: list[np.ndarray[Any, Any]] = []
+
+    def watch(meter: type[ClassMeter] | type[NumberMeter]) -> None:
+        update = meter.update
+
+        def watched(self: Any, predicted: Any, truth: Any) -> None:
+            units = getattr(self, "_units", None)
+            seen.append((predicted if units is None else units.original(predicted)).numpy())
+            update(self, predicted, truth)
+
+        monkeypatch.setattr(meter, "update", watched)
+
+    watch(ClassMeter)
+    watch(NumberMeter)
+    return seen
+
+
+def by_row(predicted: pa.Table, rows: list[int], first: int) -> pa.Table:
+    """The lines of these source rows, in their order, from the column `first` on."""
+    at = {row: index for index, row in enumerate(predicted["row"].to_pylist())}
+    return predicted.take([at[row] for row in rows]).select(predicted.column_names[first:])
+
+
+def evaluated(model: Path, file: Path, judged: list[np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:
+    """(row, …) what the evaluation of the test part has seen."""
+    judged.clear()
+    rows = evaluate(model, file, device="cpu").rows
+    found = np.concatenate(judged)
+    assert len(found) == 2 * rows
+    return found[:rows]
+
+
+def test_every_wine_has_the_prediction_of_the_evaluation(
+    data: Path, tensorize: Command, tmp_path: Path, judged: list[np.ndarray[Any, Any]]
+) -> None:
+    raw = data / "wine/winequality-white.csv"
+    split = ("--split", "0.8,0.1,0.1", "--stratify", "quality")
+    assert tensorize("wine", raw, *split, "-o", "wine.h5").returncode == 0
+    trained = tensorize("train", "wine.h5", "--model", "mlp", "--epochs", 3, "--device", "cpu", "-o", "model.pt")
+    assert trained.returncode == 0, trained.stderr
+    told = json.loads(tensorize("evaluate", "model.pt", "wine.h5", "--device", "cpu", "--json").stdout)
+    for name in ("pred.csv", "pred.parquet"):
+        assert tensorize("predict", "model.pt", raw, "--device", "cpu", "-o", name).returncode == 0
+    from_csv = pc.read_csv(tmp_path / "pred.csv", convert_options=pc.ConvertOptions(column_types={"quality": pa.string()}))
+    found = pq.read_table(tmp_path / "pred.parquet")
+    assert found.num_rows == 4898
+    assert from_csv.cast(found.schema) == found
+
+    with tz.read(tmp_path / "wine.h5") as prepared:
+        rows, truth = prepared["test/row"].tolist(), prepared["test/target"].numpy()
+    lines = by_row(found, rows, 1)
+    classes = np.array(lines["quality"].to_pylist(), int)
+    chances = np.stack([lines[name].to_numpy() for name in lines.column_names[1:]], axis=1)
+    expected = evaluated(tmp_path / "model.pt", tmp_path / "wine.h5", judged)
+    assert chances.dtype == np.float32
+    assert np.array_equal(chances, expected)
+    assert np.array_equal(classes, expected.argmax(axis=1))
+    assert told["rows"] == len(rows) == 490
+    assert told["metrics"]["accuracy"] == pytest.approx((classes == truth).mean(), abs=1e-7)  # float32
+    confusion = np.zeros((10, 10), int)
+    np.add.at(confusion, (truth, classes), 1)
+    assert confusion.tolist() == told["confusion"]
+
+
+def test_every_window_of_bikes_has_the_prediction_of_the_evaluation(
+    data: Path, tensorize: Command, tmp_path: Path, judged: list[np.ndarray[Any, Any]]
+) -> None:
+    raw = data / "bikes/hour.csv"
+    options = ("--window", 168, "--horizon", 24, "--target", "cnt", "--stride", 5, "--split", "0.7,0.15,0.15")
+    assert tensorize("bikes", raw, *options, "-o", "bikes.h5").returncode == 0
+    small = ("--set", "channels=8", "--hidden", 16, "--epochs", 1)
+    assert tensorize("train", "bikes.h5", "--model", "conv1d", *small, "-o", "model.pt").returncode == 0
+    told = json.loads(tensorize("evaluate", "model.pt", "bikes.h5", "--json").stdout)
+    assert tensorize("predict", "model.pt", raw, "-o", "pred.parquet").returncode == 0
+
+    with tz.read(tmp_path / "bikes.h5") as prepared:
+        rows, truth = prepared["test/row"].numpy(), prepared["test/target"].numpy()[:, 0]
+    found = pq.read_table(tmp_path / "pred.parquet")
+    assert found.column_names == ["row", *(f"cnt+{step}" for step in range(1, 25))]
+    times = Counter(found["row"].to_pylist())
+    alone = np.array([times[row] == 1 for row in rows.tolist()])  # one that starts in a gap has the row after it, as others
+    assert alone.mean() > 0.98
+    lines = by_row(found, rows[alone].tolist(), 1)
+    numbers = np.stack([lines[name].to_numpy() for name in lines.column_names], axis=1)
+    expected = evaluated(tmp_path / "model.pt", tmp_path / "bikes.h5", judged)[:, 0]
+    assert np.array_equal(numbers, expected[alone])
+    assert told["metrics"]["mae"] == pytest.approx(np.abs(expected - truth).mean(), rel=1e-12)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_every_image_has_the_prediction_of_the_evaluation(
+    samples: Path, tensorize: Command, tmp_path: Path, judged: list[np.ndarray[Any, Any]], dtype: str
+) -> None:
+    raw = samples / "shapes-synthetic"
+    made = tensorize("images", raw, "--dtype", dtype, "--split", "0.5,0.5", "--stratify", "-o", "shapes.h5")
+    assert made.returncode == 0, made.stderr
+    assert tensorize("train", "shapes.h5", "--model", "cnn", "--epochs", 2, "-o", "model.pt").returncode == 0
+    assert tensorize("predict", "model.pt", raw, "-o", "pred.parquet").returncode == 0
+    with tz.read(tmp_path / "shapes.h5") as prepared:
+        rows = prepared["test/row"].tolist()
+    lines = by_row(pq.read_table(tmp_path / "pred.parquet"), rows, 3)
+    chances = np.stack([lines[name].to_numpy() for name in lines.column_names], axis=1)
+    assert np.array_equal(chances, evaluated(tmp_path / "model.pt", tmp_path / "shapes.h5", judged))
+
+
+# raw data of other shapes -------------------------------------------------------------------------------------------------
+
+
+def test_a_row_has_the_same_prediction_bit_for_bit_wherever_it_stands(wine: TensorSet) -> None:
+    checkpoint = fit("mlp", wine, epochs=1).checkpoint
+    columns = pc.read_csv(WINE, parse_options=pc.ParseOptions(delimiter=";"))
+    whole = predict(checkpoint, columns).drop_columns("row")
+    for rows in ([999], [3, 700, 256], list(range(1000))[::-1]):
+        assert predict(checkpoint, columns.take(rows)).drop_columns("row") == whole.take(rows)
+
+
+def test_columns_are_matched_by_name_and_more_of_them_do_no_harm(houses: TensorSet) -> None:
+    checkpoint = fit("mlp", houses, epochs=1).checkpoint
+    columns = pc.read_csv(HOUSES)
+    shuffled = columns.select(columns.column_names[::-1]).append_column("more", pa.array(range(400)))
+    assert predict(checkpoint, shuffled) == predict(checkpoint, columns)
+    assert predict(checkpoint, columns.drop_columns("price")).column_names == ["row", "id", "price"]
+
+
+def test_one_row_can_be_predicted(wine: TensorSet) -> None:
+    checkpoint = fit("linear", wine, epochs=1).checkpoint
+    row = pc.read_csv(WINE, parse_options=pc.ParseOptions(delimiter=";")).to_pylist()[0]
+    assert predict(checkpoint, row) == predict(checkpoint, WINE).slice(0, 1)
+
+
+def test_images_are_predicted_with_their_paths() -> None:
+    data = tz.prepare("images", "samples/shapes-synthetic", dtype="uint8", split="0.75,0.25", stratify=True)
+    found = predict(fit("cnn", data, epochs=2).checkpoint, "samples/shapes-synthetic")
+    assert found.column_names == ["row", "path", "class", "p(cross)", "p(disc)", "p(square)"]
+    assert found["path"][0].as_py().endswith(".png")
+    assert sum(found[f"p({name})"][0].as_py() for name in ("cross", "disc", "square")) == pytest.approx(1)
