@@ -7,11 +7,8 @@ from typing import Annotated
 
 import typer
 
-from tensorize.units import parse_size
-
 from . import flags
-from .prepare import Source, default_out
-from .progress import progress
+from .running import only, output_of, running
 from .show import print_result
 
 Recipe = Annotated[Path, typer.Argument(metavar="RECIPE", help="A prepared file, or a recipe as .json.")]
@@ -19,7 +16,7 @@ Recipe = Annotated[Path, typer.Argument(metavar="RECIPE", help="A prepared file,
 
 def command(
     recipe: Recipe,
-    source: Source,
+    source: flags.Source,
     *,
     out: flags.Out = None,
     format: flags.Format = None,
@@ -43,17 +40,8 @@ def command(
     from tensorize.recipe import Recipe as RecipeFile
 
     del debug, max_header
-    output = local.make_output(
-        out or default_out(source),
-        format,
-        force=force,
-        max_size=parse_size(max_size) if max_size else None,
-        dry_run=dry_run,
-        rejects=rejects,
-    )
-    found = RecipeFile.read(recipe)
-    with progress(quiet or as_json) as report:
-        run = local.make_run(threads, parse_size(chunk_bytes) if chunk_bytes else None, scratch, report)
-        changed = flags.given({"on_bad": on_bad, "max_bad": max_bad})
-        result = local.apply(found, source if len(source) > 1 else source[0], run, output, changed)
+    output = output_of(source, out, format, max_size, force=force, dry_run=dry_run, rejects=rejects)
+    found, changed = RecipeFile.read(recipe), flags.given({"on_bad": on_bad, "max_bad": max_bad})
+    with running(quiet or as_json, threads, chunk_bytes, scratch) as run:
+        result = local.apply(found, only(source), run, output, changed)
     print_result("apply", result, as_json=as_json, quiet=quiet, verbose=verbose)

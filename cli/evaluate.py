@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 CONFUSION = 12
 """Classes up to which the confusion matrix is printed."""
 
-Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A trained model.")]
 File = Annotated[Path, typer.Argument(metavar="FILE", help="The prepared file it was trained on, or one of the same recipe.")]
 Split = Annotated[
     str | None,
@@ -26,18 +25,19 @@ Split = Annotated[
 
 
 def command(
-    model: Model,
+    model: flags.Model,
     file: File,
     *,
     split: Split = None,
     device: flags.Device = "auto",
+    max_header: flags.MaxHeader = None,
     as_json: flags.AsJson = False,
     debug: flags.Debug = False,
 ) -> None:
     """Judge a model by the test part of a prepared file, beside a predictor that has learned nothing."""
     from tensorize.train import evaluate
 
-    del debug
+    del debug, max_header
     found = evaluate(model, file, split=split, device=device)
     if as_json:
         print_json("evaluate", _body(found))

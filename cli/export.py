@@ -16,15 +16,15 @@ from .show import print_json, say
 if TYPE_CHECKING:
     from tensorize.train.export import Exported
 
-Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A trained model.")]
 Target = Annotated[Path, typer.Argument(metavar="OUT", help="The .onnx file to write.")]
 
 
 def command(
-    model: Model,
+    model: flags.Model,
     target: Target,
     *,
     force: flags.Force = False,
+    max_header: flags.MaxHeader = None,
     as_json: flags.AsJson = False,
     quiet: flags.Quiet = False,
     debug: flags.Debug = False,
@@ -36,7 +36,7 @@ def command(
     from tensorize.train import Checkpoint
     from tensorize.train.export import export_onnx
 
-    del debug
+    del debug, max_header
     if target.suffix.lower() != ".onnx":
         raise UsageError(f"{target} is no .onnx file", hint=f"say {target.with_suffix('.onnx')}")
     made = export_onnx(Checkpoint.load(model), target, force=force)

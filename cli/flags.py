@@ -18,6 +18,10 @@ from tensorize.units import parse_size
 
 OUTPUT, HOW, TELL = "Output", "How to run (never changes a bit of the result)", "What is said"
 
+Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A trained model.")]
+Source = Annotated[
+    list[str], typer.Argument(metavar="SOURCE…", help="What to read: files, a glob, a folder, or - for standard input.")
+]
 Out = Annotated[
     Path | None,
     typer.Option("-o", "--out", metavar="FILE", help="The file to write; its suffix names the format.", rich_help_panel=OUTPUT),

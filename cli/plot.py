@@ -12,7 +12,6 @@ from tensorize.units import size
 from . import flags
 from .show import print_json, say
 
-Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A trained model.")]
 File = Annotated[
     Path | None, typer.Argument(metavar="[FILE]", help="A prepared file, to draw its test scores and confusion matrix too.")
 ]
@@ -23,11 +22,12 @@ Out = Annotated[
 
 
 def command(
-    model: Model,
+    model: flags.Model,
     file: File = None,
     *,
     out: Out = Path("curves.png"),
     force: flags.Force = False,
+    max_header: flags.MaxHeader = None,
     as_json: flags.AsJson = False,
     quiet: flags.Quiet = False,
     debug: flags.Debug = False,
@@ -36,7 +36,7 @@ def command(
     from tensorize.train import Checkpoint, evaluate
     from tensorize.train.plot import plot
 
-    del debug
+    del debug, max_header
     found = Checkpoint.load(model)
     plot(found, out, evaluation=evaluate(found, file) if file is not None else None, force=force)
     if as_json:

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tensorize.errors import UsageError
-from tensorize.units import parse_size, seconds, size
+from tensorize.units import seconds, size
 
 from . import flags
-from .prepare import Source
-from .progress import progress
+from .running import only, running
 from .show import print_json, print_rejects, rejects_body, say
 
-Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A trained model.")]
+if TYPE_CHECKING:
+    from tensorize.train.predict import Predictions
+
 Out = Annotated[
     str,
     typer.Option(
@@ -31,8 +33,8 @@ Out = Annotated[
 
 
 def command(
-    model: Model,
-    source: Source,
+    model: flags.Model,
+    source: flags.Source,
     *,
     out: Out = "predictions.csv",
     force: flags.Force = False,
@@ -43,43 +45,66 @@ def command(
     threads: flags.Threads = None,
     chunk_bytes: flags.ChunkBytes = None,
     scratch: flags.Scratch = None,
+    max_header: flags.MaxHeader = None,
     as_json: flags.AsJson = False,
     quiet: flags.Quiet = False,
     debug: flags.Debug = False,
 ) -> None:
     """Predict from raw data: the model's recipe prepares them, and classes and original units come out."""
     from tensorize.engine import local
-    from tensorize.partfile import exists
     from tensorize.train import Checkpoint
     from tensorize.train.predict import predictions
-    from tensorize.train.write import check_suffix, write_file, write_stream
+    from tensorize.train.write import write_file, write_stream
 
-    del debug
-    began = time.monotonic()
-    path = None if out == "-" else Path(out)
-    if path is None and as_json:
-        raise UsageError("--json and the predictions cannot both go to standard output", hint="name a file with -o")
-    if path is not None:
-        check_suffix(path)
-        if path.exists() and not force:
-            raise exists(path)
-    found = Checkpoint.load(model)
+    del debug, max_header
+    began, path = time.monotonic(), _target(out, as_json, force)
+    found, changed = Checkpoint.load(model), flags.given({"on_bad": on_bad, "max_bad": max_bad})
     output = local.make_output(None, force=force, rejects=rejects)
-    with progress(quiet or as_json or path is None) as report:
-        run = local.make_run(threads, parse_size(chunk_bytes) if chunk_bytes else None, scratch, report)
-        changed = flags.given({"on_bad": on_bad, "max_bad": max_bad})
-        data = source if len(source) > 1 else source[0]
-        with predictions(found, data, run, output=output, device=device, changed=changed) as made:
-            rows = write_stream(made, sys.stdout.buffer, ".csv") if path is None else write_file(made, path, force=force)
-    if path is None or quiet:
-        return
+    with (
+        running(quiet or as_json or path is None, threads, chunk_bytes, scratch) as run,
+        predictions(found, only(source), run, output=output, device=device, changed=changed) as made,
+    ):
+        rows = write_stream(made, sys.stdout.buffer, ".csv") if path is None else write_file(made, path, force=force)
     if as_json:
-        facts, skipped = made.facts, rejects_body(made.stream.rejects)
-        body = {"source": {"name": facts.source, "bytes": facts.size}, "rows": rows, "columns": made.schema.names}
-        print_json("predict", {**body, "notes": list(made.stream.notes()), "rejects": skipped, "output": {"path": out}})
-        return
-    say("   ".join(part for part in (made.facts.source, made.facts.shape, *made.facts.notes, size(made.facts.size)) if part))
+        print_json("predict", _body(made, rows, out))
+    elif not quiet and path is None:
+        with redirect_stdout(sys.stderr):
+            _print_notes(made)
+    elif not quiet and path is not None:
+        facts = made.facts
+        say("   ".join(part for part in (facts.source, facts.shape, *facts.notes, size(facts.size)) if part))
+        _print_notes(made)
+        say(f"{path}   {rows:,} rows   {size(path.stat().st_size)}   {seconds(time.monotonic() - began)}")
+
+
+def _target(out: str, as_json: bool, force: bool) -> Path | None:
+    """The file to write, None for standard output. Raises UsageError before the model is read where it cannot be written."""
+    from tensorize.partfile import exists
+    from tensorize.train.write import check_suffix
+
+    if out == "-":
+        if as_json:
+            raise UsageError("--json and the predictions cannot both go to standard output", hint="name a file with -o")
+        return None
+    check_suffix(Path(out))
+    if Path(out).exists() and not force:
+        raise exists(Path(out))
+    return Path(out)
+
+
+def _print_notes(made: Predictions) -> None:
+    """What was noticed and what was left out."""
     for note in made.stream.notes():
         say(f"  note: {note}")
     print_rejects(made.stream.rejects)
-    say(f"{path}   {rows:,} rows   {size(path.stat().st_size)}   {seconds(time.monotonic() - began)}")
+
+
+def _body(made: Predictions, rows: int, out: str) -> dict[str, object]:
+    return {
+        "source": {"name": made.facts.source, "bytes": made.facts.size},
+        "rows": rows,
+        "columns": made.schema.names,
+        "notes": list(made.stream.notes()),
+        "rejects": rejects_body(made.stream.rejects),
+        "output": {"path": out},
+    }

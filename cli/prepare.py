@@ -4,22 +4,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from pathlib import Path
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from tensorize import registry
 from tensorize.options import Options
-from tensorize.units import parse_size
 
 from . import flags
-from .progress import progress
+from .running import only, output_of, running
 from .show import print_result
-
-Source = Annotated[
-    list[str], typer.Argument(metavar="SOURCE…", help="What to read: files, a glob, a folder, or - for standard input.")
-]
 
 
 def loader_command(name: str) -> Callable[..., None]:
@@ -44,7 +36,7 @@ def loader_command(name: str) -> Callable[..., None]:
 def run_loader(
     kind: str,
     options: dict[str, Any],
-    source: Source,
+    source: flags.Source,
     *,
     out: flags.Out = None,
     format: flags.Format = None,
@@ -64,24 +56,7 @@ def run_loader(
     from tensorize.engine import local
 
     del debug
-    output = local.make_output(
-        out or default_out(source),
-        format,
-        force=force,
-        max_size=parse_size(max_size) if max_size else None,
-        dry_run=dry_run,
-        rejects=rejects,
-    )
-    with progress(quiet or as_json) as report:
-        run = local.make_run(threads, parse_size(chunk_bytes) if chunk_bytes else None, scratch, report)
-        result = local.prepare(kind, source if len(source) > 1 else source[0], options, run, output)
+    output = output_of(source, out, format, max_size, force=force, dry_run=dry_run, rejects=rejects)
+    with running(quiet or as_json, threads, chunk_bytes, scratch) as run:
+        result = local.prepare(kind, only(source), options, run, output)
     print_result(kind, result, as_json=as_json, quiet=quiet, verbose=verbose)
-
-
-def default_out(source: list[str]) -> Path:
-    """Where the result goes when nothing is said: the source's name with `.h5`, in the folder one is in."""
-    first = Path(source[0])
-    stem = "stdin" if source[0] == "-" else first.resolve().name
-    for suffix in (".gz", ".zst", first.suffix):
-        stem = stem.removesuffix(suffix) if suffix else stem
-    return Path("".join(char for char in stem if char not in "*?[]") or "out").with_suffix(".h5")

@@ -64,6 +64,7 @@ def run_train(
     resume: Resume = False,
     device: flags.Device = "auto",
     threads: flags.Threads = None,
+    max_header: flags.MaxHeader = None,
     as_json: flags.AsJson = False,
     quiet: flags.Quiet = False,
     debug: flags.Debug = False,
@@ -74,7 +75,7 @@ def run_train(
 
     from .live import live_table
 
-    del debug
+    del debug, max_header
     began = time.monotonic()
     path = out or Path(f"{file.stem}-model.pt")
     named = {"hidden": None if hidden is None else value_of(hidden), "dropout": dropout}

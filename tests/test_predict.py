@@ -16,7 +16,7 @@ from conftest import Command
 
 import tensorize as tz
 from tensorize.tensorset import TensorSet
-from tensorize.train import Checkpoint, evaluate, fit, predict
+from tensorize.train import evaluate, fit, predict
 from tensorize.train.metrics import ClassMeter, NumberMeter
 
 WINE, HOUSES = "samples/wine-synthetic.csv", "samples/houses-synthetic.csv"
@@ -175,3 +175,61 @@ def test_images_are_predicted_with_their_paths() -> None:
     assert found.column_names == ["row", "path", "class", "p(cross)", "p(disc)", "p(square)"]
     assert found["path"][0].as_py().endswith(".png")
     assert sum(found[f"p({name})"][0].as_py() for name in ("cross", "disc", "square")) == pytest.approx(1)
+
+
+# what is bad --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def spoilt(tensorize: Command, tmp_path: Path, wine: TensorSet) -> Path:
+    """A model of wine, and raw wines of which the third has a word for a number, and the tenth too few cells."""
+    fit("linear", wine, epochs=1, device="cpu", out=tmp_path / "model.pt")
+    lines = Path(WINE).read_text().splitlines()
+    lines[3] = "corked;" + lines[3].partition(";")[2]
+    lines[10] = lines[10].rpartition(";")[0]
+    path = tmp_path / "spoilt.csv"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_bad_rows_are_an_error_unless_they_are_to_be_skipped(tensorize: Command, spoilt: Path, tmp_path: Path) -> None:
+    refused = tensorize("predict", "model.pt", spoilt, "-o", "pred.csv")
+    assert refused.returncode == 1
+    assert "spoilt.csv:11" in refused.stderr
+    assert "--on-bad skip" in refused.stderr
+    assert not (tmp_path / "pred.csv").exists()
+
+    skipping = ("--on-bad", "skip", "--rejects", "bad.jsonl")
+    done = tensorize("predict", "model.pt", spoilt, "-o", "pred.csv", *skipping)
+    assert done.returncode == 0, done.stderr
+    assert "skipped: 2 of 1,000 rows" in done.stdout
+    rows = pc.read_csv(tmp_path / "pred.csv")["row"].to_pylist()
+    assert rows == [row for row in range(1000) if row not in (2, 9)]
+    bad = [json.loads(line) for line in (tmp_path / "bad.jsonl").read_text().splitlines()]
+    assert sorted(item["row"] for item in bad) == [2, 9]
+
+    told = json.loads(tensorize("predict", "model.pt", spoilt, "-o", "again.csv", "--on-bad", "skip", "--json").stdout)
+    assert (told["rows"], told["rejects"]["count"]) == (998, 2)
+    over = tensorize("predict", "model.pt", spoilt, "-o", "over.csv", "--on-bad", "skip", "--max-bad", "1")
+    assert over.returncode == 1
+    assert not (tmp_path / "over.csv").exists()
+
+
+def test_what_was_skipped_is_told_beside_predictions_on_standard_output(
+    tensorize: Command, spoilt: Path, tmp_path: Path
+) -> None:
+    done = tensorize("predict", "model.pt", spoilt, "-o", "-", "--on-bad", "skip")
+    assert done.stdout.count("\n") == 999
+    assert "skipped: 2 of 1,000 rows" in done.stderr
+    assert tensorize("predict", "model.pt", spoilt, "-o", "-", "--on-bad", "skip", "-q").stderr == ""
+    assert tensorize("predict", "model.pt", spoilt, "-o", "-", "--json").returncode == 2
+
+
+@pytest.mark.parametrize("command", [("predict", WINE), ("evaluate", "wine.h5"), ("plot",), ("export", "model.onnx")])
+def test_a_model_with_more_beside_its_weights_than_is_allowed(
+    tensorize: Command, spoilt: Path, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    done = tensorize(command[0], "model.pt", *command[1:], "--max-header", "1KB")
+    assert done.returncode == 1
+    assert "over the limit of 1 KB" in done.stderr
+    assert "--max-header" in done.stderr

@@ -332,6 +332,38 @@ def test_windows_are_judged_beside_the_value_one_window_before(meter: TensorSet)
     assert inputs.shape[2] == 48
 
 
+HOURS = {"time": "stamp", "step": "1h", "gaps": "interpolate", "split": "0.7,0.15,0.15", "stride": 3}
+
+
+@pytest.mark.parametrize(
+    "scales",
+    [
+        {},
+        {"scale": "none"},
+        {"zscore": "kwh"},
+        {"minmax": "kwh,temperature", "target": "temperature,kwh"},
+        {"target": "kwh,temperature", "encode": "index"},
+    ],
+)
+@pytest.mark.parametrize("target_scale", ["zscore", "none"])
+def test_before_its_first_step_conv1d_says_what_was_one_window_before(scales: dict[str, str], target_scale: str) -> None:
+    options = {**HOURS, "window": 48, "horizon": 12, "target": "kwh", **scales}
+    data = tz.prepare("series", "samples/meter-synthetic.csv", **options)
+    checkpoint = fit("conv1d", data, epochs=1, lr=1e-12, target_scale=target_scale, device="cpu").checkpoint
+    found = evaluate(checkpoint, data)
+    assert found.trivial_is == "the value 48 steps before"
+    assert found.metrics["mae"] == pytest.approx(found.trivial["mae"], rel=1e-5)
+
+
+def test_conv1d_goes_without_the_past_where_there_is_none_or_it_is_told_to(meter: TensorSet, tmp_path: Path) -> None:
+    far = tz.prepare("series", "samples/meter-synthetic.csv", **HOURS, window=12, horizon=24, target="kwh")
+    assert fit("conv1d", far, epochs=1).checkpoint.options == {"past": None}
+    told = fit("conv1d", meter, epochs=1, options={"past": None}, out=tmp_path / "model.pt").checkpoint
+    assert not any(name.startswith("ahead") for name in told.state)
+    assert any(name.startswith("ahead") for name in fit("conv1d", meter, epochs=1).checkpoint.state)
+    assert len(fit("conv1d", meter, options={"past": None}, out=tmp_path / "model.pt", resume=True)) == 1
+
+
 def test_mean_and_std_of_the_target_are_those_of_train(houses: TensorSet) -> None:
     task = task_of(houses.split("train"), "zscore")
     target = houses["train/target"].double()

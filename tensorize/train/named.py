@@ -92,6 +92,11 @@ def model_class(name: str) -> type[nn.Module]:
     return made
 
 
+def keywords_of(name: str) -> list[str]:
+    """The keywords of a model besides its shapes."""
+    return [key for key in inspect.signature(model_class(name)).parameters if key not in ("inputs", "outputs")]
+
+
 def build_model(name: str, inputs: tuple[int, ...], outputs: int, options: Mapping[str, Any]) -> nn.Module:
     """Build a model by name for rows of shape `inputs`, with its own keywords.
 
@@ -99,7 +104,7 @@ def build_model(name: str, inputs: tuple[int, ...], outputs: int, options: Mappi
     """
     made = model_class(name)
     accepted = inspect.signature(made).parameters
-    known = [key for key in accepted if key not in ("inputs", "outputs")]
+    known = keywords_of(name)
     anything = any(part.kind is part.VAR_KEYWORD for part in accepted.values())
     unknown = [key for key in options if key not in known and not anything]
     if unknown:

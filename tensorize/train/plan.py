@@ -19,8 +19,9 @@ from tensorize.train.device import SMALL_STEP, forward_flops, resident_bytes
 from tensorize.train.history import Facts
 from tensorize.train.judge import judge
 from tensorize.train.loss import Loss, make_loss
-from tensorize.train.named import build_model
+from tensorize.train.named import build_model, keywords_of
 from tensorize.train.parts import Part, parts_of, place
+from tensorize.train.past import past_of
 from tensorize.train.runner import Runner
 from tensorize.train.settings import Settings
 from tensorize.train.target import task_of
@@ -104,6 +105,7 @@ def make_plan(
     probe, target = train.batch(slice(0, PROBED))
     inputs = tuple(probe.shape[1:])
     augmentation(settings, inputs)
+    options = _with_past(model, options, past_of(task, data.recipe, inputs))
     module = model if isinstance(model, nn.Module) else build_model(model, inputs, task.outputs, options)
     try_out(module, made, task, probe, target)
     budget = resident_bytes(device)
@@ -126,6 +128,11 @@ def make_plan(
         val=place(parts["val"], _unchanged, device, budget) if "val" in parts else None,
         notes=tuple(_notes(data, parts, task, settings)),
     )
+
+
+def _with_past(model: str | nn.Module, options: Mapping[str, Any], past: list[list[float]] | None) -> Mapping[str, Any]:
+    """The options of a model, with the place of the targets among its inputs where it takes that and nothing else was said."""
+    return {"past": past, **options} if isinstance(model, str) and "past" in keywords_of(model) else options
 
 
 def _unchanged(target: Tensor) -> Tensor:

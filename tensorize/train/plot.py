@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import io
+import warnings
 from pathlib import Path
 from typing import Any
 
-from tensorize.errors import UsageError
+from tensorize.errors import UsageError, shown
 from tensorize.partfile import PartFile
 from tensorize.train.checkpoint import Checkpoint
 from tensorize.train.evaluate import Evaluation
@@ -43,7 +44,9 @@ def _drawn(checkpoint: Checkpoint, evaluation: Evaluation | None, kind: str) -> 
     if evaluation is not None and confusion:
         _confusion(axes[2], evaluation)
     held = io.BytesIO()
-    figure.savefig(held, format=kind)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")  # a letter that the font lacks is a box in the picture
+        figure.savefig(held, format=kind)
     return held.getvalue()
 
 
@@ -71,17 +74,26 @@ def _metric(axes: Any, checkpoint: Checkpoint, evaluation: Evaluation | None) ->
     if evaluation is not None and (value := evaluation.metrics.get(name)) is not None:
         axes.axhline(value, linestyle="--", color="black", label=evaluation.split)
     if evaluation is not None and (baseline := evaluation.trivial.get(name)) is not None:
-        axes.axhline(baseline, linestyle=":", color="grey", label=evaluation.trivial_is)
+        axes.axhline(baseline, linestyle=":", color="grey", label=_written(evaluation.trivial_is))
     axes.set(xlabel="epoch", ylabel=name, title=name)
     if axes.get_legend_handles_labels()[0]:
         axes.legend()
 
 
 def _confusion(axes: Any, evaluation: Evaluation) -> None:
-    names = list(evaluation.per_class)
+    names = [_written(name) for name in evaluation.per_class]
     rows = [[count / max(1, sum(row)) for count in row] for row in evaluation.confusion]
     axes.imshow(rows, vmin=0, vmax=1, cmap="Blues")
     axes.set(xlabel="predicted", ylabel="true", title=f"{evaluation.split}: share of each class")
     if len(names) <= 20:
         axes.set_xticks(range(len(names)), names, rotation=90)
         axes.set_yticks(range(len(names)), names)
+
+
+def _written(name: str) -> str:
+    r"""A name that comes from a file, as a picture shows it: no control characters, and no formula between dollar signs.
+
+    >>> _written("5$ to 9$")
+    '5\\$ to 9\\$'
+    """
+    return shown(name).replace("$", r"\$")

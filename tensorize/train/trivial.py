@@ -13,9 +13,10 @@ from tensorize.recipe import Recipe
 from tensorize.train.judge import score
 from tensorize.train.metrics import Scores
 from tensorize.train.parts import Part
+from tensorize.train.past import past_channels
 from tensorize.train.runner import ROWS
 from tensorize.train.task import Classes, Numbers, Task
-from tensorize.train.units import Units, channels, decoded, units_of
+from tensorize.train.units import Units, decoded, units_of
 
 CPU = torch.device("cpu")
 Pairs = Iterator[tuple[Tensor, Tensor]]
@@ -31,7 +32,7 @@ def trivial(part: Part, task: Task, recipe: Recipe, inputs: tuple[int, ...]) -> 
     if isinstance(task, Classes):
         most = max(range(task.outputs), key=lambda index: task.counts[index])
         return f'always "{task.names[most]}"', score(_constant(part, task, most), task, units, CPU)
-    past = _past(task, recipe, inputs)
+    past = past_channels(task, recipe, inputs)
     if past:
         words = f"the value {inputs[-1]} steps before"
         return words, score(_one_window_before(part, task, past, units), task, Units(), CPU)
@@ -54,14 +55,6 @@ def _mean(part: Part, task: Numbers) -> Pairs:
     shape = (len(task.mean), *(1 for _ in task.shape[1:])) if task.shape else ()
     for _, target in _batches(part):
         yield mean.reshape(shape).expand(len(target), *task.shape), target.cpu()
-
-
-def _past(task: Numbers, recipe: Recipe, inputs: tuple[int, ...]) -> list[Channelled]:
-    """The input channel of each target; none where one is missing, or there are no windows."""
-    if len(task.shape) != 2 or len(inputs) != 2 or task.shape[1] > inputs[1]:
-        return []
-    found = {part.column: part for part in channels(recipe, "input")}
-    return [found[name] for name in task.names] if all(name in found for name in task.names) else []
 
 
 def _one_window_before(part: Part, task: Numbers, past: list[Channelled], units: Units) -> Pairs:

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 
 from tensorize import registry
+from tensorize.encoders.base import Encoder
+from tensorize.encoders.scale import MinMax, ZScore
 from tensorize.loaders.table.fitted import Channelled, Fitted
 from tensorize.recipe import Recipe
 from tensorize.types import Array, Role
@@ -44,6 +46,13 @@ def channels(recipe: Recipe, role: Role) -> tuple[Channelled, ...]:
     fitted = Fitted(steps)
     parts = fitted.inputs if role == "input" else fitted.targets
     return tuple(part for part in parts if part.stop - part.start == 1 and part.encoder.invertible)
+
+
+def affine(encoder: Encoder) -> tuple[float, float]:
+    """(offset, width) of (x − offset) / width; (0, 1) for what is not scaled."""
+    if isinstance(encoder, ZScore):
+        return encoder.mean, encoder.std or 1.0
+    return (encoder.minimum, (encoder.maximum - encoder.minimum) or 1.0) if isinstance(encoder, MinMax) else (0.0, 1.0)
 
 
 def decoded(part: Channelled, values: Array) -> Array:

@@ -12,7 +12,6 @@ import pyarrow as pa
 import torch
 from torch import Tensor, nn
 
-from tensorize.encoders.base import Encoder
 from tensorize.encoders.calendar import Calendar
 from tensorize.encoders.impute import Impute
 from tensorize.encoders.one_hot import OneHot
@@ -24,6 +23,7 @@ from tensorize.loaders.table.fitted import Channelled
 from tensorize.loaders.table.times import to_times
 from tensorize.train.export.calendar import CalendarParts
 from tensorize.train.export.ports import MISSING, UNSEEN, Port
+from tensorize.train.units import affine
 from tensorize.transforms import Impute as FillNaN
 from tensorize.transforms import ZScore as Scale
 
@@ -115,13 +115,6 @@ class _Transformed(nn.Module):
         """Cells (row) float64 → (row, channel) float32."""
         out: Tensor = self.transform(cells[:, None])
         return out.reshape(cells.shape[0], -1).to(torch.float32)
-
-
-def affine(encoder: Encoder) -> tuple[float, float]:
-    """(offset, width) of (x − offset) / width; (0, 1) for what is not scaled."""
-    if isinstance(encoder, ZScore):
-        return encoder.mean, encoder.std or 1.0
-    return (encoder.minimum, (encoder.maximum - encoder.minimum) or 1.0) if isinstance(encoder, MinMax) else (0.0, 1.0)
 
 
 def _number_module(part: Channelled, zero: bool) -> nn.Module:

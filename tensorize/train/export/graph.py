@@ -12,11 +12,10 @@ from tensorize.errors import UsageError
 from tensorize.loaders.images import Images
 from tensorize.loaders.series import Series
 from tensorize.loaders.table import Table
-from tensorize.train.export.cells import affine
 from tensorize.train.export.columns import Columns, Steps
 from tensorize.train.export.pixels import Pixels
 from tensorize.train.task import Classes, Numbers
-from tensorize.train.units import units_of
+from tensorize.train.units import affine, units_of
 
 if TYPE_CHECKING:
     from tensorize.recipe import Recipe

@@ -8,6 +8,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from tensorize.errors import UsageError
+from tensorize.train.models.head import head
 
 
 class Cnn(nn.Module):
@@ -39,10 +40,7 @@ class Cnn(nn.Module):
             blocks.append(_block(before, after, halved))
             height, width = (height // 2, width // 2) if halved else (height, width)
         self.features = nn.Sequential(*blocks)
-        flat = channels[-1] * height * width
-        self.head = nn.Sequential(
-            nn.Flatten(), nn.Linear(flat, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, outputs)
-        )
+        self.head = head(channels[-1] * height * width, hidden, outputs, dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         """(row, channel, height, width) → (row, output)."""

@@ -1,0 +1,46 @@
+"""What the commands that go through raw data have in common: where it comes from, how they run, where they write."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tensorize.units import parse_size
+
+from .progress import progress
+
+if TYPE_CHECKING:
+    from tensorize.engine.local import Output
+    from tensorize.types import Run
+
+
+def only(source: list[str]) -> str | list[str]:
+    """One source as what it is: `-`, a folder, a glob."""
+    return source if len(source) > 1 else source[0]
+
+
+def default_out(source: list[str]) -> Path:
+    """Where the result goes when nothing is said: the source's name with `.h5`, in the folder one is in."""
+    first = Path(source[0])
+    stem = "stdin" if source[0] == "-" else first.resolve().name
+    for suffix in (".gz", ".zst", first.suffix):
+        stem = stem.removesuffix(suffix) if suffix else stem
+    return Path("".join(char for char in stem if char not in "*?[]") or "out").with_suffix(".h5")
+
+
+def output_of(source: list[str], out: Path | None, format: str | None, max_size: str | None, **more: Any) -> Output:
+    """Where a prepared file goes; `more` are `force`, `dry_run` and `rejects`."""
+    from tensorize.engine import local
+
+    return local.make_output(out or default_out(source), format, max_size=parse_size(max_size) if max_size else None, **more)
+
+
+@contextmanager
+def running(silent: bool, threads: int | None, chunk_bytes: str | None, scratch: Path | None) -> Iterator[Run]:
+    """How to run, with a bar for each stage unless `silent`."""
+    from tensorize.engine import local
+
+    with progress(silent) as report:
+        yield local.make_run(threads, parse_size(chunk_bytes) if chunk_bytes else None, scratch, report)
