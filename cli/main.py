@@ -14,6 +14,7 @@ from typing import NoReturn
 
 from typer.exceptions import Abort, TyperException
 
+from tensorize.engine.allocator import keep_freed
 from tensorize.errors import RunError, TensorizeError
 
 from .group import root
@@ -29,6 +30,7 @@ def main(args: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if args is None else args)
     try:
         signal.signal(signal.SIGTERM, _terminated)
+        keep_freed()
         code = _run(given)
         sys.stdout.flush()
     except KeyboardInterrupt:

@@ -6,12 +6,10 @@ import hashlib
 import os
 import threading
 import zlib
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,7 @@ import numpy as np
 
 from tensorize.digest import pieces
 from tensorize.errors import DataError
+from tensorize.exporters.behind import Behind
 from tensorize.partfile import PartFile
 from tensorize.types import Array, TensorSpec
 
@@ -55,10 +54,15 @@ class SlotWriter:
     checksums: bool = False
     _rows: dict[str, int] = field(default_factory=dict)
     _crc: dict[str, int] = field(default_factory=dict)
-    _digest: _Running | None = None
+    _writes: Behind = field(default_factory=lambda: Behind("write"))
+    _hashes: Behind = field(default_factory=lambda: Behind("digest"))
+    _digest: Any = field(default_factory=hashlib.sha256)
 
     def write(self, key: str, start: int, values: Array) -> None:
-        """Write the next rows of a tensor. ValueError for rows out of order, or of another shape or dtype."""
+        """Write the next rows of a tensor. ValueError for rows out of order, or of another shape or dtype.
+
+        They are written in a thread, while the next are made: `values` must not change any more.
+        """
         slot = self.slots[key]
         spec, done = slot.spec, self._rows.get(key, 0)
         if start != done or values.dtype != np.dtype(spec.dtype) or values.shape[1:] != spec.shape[1:]:
@@ -66,39 +70,41 @@ class SlotWriter:
         if start + len(values) > spec.shape[0]:
             raise ValueError(f"{key}: {start + len(values)} rows, where {spec.shape[0]} were laid out")
         data = np.ascontiguousarray(values).data.cast("B") if values.size else memoryview(b"")
-        self.part.write(slot.at + start * slot.row_bytes, data)
+        self._writes.ask(partial(self._put, key, slot.at + start * slot.row_bytes), data)
+        self._rows[key] = start + len(values)
+
+    def _put(self, key: str, at: int, data: memoryview) -> None:
+        self.part.write(at, data)
         if self.checksums:
             self._crc[key] = zlib.crc32(data, self._crc.get(key, 0))
         if key == self._first:
-            self._hash(slot, data)
-        self._rows[key] = start + len(values)
+            if at == self.slots[key].at:
+                self._hash(0, at)
+            self._hashes.ask(self._digest.update, data)
 
     @cached_property
     def _first(self) -> str | None:
         """The tensor that lies first: everything before it is final, so that it can be hashed as it is written."""
         return min((key for key in self.slots if self.slots[key].spec.nbytes), key=lambda key: self.slots[key].at, default=None)
 
-    def _hash(self, slot: Slot, data: memoryview) -> None:
-        if self._digest is None:
-            self._digest = _Running()
-            for _, piece in pieces(self.part.fd, 0, slot.at, self.digest_at):
-                self._digest.update(piece)
-        self._digest.update(data)
+    def _hash(self, start: int, stop: int) -> None:
+        """Hash a stretch of the file."""
+        for _, piece in pieces(self.part.fd, start, stop, self.digest_at):
+            self._hashes.ask(self._digest.update, memoryview(piece))
 
     def _finished_digest(self) -> str:
         """The digest of the whole file: what was hashed along the way, and the rest."""
-        running, at = self._digest or _Running(), 0
-        if self._digest is not None and self._first is not None:
-            at = self.slots[self._first].at + self.slots[self._first].spec.nbytes
-        for _, piece in pieces(self.part.fd, at, self.size, self.digest_at):
-            running.update(piece)
-        return running.finish()
+        at = 0 if self._first is None else self.slots[self._first].at + self.slots[self._first].spec.nbytes
+        self._hash(at, self.size)
+        self._hashes.finish()
+        return str(self._digest.hexdigest())
 
     def commit(self) -> None:
         """Finish the file, and make it appear. ValueError where rows are lacking."""
         for key, slot in self.slots.items():
             if self._rows.get(key, 0) != slot.spec.shape[0]:
                 raise ValueError(f"{key}: {self._rows.get(key, 0)} rows were written of {slot.spec.shape[0]}")
+        self._writes.finish()
         self.part.truncate(self.size)
         self.finish({key: self._crc.get(key, 0) for key in self.slots})
         self.part.write(self.digest_at, self._finished_digest().encode())
@@ -106,34 +112,9 @@ class SlotWriter:
         self.part.commit()
 
     def abort(self) -> None:
-        if self._digest is not None:
-            self._digest.close()
+        self._writes.close()
+        self._hashes.close()
         self.part.abort()
-
-
-class _Running:
-    """A SHA-256 in a thread of its own, so that it runs beside the writing. At most one piece waits for it."""
-
-    def __init__(self) -> None:
-        self._found = hashlib.sha256()
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="tensorize-digest")
-        self._waiting: deque[Future[None]] = deque()
-
-    def update(self, data: bytes | bytearray | memoryview) -> None:
-        """Hash `data`, which must not change any more."""
-        self._waiting.append(self._pool.submit(self._found.update, data))
-        if len(self._waiting) > 1:
-            self._waiting.popleft().result()
-
-    def finish(self) -> str:
-        """Wait for what is left; return the digest."""
-        while self._waiting:
-            self._waiting.popleft().result()
-        self.close()
-        return self._found.hexdigest()
-
-    def close(self) -> None:
-        self._pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _check_rows(slot: Slot, start: int, stop: int) -> None:
