@@ -277,12 +277,14 @@ def ours_work(source: str, out: str) -> None:
 
     from tensorize import encoders, engine, exporters, statistics
     from tensorize.engine import local
+    from tensorize.engine.allocator import keep_freed
     from tensorize.loaders import table, wine
 
     del h5py, pandas, pyarrow, wine
     for package in (encoders, engine, exporters, statistics, table):
         for module in pkgutil.iter_modules(package.__path__):
             import_module(f"{package.__name__}.{module.name}")
+    keep_freed()
     started = time.perf_counter()
     output = local.Output(Path(out), force=True, max_size=1 << 40)
     local.prepare("wine", source, {"onehot": "quality"}, local.make_run(), output)

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tensorize
-from tensorize.errors import DataError
+from tensorize.errors import DataError, UsageError
+from tensorize.loaders.series.clock import step_of
 from tensorize.loaders.series.grid import Grid, owners
 
 HOURS = [f"2024-01-{1 + hour // 24:02} {hour % 24:02}:00:00" for hour in range(240)]
@@ -82,3 +83,28 @@ def test_steps_of_a_stretch_are_those_of_each_step_alone(data):
     whole, alone = grid.at(start, stop), [grid.at(at, at + 1) for at in range(start, stop)]
     for name in ("time", "group", "ordinal", "before", "after"):
         assert getattr(whole, name).tolist() == [int(getattr(step, name)[0]) for step in alone]
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("1h", 3600),
+        ("15min", 900),
+        ("30 s", 30),
+        ("d", 86400),
+        ("1h30min", 5400),
+        ("1.5h", 5400),
+        ("2 days", 172800),
+        ("250ms", 0.25),
+    ],
+)
+def test_lengths_of_time(text, seconds):
+    assert step_of(text) == seconds * 1_000_000
+
+
+@pytest.mark.parametrize(
+    "text", ["", "5", "0h", "-1h", "1M", "1 fortnight", "1h x", "1e3s", "h1", "1.5us", "1h,", "a" * 9999 + "!"]
+)
+def test_what_is_no_length_of_time(text):
+    with pytest.raises(UsageError, match="no length of time"):
+        step_of(text)

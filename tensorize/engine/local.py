@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tensorize import registry
-from tensorize.engine.allocator import one_allocator
 from tensorize.errors import RecipeError, UsageError
 from tensorize.options import BadOptions, Options
 from tensorize.recipe import Recipe
@@ -191,8 +190,7 @@ def _running(run: Run, output: Output, options: Options) -> Iterator[Run]:
         raise UsageError("--rejects lists what --on-bad skip leaves out", hint="say --on-bad skip, or leave --rejects away")
     limit = options.max_bad if isinstance(options, BadOptions) else "0"
     scratch = output.path.parent if run.scratch is None and output.path is not None else run.scratch
-    path = None if output.dry_run else output.rejects
-    with one_allocator(), collecting(skip, limit, path, force=output.force) as rejects:
+    with collecting(skip, limit, None if output.dry_run else output.rejects, force=output.force) as rejects:
         yield replace(run, scratch=scratch, rejects=rejects)
 
 

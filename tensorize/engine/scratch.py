@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Self
 
@@ -18,6 +18,8 @@ from tensorize.errors import RunError
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from tensorize.engine.packed import Packed
 
 MEMORY_BYTES = 64 << 20
 
@@ -84,8 +86,11 @@ class Scratch:
 
 @dataclass(frozen=True)
 class _Slot:
+    """Where the plain columns of a batch lie in scratch."""
+
     at: int
     size: int
+    schema: pa.Schema
 
 
 class Spool:
@@ -94,34 +99,36 @@ class Spool:
     def __init__(self, folder: Path | None = None, memory: int = MEMORY_BYTES) -> None:
         self._scratch = Scratch(folder, memory=0)
         self._room = memory
-        self._items: list[pa.RecordBatch | _Slot] = []
-        self._schemas: list[pa.Schema] = []
+        self._items: list[tuple[Packed, _Slot | None]] = []
 
-    def append(self, batch: pa.RecordBatch) -> None:
+    def append(self, packed: Packed) -> None:
         """Keep one batch."""
-        self._schemas.append(batch.schema)
-        if batch.nbytes <= self._room:
-            self._room -= batch.nbytes
-            self._items.append(batch)
+        plain = packed.plain
+        if plain.nbytes <= self._room:
+            self._room -= plain.nbytes
+            self._items.append((packed, None))
             return
         self._room = 0
-        data = memoryview(batch.serialize())
-        self._items.append(_Slot(self._scratch.append(data), len(data)))
+        data = memoryview(plain.serialize())
+        slot = _Slot(self._scratch.append(data), len(data), plain.schema)
+        self._items.append((replace(packed, plain=plain.select([])), slot))
 
     def __len__(self) -> int:
         return len(self._items)
 
-    def __getitem__(self, index: int) -> pa.RecordBatch:
-        item = self._items[index]
-        if not isinstance(item, _Slot):
-            return item
-        import pyarrow as pa
+    def get(self, index: int, columns: Collection[str] | None = None) -> pa.RecordBatch:
+        """A batch, or some of its columns."""
+        packed, slot = self._items[index]
+        if slot is not None and (columns is None or not packed.small.keys() >= set(columns)):
+            import pyarrow as pa
 
-        return pa.ipc.read_record_batch(pa.py_buffer(self._scratch.read(item.at, item.size)), self._schemas[index])
+            data = pa.py_buffer(self._scratch.read(slot.at, slot.size))
+            packed = replace(packed, plain=pa.ipc.read_record_batch(data, slot.schema))
+        return packed.unpacked(columns)
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         for index in range(len(self)):
-            yield self[index]
+            yield self.get(index)
 
     def close(self) -> None:
         self._items.clear()

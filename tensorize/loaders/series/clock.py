@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from fractions import Fraction
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -17,18 +20,29 @@ SECOND = 1_000_000
 HOUR = 3600 * SECOND
 DAY = 24 * HOUR
 
+_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?) *([A-Za-z]+) *")
+_LENGTH = re.compile(f"(?:{_PART.pattern})+")
+_UNITS = {
+    **dict.fromkeys(("us", "microsecond"), 1),
+    **dict.fromkeys(("ms", "millisecond"), 1000),
+    **dict.fromkeys(("s", "sec", "second"), SECOND),
+    **dict.fromkeys(("m", "min", "minute"), 60 * SECOND),
+    **dict.fromkeys(("h", "H", "hour"), HOUR),
+    **dict.fromkeys(("d", "D", "day"), DAY),
+    **dict.fromkeys(("w", "W", "week"), 7 * DAY),
+}
+"""Unit → microseconds. A month, M, has no one length."""
+
 
 def step_of(text: str) -> int:
-    """`1h`, `15min`, `1d` → microseconds. Raises UsageError for anything else."""
-    import pandas as pd
-
-    try:
-        microseconds = int(pd.to_timedelta(text if any(char.isdigit() for char in text) else f"1{text}").value // 1000)
-    except ValueError:
-        microseconds = 0
-    if microseconds <= 0 or text.strip().isdecimal():
+    """`1h`, `15min`, `1d`, `1h30min` → microseconds. Raises UsageError for anything else."""
+    said = text.strip() if any(char.isdigit() for char in text) else f"1{text.strip()}"
+    parts = _PART.findall(said) if _LENGTH.fullmatch(said) else []
+    units = [_UNITS.get(unit, _UNITS.get(unit.removesuffix("s"), 0)) for _, unit in parts]
+    length = sum(Fraction(number) * unit for (number, _), unit in zip(parts, units, strict=True))
+    if not length or not all(units) or length != int(length):
         raise UsageError(f'--step "{text}" is no length of time', hint="write 1h, 15min, 30s or 1d")
-    return microseconds
+    return int(length)
 
 
 def step_name(step: int) -> str:

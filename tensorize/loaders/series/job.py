@@ -80,7 +80,7 @@ class SeriesJob:
 
     def _by_position(self, stream: Stream) -> Runs:
         """Groups without times: each must be in one piece."""
-        runs = find_runs(stream, _no_times, self._options.group)
+        runs = find_runs(stream, _NoTimes(), self._options.group)
         if runs.backward:
             raise DataError(f'the rows of a group of "{self._options.group}" are not together', hint="sort the file by it")
         return runs
@@ -124,6 +124,10 @@ class SeriesJob:
     def _runs_of(self, stream: Stream) -> Runs:
         clock = self._clock()
         return find_runs(stream, clock, self._options.group, self._run.threads if clock.threads else 1)
+
+    def _rows(self) -> Iterator[Rows]:
+        """The rows in order, with what becomes tensors."""
+        return self._ordered[0]((*self._roles.inputs, *self._roles.targets))
 
     # the grid and its samples -----------------------------------------------------------------------------------
 
@@ -203,8 +207,8 @@ class SeriesJob:
 
     def _train(self, cut: Cut) -> Iterator[pa.RecordBatch]:
         """The observed rows of the train steps, each once."""
-        stream, at = self._ordered[0], 0
-        for rows in stream():
+        at = 0
+        for rows in self._rows():
             for first in range(0, len(rows), BLOCK_ROWS):
                 batch = rows.batch.slice(first, BLOCK_ROWS)
                 places = cut.grid.places(np.arange(at, at + batch.num_rows))
@@ -279,7 +283,7 @@ class SeriesJob:
 
     def _stretches(self, cut: Cut, filler: Filler) -> Iterator[tuple[Steps, Rows, int, int]]:
         """Stretches of the grid: steps, the rows they need from ordinal `first` on, and where samples stop starting."""
-        cursor = Cursor(self._ordered[0])
+        cursor = Cursor(self._rows())
         size = max(BLOCK_ROWS, 8 * cut.span)
         size -= 0 if cut.windows else size % cut.length
         for begin in range(0, cut.grid.steps, size):
@@ -355,6 +359,10 @@ class SeriesJob:
 _REPEATS = {"first": "the first row is kept", "mean": "their mean"}
 
 
-def _no_times(batch: pa.RecordBatch) -> Ints:
+class _NoTimes:
     """All rows at once: where nothing is said of times, nothing goes back."""
-    return np.zeros(batch.num_rows, dtype=np.int64)
+
+    columns = ()
+
+    def __call__(self, batch: pa.RecordBatch) -> Ints:
+        return np.zeros(batch.num_rows, dtype=np.int64)

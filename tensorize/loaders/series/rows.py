@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
 
+from tensorize.engine.packed import pack
 from tensorize.engine.scratch import Spool
 from tensorize.loaders.table.kept import Kept
 from tensorize.types import Array, Floats
@@ -27,15 +29,17 @@ class Rows:
         return len(self.source)
 
 
-Stream = Callable[[], Iterator[Rows]]
-"""Starts a pass over the rows. The place of a row in it is called its ordinal."""
+class Stream(Protocol):
+    """Starts a pass over the rows, with all their columns, or at least some. The place of a row in it is its ordinal."""
+
+    def __call__(self, columns: Collection[str] | None = None) -> Iterator[Rows]: ...
 
 
 def kept_rows(kept: Kept) -> Stream:
     """The rows that are kept, in source order."""
 
-    def stream() -> Iterator[Rows]:
-        for block, mask in kept:
+    def stream(columns: Collection[str] | None = None) -> Iterator[Rows]:
+        for block, mask in kept.blocks(columns):
             if mask.all():
                 yield Rows(block.batch, np.arange(block.start, block.start + len(block)))
             elif mask.any():
@@ -61,11 +65,12 @@ def sorted_rows(stream: Stream, order: Array, spool: Spool) -> Stream:
             part = rows.batch.take(pa.array(picked)) if len(picked) < len(rows) else rows.batch
             arrays = [*part.columns, pa.array(ranks[picked]), pa.array(rows.source[picked])]
             buckets[bucket].append(len(spool))
-            spool.append(pa.RecordBatch.from_arrays(arrays, names=[*part.schema.names, _RANK, _ROW]))
+            spool.append(pack(pa.RecordBatch.from_arrays(arrays, names=[*part.schema.names, _RANK, _ROW])))
 
-    def sorted_stream() -> Iterator[Rows]:
+    def sorted_stream(columns: Collection[str] | None = None) -> Iterator[Rows]:
+        asked = None if columns is None else {*columns, _RANK, _ROW}
         for indices in buckets:
-            whole = pa.concat_batches([spool[index] for index in indices])
+            whole = pa.concat_batches([spool.get(index, asked) for index in indices])
             whole = whole.take(pa.array(np.argsort(whole.column(_RANK).to_numpy())))
             yield Rows(whole.drop_columns([_RANK, _ROW]), whole.column(_ROW).to_numpy())
 
@@ -78,8 +83,8 @@ def distinct_rows(stream: Stream, repeats: Array, means: bool) -> Stream:
     Numbers are averaged over the values that are there; of anything else, the first value stays.
     """
 
-    def distinct_stream() -> Iterator[Rows]:
-        for rows, repeated in _whole(_marked(stream, repeats)):
+    def distinct_stream(columns: Collection[str] | None = None) -> Iterator[Rows]:
+        for rows, repeated in _whole(_marked(stream(columns), repeats)):
             if not repeated.any():
                 yield rows
                 continue
@@ -90,10 +95,10 @@ def distinct_rows(stream: Stream, repeats: Array, means: bool) -> Stream:
     return distinct_stream
 
 
-def _marked(stream: Stream, repeats: Array) -> Iterator[tuple[Rows, Array]]:
+def _marked(passing: Iterator[Rows], repeats: Array) -> Iterator[tuple[Rows, Array]]:
     """Each batch, and which of its rows repeat the time of the one before."""
     at = 0
-    for rows in stream():
+    for rows in passing:
         first, stop = np.searchsorted(repeats, [at, at + len(rows)])
         mask = np.zeros(len(rows), dtype=bool)
         mask[repeats[first:stop] - at] = True
@@ -145,8 +150,8 @@ def _means(column: pa.Array, starts: Array) -> pa.Array:
 class Cursor:
     """Rows by ordinal, for requests that never go back."""
 
-    def __init__(self, stream: Stream) -> None:
-        self._rows = stream()
+    def __init__(self, rows: Iterator[Rows]) -> None:
+        self._rows = rows
         self._start = 0
         self._held: list[Rows] = []
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,16 @@ from tensorize.loaders.series.rows import Rows, Stream
 from tensorize.types import Array
 
 Ints = npt.NDArray[np.int64]
-Times = Callable[[pa.RecordBatch], Ints]
+
+
+class Times(Protocol):
+    """Reads the times of batches, (row) int64, from some columns."""
+
+    @property
+    def columns(self) -> Sequence[str]: ...
+
+    def __call__(self, batch: pa.RecordBatch) -> Ints: ...
+
 
 NEW = np.iinfo(np.int64).min
 """The distance of a row that begins a group; each such row is a run of its own."""
@@ -109,7 +119,8 @@ def _timed(stream: Stream, clock: Times, group: str | None, threads: int = 1) ->
     def timed(rows: Rows) -> tuple[Rows, Ints, pa.Array | None]:
         return rows, clock(rows.batch), rows.batch.column(group).cast(pa.string()) if group else None
 
-    yield from ordered_map(timed, stream(), threads)
+    columns = (*clock.columns, *([group] if group else ()))
+    yield from ordered_map(timed, stream(columns), threads)
 
 
 def _begins(names: pa.Array | None, rows: int, last: str | None, at: int) -> Array:

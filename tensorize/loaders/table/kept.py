@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -34,9 +34,13 @@ class Kept:
         self.policies = policies(options.missing, schema, roles.inputs, roles.targets, absent)
 
     def __iter__(self) -> Iterator[tuple[RowBlock, Mask]]:
-        """Yield every block, and which of its rows are kept, (row) bool."""
+        return self.blocks()
+
+    def blocks(self, columns: Collection[str] | None = None) -> Iterator[tuple[RowBlock, Mask]]:
+        """Yield every block, and which of its rows are kept, (row) bool; of its columns at least `columns`."""
         dropping = [name for name, policy in self.policies.items() if policy == DROP]
-        for block in self._scan.chunks():
+        asked = [*dropping, *(self._where.columns if self._where else ())]
+        for block in self._scan.chunks(None if columns is None else {*columns, *asked}):
             mask: Mask = self._where(block.batch) if self._where else np.ones(len(block), dtype=bool)
             mask = mask & complete(block.batch, dropping)
             if block.bad is not None:

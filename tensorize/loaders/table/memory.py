@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -93,12 +93,13 @@ class ArrowScan:
         shape = f"{plural(self.rows, 'row')} × {plural(len(fields.names), 'column')}"
         self.facts = facts or Facts("in memory", 0, size, shape)
 
-    def chunks(self) -> Iterator[RowBlock]:
-        return blocks(self._stored(batch) for batch in self._batches())
+    def chunks(self, columns: Collection[str] | None = None) -> Iterator[RowBlock]:
+        return blocks(self._stored(batch, columns) for batch in self._batches())
 
-    def _stored(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        arrays = [_cast(batch.column(item.name), item.name, item.storage) for item in self.schema.columns]
-        return pa.RecordBatch.from_arrays(arrays, names=list(self.schema.names))
+    def _stored(self, batch: pa.RecordBatch, columns: Collection[str] | None) -> pa.RecordBatch:
+        items = [item for item in self.schema.columns if columns is None or item.name in columns]
+        arrays = [_cast(batch.column(item.name), item.name, item.storage) for item in items]
+        return pa.RecordBatch.from_arrays(arrays, names=[item.name for item in items])
 
     def place(self, rows: Sequence[int]) -> list[str]:
         return [f"row {row}" for row in rows]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, Self
 
@@ -79,8 +79,8 @@ class TableScan(Protocol):
     bad: int
     """How many rows could not be read and were left out."""
 
-    def chunks(self) -> Iterator[RowBlock]:
-        """Yield blocks of 65,536 source rows, in source order."""
+    def chunks(self, columns: Collection[str] | None = None) -> Iterator[RowBlock]:
+        """Yield blocks of 65,536 source rows, or of some of their columns, in source order."""
         ...
 
     def place(self, rows: Sequence[int]) -> list[str]:

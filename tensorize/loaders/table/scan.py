@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Self
 
 import numpy as np
 import pyarrow as pa
 
+from tensorize.engine.packed import Packed, pack
 from tensorize.engine.parallel import ordered_map
 from tensorize.engine.scratch import Spool
 from tensorize.errors import DataError, plural
@@ -99,8 +99,9 @@ class CsvScan:
             self._readers.append(self._reader(dialect))
             self._places.start(file.name, dialect.line)
             self._bad.start()
-            for found in self._read(index):
+            for found, packed in self._read(index):
                 self._note(found)
+                self._spool.append(packed)
                 done += found.size
                 self._run.report("parse", done, total)
             self._bad.finish(self._places)
@@ -114,7 +115,6 @@ class CsvScan:
         batch = found.parsed.batch
         self._bad.look(found, self._places)
         self._places.add(found)
-        self._spool.append(batch)
         self._as_text |= {field.name for field in batch.schema if pa.types.is_string(field.type)}
         self._whole &= {name for name, is_whole in zip(self.needs.wanted, found.whole, strict=True) if is_whole}
         self._seen = [before | now for before, now in zip(self._seen, found.parsed.seen, strict=True)]
@@ -135,14 +135,19 @@ class CsvScan:
             verbatim=needs.verbatim,
         )
 
-    def _read(self, index: int) -> Iterator[Read]:
-        """Read one file, block by block and in order."""
+    def _read(self, index: int) -> Iterator[tuple[Read, Packed]]:
+        """Read one file, block by block and in order; what was read is packed in the same thread."""
         reader = self._readers[index]
         cut = self._blocks(index)
         first = next(cut, None)
         if first is None:
             return
-        work = partial(read, reader=_guessing(reader, first))
+        guessing = _guessing(reader, first)
+
+        def work(block: Block) -> tuple[Read, Packed]:
+            found = read(block, guessing)
+            return found, pack(found.parsed.batch)
+
         yield from ordered_map(work, _with(first, cut), self._run.threads)
 
     def _blocks(self, index: int) -> Iterator[Block]:
@@ -179,8 +184,8 @@ class CsvScan:
         """Columns that are not text in the end, though some of their chunks may be: words for missing numbers count there."""
         return {item.name for item in self.schema.columns if item.storage != "string" and item.name in self._as_text}
 
-    def chunks(self) -> Iterator[RowBlock]:
-        return self._bad.marked(row_blocks(self._stored(index) for index in range(len(self._spool))))
+    def chunks(self, columns: Collection[str] | None = None) -> Iterator[RowBlock]:
+        return self._bad.marked(row_blocks(self._stored(index, columns) for index in range(len(self._spool))))
 
     def parsed(self) -> Iterator[pa.RecordBatch]:
         """Yield the blocks as they were parsed, without bad rows: columns of text as written, '' where empty."""
@@ -189,18 +194,18 @@ class CsvScan:
             kept = batch if bad is None else batch.filter(pa.array(~bad))
             yield pa.RecordBatch.from_arrays([column.fill_null("") for column in kept.columns], names=kept.schema.names)
 
-    def _stored(self, index: int) -> pa.RecordBatch:
-        """One parsed block in the storage types of the schema."""
-        batch, reader = self._spool[index], self._readers[self._places.file(index)]
+    def _stored(self, index: int, columns: Collection[str] | None) -> pa.RecordBatch:
+        """One parsed block, or some of its columns, in the storage types of the schema."""
+        batch, reader = self._spool.get(index, columns), self._readers[self._places.file(index)]
         bad = self._bad.within(self._places.row(index), batch.num_rows)
         if bad is not None:
             batch = without(batch, bad)
-        arrays = []
-        for item in self.schema.columns:
+        arrays, items = [], [self.schema[name] for name in batch.schema.names]
+        for item in items:
             cells = batch.column(item.name)
             as_it_is = pa.types.is_timestamp(cells.type) and item.name not in self._as_text
             arrays.append(cells if as_it_is else to_storage(cells, item.storage, reader, item.name in self.codes))
-        return pa.RecordBatch.from_arrays(arrays, names=list(self.schema.names))
+        return pa.RecordBatch.from_arrays(arrays, names=batch.schema.names)
 
     def place(self, rows: Sequence[int]) -> list[str]:
         found = self._places.of(rows)

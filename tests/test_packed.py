@@ -1,0 +1,56 @@
+"""Columns that repeat themselves come back as they were, through memory and through scratch."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from tensorize.engine.packed import pack
+from tensorize.engine.scratch import Spool
+
+ROWS = 5000
+LARGEST = np.iinfo(np.int64).max
+RNG = np.random.default_rng(3)
+
+SMALL = {
+    "hours": pa.array(np.arange(ROWS) * 3_600_000_000).view(pa.timestamp("us")),
+    "constant": pa.array([7] * ROWS, pa.int64()),
+    "jumps": pa.array(np.where(np.arange(ROWS) < 2000, LARGEST, -LARGEST)),
+    "groups": pa.array([f"m{row // 500}" for row in range(ROWS)]),
+    "lacking": pa.array([None if row // 1000 % 2 else "" for row in range(ROWS)]),
+}
+PLAIN = {
+    "random": pa.array(RNG.integers(-LARGEST, LARGEST, ROWS)),
+    "words": pa.array([f"w{row % 7}" for row in range(ROWS)]),
+    "fractions": pa.array(np.zeros(ROWS)),
+    "holes": pa.array([None if row == 4000 else row for row in range(ROWS)], pa.int64()),
+    "late": pa.array(np.concatenate([np.arange(1024), RNG.integers(0, 9, ROWS - 1024)])),
+}
+
+
+@pytest.mark.parametrize("name", SMALL | PLAIN)
+def test_a_column_comes_back(name):
+    column = (SMALL | PLAIN)[name]
+    batch = pa.record_batch({name: column})
+    packed = pack(batch)
+    assert (name in packed.small) == (name in SMALL)
+    assert packed.unpacked().equals(batch)
+
+
+@pytest.mark.parametrize("rows", [0, 1, 2, 3])
+def test_few_rows(rows):
+    batch = pa.record_batch(SMALL | PLAIN).slice(5, rows)
+    assert pack(batch).unpacked().equals(batch)
+
+
+@pytest.mark.parametrize("memory", [0, 1 << 30])
+def test_a_spool_gives_back_all_columns_or_some(memory):
+    batches = [pa.record_batch(SMALL | PLAIN), pa.record_batch(PLAIN).slice(7, 100), pa.record_batch(SMALL)]
+    spool = Spool(memory=memory)
+    for batch in batches:
+        spool.append(pack(batch))
+    assert all(found.equals(batch) for found, batch in zip(spool, batches, strict=True))
+    assert spool.get(0, {"hours", "words"}).equals(batches[0].select(["hours", "words"]))
+    assert spool.get(2, {"groups"}).equals(batches[2].select(["groups"]))
+    spool.close()
