@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -14,7 +14,8 @@ from .show import print_result
 Recipe = Annotated[Path, typer.Argument(metavar="RECIPE", help="A prepared file, or a recipe as .json.")]
 
 
-def command(
+def run_apply(
+    limits: dict[str, Any],
     recipe: Recipe,
     source: flags.Source,
     *,
@@ -39,9 +40,13 @@ def command(
     from tensorize.engine import local
     from tensorize.recipe import Recipe as RecipeFile
 
-    del debug, max_header
+    del debug
     output = output_of(source, out, format, max_size, force=force, dry_run=dry_run, rejects=rejects)
-    found, changed = RecipeFile.read(recipe), flags.given({"on_bad": on_bad, "max_bad": max_bad})
+    found = RecipeFile.read(recipe)
+    changed = flags.changes(found, {"on_bad": on_bad, "max_bad": max_bad}, limits, max_header)
     with running(quiet or as_json, threads, chunk_bytes, scratch) as run:
         result = local.apply(found, only(source), run, output, changed)
     print_result("apply", result, as_json=as_json, quiet=quiet, verbose=verbose)
+
+
+command = flags.with_limits(run_apply)

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import inspect
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
 import typer
 from pydantic import BeforeValidator
 from pydantic.fields import FieldInfo
 
+from tensorize import registry
 from tensorize.limits import allow_header
 from tensorize.options import Options
 from tensorize.units import parse_size
+
+if TYPE_CHECKING:
+    from tensorize.recipe import Recipe
 
 OUTPUT, HOW, TELL = "Output", "How to run (never changes a bit of the result)", "What is said"
 
@@ -108,6 +112,42 @@ def option_parameters(model: type[Options], panel: str = "What to make") -> Iter
         option = typer.Option(flag, help=_help(info), metavar=_metavar(info), rich_help_panel=panel)
         default = False if kind is bool else None
         yield inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option])
+
+
+def limit_parameters() -> list[inspect.Parameter]:
+    """A keyword parameter for each limit that a built-in loader has, for commands that read what a recipe was not made from.
+
+    `--max-header` is not among them: it is there already, and means the header of a table, too.
+    """
+    found: dict[str, inspect.Parameter] = {}
+    for kind in registry.LOADERS:
+        options = registry.load("loaders", kind).Options
+        for parameter in option_parameters(options, "Limits, if not those of the recipe"):
+            if parameter.name in options.limiting and parameter.name != "max_header":
+                found.setdefault(parameter.name, parameter)
+    return list(found.values())
+
+
+def changes(recipe: Recipe, policy: dict[str, Any], limits: dict[str, Any], max_header: str | None) -> dict[str, Any]:
+    """The options that were given to hold instead of the recipe's."""
+    header = {"max_header": max_header if "max_header" in recipe.loader.Options.limiting else None}
+    return given({**policy, **limits, **header})
+
+
+def with_limits(run: Callable[..., None]) -> Callable[..., None]:
+    """`run(limits, …)` as a command that has its own parameters and a flag for each limit."""
+    made = limit_parameters()
+
+    def command(**values: Any) -> None:
+        limits = {item.name: values.pop(item.name) for item in made}
+        run(limits, **values)
+
+    own = list(inspect.signature(run, eval_str=True).parameters.values())[1:]
+    parameters = [item.replace(kind=inspect.Parameter.KEYWORD_ONLY) for item in (*own, *made)]
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {item.name: item.annotation for item in parameters}
+    command.__doc__ = run.__doc__
+    return command
 
 
 def given(values: dict[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import sys
 import time
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -32,7 +32,8 @@ Out = Annotated[
 ]
 
 
-def command(
+def run_predict(
+    limits: dict[str, Any],
     model: flags.Model,
     source: flags.Source,
     *,
@@ -56,9 +57,10 @@ def command(
     from tensorize.train.predict import predictions
     from tensorize.train.write import write_file, write_stream
 
-    del debug, max_header
+    del debug
     began, path = time.monotonic(), _target(out, as_json, force)
-    found, changed = Checkpoint.load(model), flags.given({"on_bad": on_bad, "max_bad": max_bad})
+    found = Checkpoint.load(model)
+    changed = flags.changes(found.recipe, {"on_bad": on_bad, "max_bad": max_bad}, limits, max_header)
     output = local.make_output(None, force=force, rejects=rejects)
     with (
         running(quiet or as_json or path is None, threads, chunk_bytes, scratch) as run,
@@ -108,3 +110,6 @@ def _body(made: Predictions, rows: int, out: str) -> dict[str, object]:
         "rejects": rejects_body(made.stream.rejects),
         "output": {"path": out},
     }
+
+
+command = flags.with_limits(run_predict)

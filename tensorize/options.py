@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -61,6 +61,9 @@ class Options(BaseModel):
     """The root of every kind's options: frozen, unknown names refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    limiting: ClassVar[tuple[str, ...]] = ()
+    """The fields that say how much may be read or held: `apply` takes others than the recipe's, since they change no bit."""
 
     @model_validator(mode="after")
     def _within_reach(self) -> Self:

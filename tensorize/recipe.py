@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
@@ -90,10 +90,22 @@ class Recipe(BaseModel):
             raise RecipeError(f"the recipe's options are wrong: {error.what}", error.details, error.hint) from None
         if not changed:
             return own
+        self._check_changed(changed, own.limiting)
         given = {**self.options, **changed}
         if changed.get("on_bad") == "error" and "max_bad" not in changed:
             given.pop("max_bad", None)
         return self.loader.Options.parse(given)
+
+    def _check_changed(self, changed: Mapping[str, Any], limiting: Sequence[str]) -> None:
+        """Raise UsageError for options that only the recipe can hold."""
+        known = ("on_bad", "max_bad", *limiting)
+        wrong = [name for name in changed if name not in known]
+        if wrong:
+            names = ", ".join("--" + name.replace("_", "-") for name in wrong)
+            raise UsageError(
+                f"{names} cannot be changed for a recipe of {self.kind}",
+                hint="what can be: " + ", ".join("--" + name.replace("_", "-") for name in known),
+            )
 
     @property
     def learned(self) -> tuple[Learned, ...]:
@@ -174,19 +186,20 @@ class Recipe(BaseModel):
         on_bad: str | None = None,
         max_bad: str | int | None = None,
         rejects: str | Path | None = None,
+        limits: Mapping[str, Any] | None = None,
         **run: Any,
     ) -> TensorSet:
         """Do the same to new data: a path, a table, or one row as a mapping. Nothing is learned, nothing is split.
 
         `out` and the other keywords are those of `tensorize.prepare`; `run` takes threads, chunk_bytes, scratch and
-        progress. `on_bad` and `max_bad` are the recipe's where they are not given. A row comes out with the very bits
-        that it has in the file.
+        progress. `on_bad` and `max_bad` are the recipe's where they are not given, and so are the `limits` of what is
+        read, such as `{"max_cell": "64MB"}`. A row comes out with the very bits that it has in the file.
         """
         from tensorize.engine import local
 
         output = local.make_output(out, format, force=force, max_size=max_size, rejects=rejects)
-        changed = {name: value for name, value in (("on_bad", on_bad), ("max_bad", max_bad)) if value is not None}
-        return local.apply(self, source, local.make_run(**run), output, changed).tensors
+        policy = {name: value for name, value in (("on_bad", on_bad), ("max_bad", max_bad)) if value is not None}
+        return local.apply(self, source, local.make_run(**run), output, {**policy, **(limits or {})}).tensors
 
     def inverse(self, tensors: TensorSet) -> Any:
         """Undo what can be undone: scaled and one-hot tensors to columns in their original units, ids to words."""

@@ -10,16 +10,18 @@ import shutil
 import stat
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, BinaryIO, cast
+from typing import IO, Any, BinaryIO, Protocol, cast
 
 from tensorize.changes import Stamp, WatchedFile
 from tensorize.errors import DataError, RunError, UsageError, near
 
 STDIN = "-"
 _BUFFER = 128 << 10
+_FREE_BYTES = 64 << 20
+"""Up to here a compressed file may grow as it likes."""
 _MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 
 
@@ -168,19 +170,57 @@ def missing_file(path: str | os.PathLike[str]) -> UsageError:
     return UsageError(f"there is no file {missing}{near(missing.name, names)}", hint=hint)
 
 
-def utf8(stream: BinaryIO, encoding: str, size: int) -> Iterator[bytes]:
-    """Yield the bytes of a stream as UTF-8, `size` at a time; a byte order mark at its start is left out by `utf-8-sig`.
+class Named(Protocol):
+    """What can be read from its start, as often as needed."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def size(self) -> int: ...
+
+    def open(self) -> BinaryIO: ...
+
+
+def pieces(file: Named, size: int, growth: int) -> Iterator[bytes]:
+    """Yield a file's bytes, `size` at a time, decompressed.
+
+    Raises DataError for one that cannot be decompressed, or that grows to more than `growth` times its size.
+    """
+    done, most = 0, max(_FREE_BYTES, growth * file.size)
+    with file.open() as stream:
+        while data := _read(stream, file, size):
+            done += len(data)
+            if done > most:
+                raise DataError(
+                    f"{file.name} grows to more than {growth} times its size as it is decompressed",
+                    hint=f"is it what it should be? Allow more: --max-expansion {growth * 10}",
+                )
+            yield data
+
+
+def _read(stream: BinaryIO, file: Named, size: int) -> bytes:
+    try:
+        return bytes(stream.read(size))
+    except RunError:
+        raise
+    except OSError as error:
+        raise DataError(f"{file.name} cannot be read to its end: {error}", hint="is it whole? Fetch it again") from error
+
+
+def utf8(given: Iterable[bytes], encoding: str) -> Iterator[bytes]:
+    """Yield bytes as UTF-8; a byte order mark at their start is left out by `utf-8-sig`.
 
     Raises UnicodeDecodeError where another encoding does not fit; UTF-8 itself is checked by the parser.
     """
     name = codecs.lookup(encoding).name
     if name in ("utf-8", "utf-8-sig"):
         first = True
-        while data := stream.read(size):
+        for data in given:
             yield data.removeprefix(codecs.BOM_UTF8) if first and name == "utf-8-sig" else data
             first = False
         return
     decoder = codecs.getincrementaldecoder(name)()
-    while data := stream.read(size):
+    for data in given:
         yield decoder.decode(data).encode()
     yield decoder.decode(b"", final=True).encode()

@@ -61,8 +61,10 @@ class Impute(Encoder):
             cls._need(statistic, policy)
             return cls(fill=statistic.mean if policy == "mean" else statistic.median, indicator=indicator)
         if policy == "mode":
-            if statistic.overflowed or not statistic.counts:
-                raise DataError("there is no mode: the column has no value in train, or too many distinct ones")
+            if not statistic.counts:
+                raise DataError(
+                    "there is no mode: the column has no value in train", hint="say --drop COL, or give the value itself"
+                )
             return cls(fill=statistic.mode, indicator=indicator)
         return cls(fill=constant(policy, storage), indicator=indicator)
 

@@ -15,11 +15,10 @@ from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr, field
 
 from tensorize.encoders.base import Encoder
 from tensorize.errors import RecipeError, UsageError
-from tensorize.statistics.categories import Categories
+from tensorize.statistics.categories import MOST, Categories
 from tensorize.types import Array, Floats, Mask
 
 Category = StrictBool | StrictInt | StrictFloat | StrictStr
-MAX_CATEGORIES = 1_000_000
 _RANGE = re.compile(r"(-?\d+)\.\.(-?\d+)")
 
 
@@ -37,7 +36,7 @@ class OneHot(Encoder):
     params: ClassVar[tuple[str, ...]] = ("values", "max")
     may_be_unseen = True
 
-    categories: Annotated[tuple[Category, ...], Field(max_length=MAX_CATEGORIES)]
+    categories: Annotated[tuple[Category, ...], Field(max_length=MOST)]
 
     @field_validator("categories")
     @classmethod
@@ -54,7 +53,7 @@ class OneHot(Encoder):
         cls.check(params)
         if "values" in params:
             return None
-        limit = params.get("max", str(MAX_CATEGORIES))
+        limit = params.get("max", str(MOST))
         if not limit.isdecimal():
             raise UsageError(f"max={limit}: it is the largest number of categories")
         return Categories(limit=int(limit))
@@ -136,7 +135,7 @@ def declared(text: str, kind: str) -> tuple[Any, ...]:
     match = _RANGE.fullmatch(text.strip())
     if match or text.strip().isdecimal():
         first, last = (int(match[1]), int(match[2])) if match else (0, int(text) - 1)
-        if not 0 <= last - first < MAX_CATEGORIES:
+        if not 0 <= last - first < MOST:
             raise UsageError(f"{text!r} declares no categories", hint="write 10 for 0…9, or 1..4")
         numbers = tuple(range(first, last + 1))
         return numbers if kind == "number" else tuple(map(str, numbers))

@@ -127,7 +127,8 @@ def prepare(kind: str, source: Any, options: Mapping[str, Any], run: Run, output
 def apply(recipe: Recipe, source: Any, run: Run, output: Output, changed: Mapping[str, Any] | None = None) -> Result:
     """Do what a recipe says to another source: nothing is learned, nothing is split.
 
-    `changed` are options that hold instead of the recipe's: only `on_bad` and `max_bad`, which change no row that is kept.
+    `changed` are options that hold instead of the recipe's: only those that change no row that is kept, which are `on_bad`,
+    `max_bad` and the limits of what is read.
     """
     started = time.monotonic()
     output.check()

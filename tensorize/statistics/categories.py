@@ -10,6 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 Value = str | int | float | bool
+MOST = 10_000_000
+"""Distinct values that are kept where nothing is said."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,7 @@ class Categories:
     (('a', 'b'), 'b')
     """
 
-    limit: int = 1_000_000
+    limit: int = MOST
     counts: Mapping[Value, int] = field(default_factory=dict)
     overflowed: bool = False
 

@@ -62,7 +62,7 @@ class Impute(Transform):
 
     @classmethod
     def statistic(cls, *, policy: str = "median", **params: str) -> Statistic:
-        made: dict[str, Statistic] = {"mean": Moments(), "median": Quantiles(), "mode": Categories(limit=1 << 20)}
+        made: dict[str, Statistic] = {"mean": Moments(), "median": Quantiles(), "mode": Categories()}
         if policy not in made:
             raise UsageError(f'there is no policy "{policy}"', hint="mean, median or mode")
         return made[policy]

@@ -53,7 +53,7 @@ class Ordinal(Transform):
 
     @classmethod
     def statistic(cls, *, order: str = "", **params: str) -> Categories | None:
-        return None if order else Categories(limit=1 << 20)
+        return None if order else Categories()
 
     @classmethod
     def from_statistics(cls, found: Sequence[Any], *, order: str = "", **params: str) -> Self:

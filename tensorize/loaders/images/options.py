@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
@@ -37,6 +37,8 @@ def _memory(value: Any) -> Any:
 
 class ImagesOptions(BadOptions, SplitOptions):
     """Options of the kind `images`."""
+
+    limiting: ClassVar[tuple[str, ...]] = ("max_pixels", "max_frames", "max_seconds", "max_memory")
 
     channels: Literal["rgb", "gray"] = Field(
         "rgb", description="Colour channels: red, green, blue, or one of luma (ITU-R 601). Gray images are repeated for rgb."

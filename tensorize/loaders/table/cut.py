@@ -10,8 +10,10 @@ import numpy.typing as npt
 
 from tensorize.errors import DataError
 from tensorize.loaders.table.tokens import Record, Tokens
+from tensorize.units import size
 
-MAX_RECORD = 64 << 20
+MAX_RECORD, RECORD_CELLS = 64 << 20, 4
+"""A record may have 64 MB, or four times what one of its cells may have, where that is more."""
 
 Offsets = npt.NDArray[np.int64]
 
@@ -24,25 +26,26 @@ class Block:
     records: tuple[Record, ...] | None = None
 
 
-def blocks(pieces: Iterable[bytes], tokens: Tokens, size: int, *, exact: bool = False) -> Iterator[Block]:
-    """Yield blocks of about `size` bytes; the last one may lack its newline. With `exact` all are taken apart.
+def blocks(
+    pieces: Iterable[bytes], tokens: Tokens, piece_size: int, name: str, longest: int = MAX_RECORD, *, exact: bool = False
+) -> Iterator[Block]:
+    """Yield blocks of about `piece_size` bytes; the last one may lack its newline. With `exact` all are taken apart.
 
-    Raises DataError for a record of more than 64 MB.
+    Raises DataError, with the file's `name`, for a record of more than `longest` bytes.
     """
     held = b""
     for piece, final in _with_last(pieces):
         held = held + piece if held else piece
-        if (len(held) < size and not final) or not held:
+        if (len(held) < piece_size and not final) or not held:
             continue
         block = _first(held, tokens, exact, final)
         if block is not None:
             yield block
             held = held[len(block.data) :]
-        elif len(held) > MAX_RECORD:
-            raise DataError(
-                "a record is longer than 64 MB",
-                hint="is a quote left open? If quotes mean nothing in this file, say --quote none",
-            )
+        elif len(held) > longest:
+            hint = "is a quote left open? If quotes mean nothing in this file, say --quote none"
+            allow = f"or allow longer ones: --max-cell {longest // 2}"
+            raise DataError(f"{name} has a record of more than {size(longest)}", hint=f"{hint}; {allow}")
 
 
 def _with_last(pieces: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import codecs
+import itertools
 from collections.abc import Iterator
-from typing import BinaryIO
 
-from tensorize.errors import DataError, RunError, UsageError
-from tensorize.sources import InputFile
+from tensorize.errors import DataError, UsageError
+from tensorize.sources import InputFile, pieces
 
 _MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -15,8 +15,6 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-_FREE_BYTES = 64 << 20
-"""Up to here a compressed file may grow as it likes."""
 
 FIRST_BYTES = 4096
 
@@ -39,21 +37,19 @@ def read_text(file: InputFile, encoding: str, size: int, growth: int = 200) -> I
     `growth` times its size, and where its first bytes speak against the encoding.
     """
     name = _known(encoding)
-    with file.open() as stream:
-        pieces = _pieces(stream, file, size, growth)
-        first = next(pieces, b"")
-        while len(first) < FIRST_BYTES and (more := next(pieces, b"")):
-            first += more
-        name, first = _marked(first, name, encoding, file.name)
-        if name == "utf-8":
-            yield first
-            yield from pieces
-            return
-        decoder = codecs.getincrementaldecoder(name)("tensorize-mark")
-        yield decoder.decode(first).encode("utf-8", "surrogatepass")
-        for piece in pieces:
-            yield decoder.decode(piece).encode("utf-8", "surrogatepass")
-        yield decoder.decode(b"", final=True).encode("utf-8", "surrogatepass")
+    given = pieces(file, size, growth)
+    first = next(given, b"")
+    while len(first) < FIRST_BYTES and (more := next(given, b"")):
+        first += more
+    name, first = _marked(first, name, encoding, file.name)
+    if name == "utf-8":
+        yield first
+        yield from given
+        return
+    decoder = codecs.getincrementaldecoder(name)("tensorize-mark")
+    for piece in itertools.chain([first], given):
+        yield decoder.decode(piece).encode("utf-8", "surrogatepass")
+    yield decoder.decode(b"", final=True).encode("utf-8", "surrogatepass")
 
 
 def found_encoding(file: InputFile, encoding: str) -> str | None:
@@ -91,24 +87,3 @@ def _marked(first: bytes, name: str, encoding: str, file: str) -> tuple[str, byt
             hint=f"say --encoding {'utf-16-be' if zeros[0] else 'utf-16-le'}",
         )
     return name, first
-
-
-def _pieces(stream: BinaryIO, file: InputFile, size: int, growth: int) -> Iterator[bytes]:
-    done, most = 0, max(_FREE_BYTES, growth * file.size)
-    while data := _read(stream, file, size):
-        done += len(data)
-        if done > most:
-            raise DataError(
-                f"{file.name} grows to more than {growth} times its size as it is decompressed",
-                hint=f"is it what it should be? Allow more: --max-expansion {growth * 10}",
-            )
-        yield data
-
-
-def _read(stream: BinaryIO, file: InputFile, size: int) -> bytes:
-    try:
-        return bytes(stream.read(size))
-    except RunError:
-        raise
-    except OSError as error:
-        raise DataError(f"{file.name} cannot be read to its end: {error}", hint="is it whole? Fetch it again") from error

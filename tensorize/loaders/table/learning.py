@@ -47,7 +47,7 @@ class ColumnLearner:
             if statistic is not None:
                 wanted["use", index] = statistic
         for name, policy in self._fills.items():
-            statistic = Impute.statistic({"policy": policy})
+            statistic = self._limited(Impute.statistic({"policy": policy}))
             if statistic is not None:
                 wanted["fill", name] = statistic
         lacking: Counter[str] = Counter()
@@ -63,17 +63,19 @@ class ColumnLearner:
             column = self._schema[use.column]
             classes = self._options.task == "classes" or (self._options.task == "auto" and column.storage != "float64")
             declared = self._options.declared(use.column)
-            return (
-                Categories(limit=1 << 20 if self._options.task == "classes" else self._limit)
-                if classes and not declared
-                else None
-            )
-        statistic: Statistic | None = self._class(use).statistic(use.params)
+            return self._limited(Categories(limit=self._limit)) if classes and not declared else None
+        return self._limited(self._class(use).statistic(use.params))
+
+    def _limited(self, statistic: Statistic | None) -> Statistic | None:
+        """Distinct values are held in memory: no more of them than `--max-distinct` allows."""
+        if isinstance(statistic, Categories):
+            return replace(statistic, limit=min(statistic.limit, self._options.max_distinct))
         return statistic
 
     @property
     def _limit(self) -> int:
-        return self._options.max_categories
+        """The values up to which a target of integers or words is one of classes, where nothing is said."""
+        return self._options.max_distinct if self._options.task == "classes" else self._options.max_categories
 
     def _class(self, use: Use) -> Any:
         if use.step in registry.table("encoders"):
@@ -108,8 +110,7 @@ class ColumnLearner:
 
     def _finish(self, use: Use, statistic: Statistic | None) -> Learned:
         use, statistic = self._decided(use, statistic)
-        if isinstance(statistic, Categories) and statistic.overflowed:
-            raise self._too_many(use, statistic.limit)
+        self._check_distinct(use, statistic)
         if isinstance(statistic, Categories) and use.role == "input":
             statistic = statistic.merge(self._declared_fill(use.column))
         params = {**use.params, "kind": self._schema[use.column].kind}
@@ -126,7 +127,7 @@ class ColumnLearner:
         declared = self._options.declared(use.column)
         if declared and self._options.task != "numbers":
             return replace(use, step="onehot", params={"values": declared}), None
-        if isinstance(statistic, Categories) and not statistic.overflowed:
+        if isinstance(statistic, Categories) and (not statistic.overflowed or self._options.task == "classes"):
             return replace(use, step="onehot"), statistic
         if self._schema[use.column].kind not in ("number", "bool"):
             raise DataError(
@@ -140,14 +141,27 @@ class ColumnLearner:
         policy = self._fills.get(name, LEARNED[0])
         return Categories() if policy in LEARNED else Categories(counts={constant(policy, self._schema[name].storage): 0})
 
-    def _too_many(self, use: Use, limit: int) -> DataError:
-        """The error for a column of more values than may become channels: 100, unless a flag asks for them all."""
-        hint = f'say --drop "{use.column}"'
-        if use.automatic:
-            hint += f', or --onehot "{use.column}" to have them all, or raise --max-categories'
-        return DataError(f'the text column "{use.column}" has more than {limit:,} values', hint=hint)
+    def _check_distinct(self, use: Use, statistic: Statistic | None) -> None:
+        """Raise DataError for a column of more values than may become channels: 100, unless a flag asks for them all."""
+        if not isinstance(statistic, Categories) or not statistic.overflowed:
+            return
+        if not use.automatic:
+            raise self._too_many(use.column, statistic.limit)
+        raise DataError(
+            f'the text column "{use.column}" has more than {statistic.limit:,} values',
+            hint=f'say --drop "{use.column}", or --onehot "{use.column}" to have them all, or raise --max-categories',
+        )
+
+    def _too_many(self, column: str, limit: int) -> DataError:
+        most = self._options.max_distinct
+        hint = f", or allow more: --max-distinct {10 * most}" if limit == most else ""
+        return DataError(
+            f'the column "{column}" has more than {limit:,} distinct values in train', hint=f'say --drop "{column}"{hint}'
+        )
 
     def _fill(self, name: str, statistic: Statistic | None, lacks: bool) -> Learned:
+        if isinstance(statistic, Categories) and statistic.overflowed:
+            raise self._too_many(name, statistic.limit)
         params = {"policy": self._fills[name], "kind": self._schema[name].storage}
         indicator = "true" if self._options.indicator and lacks else "false"
         fill = Impute.learn(statistic, {**params, "indicator": indicator})

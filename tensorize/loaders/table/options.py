@@ -27,6 +27,8 @@ Bytes = Annotated[int, BeforeValidator(_bytes), Field(ge=1)]
 class CsvOptions(SplitOptions, BadOptions):
     """How the file is to be read. What is not given is found from the file and said in the summary."""
 
+    limiting: ClassVar[tuple[str, ...]] = ("max_columns", "max_header", "max_cell", "max_expansion")
+
     delimiter: str | None = flag(
         None, "What separates the cells; found from the file when not given (tab, comma, ; or |).", "CHAR"
     )
@@ -80,6 +82,9 @@ class ColumnOptions(CsvOptions):
     unseen: Literal["error", "unknown"] = flag("error", "A category that train has not: an error, or an all-zero block (id 0).")
     max_categories: int = flag(
         100, "A text column with more values than this is not one-hot without being told.", ge=1, le=65_536
+    )
+    max_distinct: int = flag(
+        1_000_000, "Refuse a column of more distinct categories, which are held in memory.", "N", ge=1, le=10_000_000
     )
     ddof: Literal[1, 0] = flag(1, "Degrees of freedom taken off in the standard deviation: 1 sample, 0 population.")
 

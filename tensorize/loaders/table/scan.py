@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Self
 
 import numpy as np
@@ -15,7 +16,7 @@ from tensorize.engine.scratch import Spool
 from tensorize.errors import DataError, plural
 from tensorize.loaders.table.bad import BadRows
 from tensorize.loaders.table.check import Read, read, without
-from tensorize.loaders.table.cut import Block, blocks
+from tensorize.loaders.table.cut import MAX_RECORD, RECORD_CELLS, Block, blocks
 from tensorize.loaders.table.decode import found_encoding, read_text
 from tensorize.loaders.table.dialect import Dialect, find_dialect
 from tensorize.loaders.table.infer import NUMBERS, WORDS, Seen, column, is_code, is_mixed
@@ -148,14 +149,16 @@ class CsvScan:
             found = read(block, guessing)
             return found, pack(found.parsed.batch)
 
-        yield from ordered_map(work, _with(first, cut), self._run.threads)
+        yield from ordered_map(work, chain([first], cut), self._run.threads)
 
     def _blocks(self, index: int) -> Iterator[Block]:
         """The blocks of one file, from the first row on."""
         (file, dialect), options = self._files[index], self._options
         pieces = read_text(file, options.encoding, self._run.chunk_bytes, options.max_expansion)
-        tokens = dialect.tokens(options.max_cell)
-        return blocks(_after(pieces, dialect.start), tokens, self._run.chunk_bytes, exact=not dialect.is_plain)
+        tokens, longest = dialect.tokens(options.max_cell), max(MAX_RECORD, RECORD_CELLS * options.max_cell)
+        return blocks(
+            _after(pieces, dialect.start), tokens, self._run.chunk_bytes, file.name, longest, exact=not dialect.is_plain
+        )
 
     def _records(self, index: int, block: Block) -> Iterator[Record]:
         """The records of a block, one by one."""
@@ -262,8 +265,3 @@ def _after(pieces: Iterator[bytes], start: int) -> Iterator[bytes]:
             continue
         yield piece[start:] if start else piece
         start = 0
-
-
-def _with(first: Block, rest: Iterator[Block]) -> Iterator[Block]:
-    yield first
-    yield from rest

@@ -8,28 +8,28 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from tensorize.errors import DataError
-from tensorize.loaders.text.source import MAX_WORD, TextFile, known_encoding, plain_newlines
-from tensorize.sources import utf8
+from tensorize.loaders.text.options import TextOptions
+from tensorize.loaders.text.source import TextFile, known_encoding, plain_newlines, too_long
+from tensorize.sources import pieces, utf8
 from tensorize.types import Array
 
 Bad = Callable[[int, str], None]
 """Told of each bad line: its 0-based number in the file, and its text, with bytes that are none as surrogates."""
 
 
-def good_lines(file: TextFile, encoding: str, size: int, bad: Bad) -> Iterator[bytes]:
+def good_lines(file: TextFile, options: TextOptions, size: int, bad: Bad) -> Iterator[bytes]:
     r"""Yield UTF-8 pieces of about `size` bytes of whole lines, newlines as `\n`, without those that are no text.
 
     Raises UnicodeDecodeError where the encoding gives no lines once it is broken (UTF-16, UTF-32), DataError for a line
     that never ends.
     """
-    name = known_encoding(file, encoding)
+    name = known_encoding(file, options.encoding)
     number, held = 0, b""
-    for data in plain_newlines(_lenient(file, name, size)):
+    for data in plain_newlines(_lenient(pieces(file, size, options.max_expansion), name)):
         held = held + data if held else data
         cut = held.rfind(b"\n") + 1
-        if not cut and len(held) > MAX_WORD:
-            raise DataError(f"{file.name} has a line of more than 64 MB", hint="--on-bad skip leaves out whole lines")
+        if len(held) > options.max_word and _longest_line(held) > options.max_word:
+            raise too_long(file, "line", options.max_word)
         if cut:
             yield from _sifted(held[:cut], number, name, bad)
             number, held = number + held.count(b"\n", 0, cut), held[cut:]
@@ -37,17 +37,16 @@ def good_lines(file: TextFile, encoding: str, size: int, bad: Bad) -> Iterator[b
         yield from _sifted(held, number, name, bad)
 
 
-def _lenient(file: TextFile, encoding: str, size: int) -> Iterator[bytes]:
+def _lenient(given: Iterator[bytes], encoding: str) -> Iterator[bytes]:
     """UTF-8 as it is; of another encoding, the bytes that do not fit as what UTF-8 never is."""
     name = codecs.lookup(encoding).name
-    with file.open() as stream:
-        if name in ("utf-8", "utf-8-sig"):
-            yield from utf8(stream, encoding, size)
-            return
-        decoder = codecs.getincrementaldecoder(name)("surrogateescape")
-        while data := stream.read(size):
-            yield decoder.decode(data).encode("utf-8", "surrogatepass")
-        yield decoder.decode(b"", final=True).encode("utf-8", "surrogatepass")
+    if name in ("utf-8", "utf-8-sig"):
+        yield from utf8(given, encoding)
+        return
+    decoder = codecs.getincrementaldecoder(name)("surrogateescape")
+    for data in given:
+        yield decoder.decode(data).encode("utf-8", "surrogatepass")
+    yield decoder.decode(b"", final=True).encode("utf-8", "surrogatepass")
 
 
 def _sifted(piece: bytes, number: int, encoding: str, bad: Bad) -> Iterator[bytes]:
@@ -64,6 +63,11 @@ def _sifted(piece: bytes, number: int, encoding: str, bad: Bad) -> Iterator[byte
             bad(number + at, line.decode("utf-8", errors))
     if left := b"\n".join(good):
         yield left
+
+
+def _longest_line(data: bytes) -> int:
+    ends = np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n"))
+    return int(np.diff(ends, prepend=-1, append=len(data)).max()) - 1
 
 
 def _is_text(data: bytes) -> bool:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator
 
-from tensorize.loaders.table.options import flag
+from tensorize.loaders.table.options import Bytes, flag
 from tensorize.options import BadOptions, SplitOptions
 
 
@@ -30,6 +30,8 @@ Lines = Annotated[tuple[int, int | None] | None, BeforeValidator(line_range)]
 class TextOptions(BadOptions, SplitOptions):
     """Options of `text`. Under a split the first lines are train."""
 
+    limiting: ClassVar[tuple[str, ...]] = ("max_word", "max_distinct", "max_expansion")
+
     level: Literal["char", "word"] = flag("char", "What a token is: a character, or a word.")
     encode: Literal["onehot", "ids"] = flag("onehot", "Store one channel for each symbol, or ids that are expanded on read.")
     lines: Lines = flag(
@@ -44,6 +46,9 @@ class TextOptions(BadOptions, SplitOptions):
     min_count: int = flag(1, "Words that occur less often in train become <unk>.", "N", ge=1)
     max_vocab: int | None = flag(None, "Keep this many words, the most frequent ones; the others become <unk>.", "N", ge=1)
     encoding: str = flag("utf-8-sig", "The encoding of the text.", "NAME")
+    max_word: Bytes = flag(64 << 20, "Refuse a word of more bytes; with --on-bad skip, a line.", "SIZE")
+    max_distinct: int = flag(10_000_000, "Refuse a text of more distinct words, which are held in memory.", "N", ge=1)
+    max_expansion: int = flag(200, "Refuse a compressed file that grows to more than this many times its size.", "N", ge=1)
 
     def for_apply(self) -> Self:
         return self.model_copy(update={"split": (), "lines": None})

@@ -15,7 +15,7 @@ from tensorize.engine.scratch import Scratch
 from tensorize.errors import DataError, plural
 from tensorize.loaders.text.lines import Places, good_lines
 from tensorize.loaders.text.options import TextOptions
-from tensorize.loaders.text.source import TextFile, pieces, undecodable
+from tensorize.loaders.text.source import TextFile, text_pieces, too_long, undecodable
 from tensorize.loaders.text.tokens import Tokens, Words, ascii_codes, characters, cut
 from tensorize.rejects import Reject
 from tensorize.schema import Schema
@@ -90,6 +90,7 @@ class TextScan:
             if by_word:
                 for piece in ordered_map(cut, sized, run.threads):
                     self._keep(self._words.place(piece))
+                    self._check_words(file, options)
                     run.report("read", min(self._done, self._total), self._total)
                 return
             take_apart = ascii_codes if options.is_ascii else characters
@@ -102,7 +103,7 @@ class TextScan:
     def _pieces(self, file: TextFile, options: TextOptions, run: Run) -> Iterator[bytes]:
         """The text of a file; where bad lines may be left out, without them."""
         if not run.rejects.skip:
-            return pieces(file, options.encoding, run.chunk_bytes, whole_words=options.level == "word")
+            return text_pieces(file, options, run.chunk_bytes)
         before = self._line + len(self.places)
 
         def bad(line: int, raw: str) -> None:
@@ -110,7 +111,16 @@ class TextScan:
             what = f"not {options.encoding} text"
             run.rejects.add(Reject(file.name, "encoding", what, row=before + line, line=line + 1, raw=raw))
 
-        return good_lines(file, options.encoding, run.chunk_bytes, bad)
+        return good_lines(file, options, run.chunk_bytes, bad)
+
+    def _check_words(self, file: TextFile, options: TextOptions) -> None:
+        """Raise DataError for a word that is too long, and for too many of them."""
+        if self._words.longest > options.max_word:
+            raise too_long(file, "word", options.max_word)
+        most = options.max_distinct
+        if len(self._words.words) > most:
+            hint = f"is it text? --level char holds none; or allow more: --max-distinct {10 * most}"
+            raise DataError(f"{file.name} has more than {most:,} distinct words", hint=hint)
 
     def _check(self, run: Run) -> None:
         try:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from tensorize.errors import DataError, UsageError
-from tensorize.sources import InputFile, resolve, utf8
-
-MAX_WORD = 64 << 20
+from tensorize.loaders.text.options import TextOptions
+from tensorize.sources import InputFile, pieces, resolve, utf8
+from tensorize.units import size
 
 
 @dataclass(frozen=True)
@@ -46,27 +46,33 @@ def text_files(source: Any) -> list[TextFile]:
     return list(resolve(source))
 
 
-def pieces(file: TextFile, encoding: str, size: int, whole_words: bool) -> Iterator[bytes]:
-    r"""Yield UTF-8 pieces of about `size` bytes, newlines as `\n`, cut after a line where there is one.
+def text_pieces(file: TextFile, options: TextOptions, piece_size: int) -> Iterator[bytes]:
+    r"""Yield UTF-8 pieces of about `piece_size` bytes, newlines as `\n`, cut after a line where there is one.
 
-    A longer line is cut after a space, or between characters unless `whole_words`. Raises UnicodeDecodeError where the
-    encoding does not fit (UTF-8 itself is checked later), UsageError for an unknown encoding, DataError for a word
-    that never ends.
+    A longer line is cut after a space, or between characters where words need not stay whole. Raises UnicodeDecodeError
+    where the encoding does not fit (UTF-8 itself is checked later), UsageError for an unknown encoding, DataError for a
+    word that never ends.
     """
-    held = b""
-    with file.open() as stream:
-        for data in plain_newlines(utf8(stream, known_encoding(file, encoding), size)):
-            held = held + data if held else data
-            if len(held) < size:
-                continue
-            cut = held.rfind(b"\n") + 1 or held.rfind(b" ") + 1 or (0 if whole_words else _character_start(held))
-            if cut:
-                yield held[:cut]
-                held = held[cut:]
-            elif len(held) > MAX_WORD:
-                raise DataError(f"{file.name} has a word of more than 64 MB", hint="is it text? --level char takes it apart")
+    held, whole_words = b"", options.level == "word"
+    given = pieces(file, piece_size, options.max_expansion)
+    for data in plain_newlines(utf8(given, known_encoding(file, options.encoding))):
+        held = held + data if held else data
+        if len(held) < piece_size:
+            continue
+        cut = held.rfind(b"\n") + 1 or held.rfind(b" ") + 1 or (0 if whole_words else _character_start(held))
+        if cut:
+            yield held[:cut]
+            held = held[cut:]
+        elif len(held) > options.max_word:
+            raise too_long(file, "word", options.max_word)
     if held:
         yield held
+
+
+def too_long(file: TextFile, what: str, most: int) -> DataError:
+    """The error for a word, or a line, over `--max-word`."""
+    hint = f"is it text? --level char takes words apart; or allow it: --max-word {2 * most}"
+    return DataError(f"{file.name} has a {what} of more than {size(most)}", hint=hint)
 
 
 def known_encoding(file: TextFile, encoding: str) -> str:

@@ -109,6 +109,10 @@ def cut(data: bytes) -> Cut:
     return Cut(encoded.dictionary.to_pylist(), encoded.indices.to_numpy(), borders, is_open)
 
 
+_KNOWN = 1 << 21
+"""Raw words that are remembered: with the punctuation and the white space around them there is no end of those."""
+
+
 @dataclass
 class Words:
     """Every word that was met, in the order of meeting; `place` of a raw word is what it was cut and cleaned to.
@@ -117,12 +121,16 @@ class Words:
     """
 
     lower: bool
+    longest: int = 0
+    """Bytes of the longest word that was met."""
     words: dict[str, int] = field(default_factory=dict)
     _known: dict[bytes, tuple[int, ...]] = field(default_factory=dict, repr=False)
 
     def place(self, piece: Cut) -> Tokens:
         """Turn a piece into ids by the order of meeting. In text order, from one thread."""
         known = self._known
+        if len(known) > _KNOWN:
+            known.clear()
         found = [known.get(raw) for raw in piece.raw]
         places = [self._clean(raw) if place is None else place for raw, place in zip(piece.raw, found, strict=True)]
         sizes = np.fromiter(map(len, places), np.int64, len(places))
@@ -147,6 +155,8 @@ class Words:
         text = raw.decode()
         words = (text.lower() if self.lower else text).split()
         stripped = [word for part in words if (word := part.strip(STRIPPED))]
+        if len(raw) > self.longest:
+            self.longest = max([self.longest, *(len(word.encode()) for word in stripped)])
         place = tuple(self.words.setdefault(word, len(self.words)) for word in stripped)
         self._known[raw] = place
         return place
