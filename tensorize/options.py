@@ -78,6 +78,10 @@ class Options(BaseModel):
         """The options that `apply` repeats: everything but what picks or splits rows of the first source."""
         return self
 
+    def for_predict(self) -> Self:
+        """The options of `apply` that make inputs alone, whatever a source has of targets."""
+        return self.for_apply()
+
     @classmethod
     def parse(cls, values: dict[str, Any]) -> Self:
         """Validate, and turn pydantic's report into a `UsageError` that names every wrong option."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -175,6 +176,42 @@ def test_images_are_predicted_with_their_paths() -> None:
     assert found.column_names == ["row", "path", "class", "p(cross)", "p(disc)", "p(square)"]
     assert found["path"][0].as_py().endswith(".png")
     assert sum(found[f"p({name})"][0].as_py() for name in ("cross", "disc", "square")) == pytest.approx(1)
+
+
+def test_the_last_forecast_is_of_what_lies_behind_the_end_of_the_file() -> None:
+    options = {"time": "stamp", "step": "1h", "gaps": "drop", "window": 48, "horizon": 12, "target": "kwh"}
+    meter = pc.read_csv("samples/meter-synthetic.csv")
+    data = tz.prepare("series", meter, **options, split="0.7,0.15,0.15")
+    checkpoint = fit("conv1d", data, epochs=1, device="cpu").checkpoint
+    found = predict(checkpoint, meter)
+    assert found["row"][-1].as_py() == meter.num_rows - 48
+    assert predict(checkpoint, meter.slice(meter.num_rows - 48)).drop_columns("row") == found.slice(
+        found.num_rows - 1
+    ).drop_columns("row")
+    judged = data.recipe.apply(meter)["row"].tolist()
+    assert set(judged) < set(found["row"].to_pylist())
+    assert max(judged) == meter.num_rows - 48 - 12
+
+
+@pytest.mark.parametrize("target", ["", "12", "many"])
+def test_predictions_do_not_look_at_the_target(wine: TensorSet, tmp_path: Path, target: str) -> None:
+    checkpoint = fit("linear", wine, epochs=1, device="cpu").checkpoint
+    header, *lines = Path(WINE).read_text().splitlines()
+    path = tmp_path / "new.csv"
+    path.write_text("\n".join([header, *(line.rpartition(";")[0] + ";" + target for line in lines)]) + "\n")
+    assert predict(checkpoint, str(path)) == predict(checkpoint, WINE)
+
+
+def test_pictures_in_other_folders_or_in_none_are_predicted(samples: Path, tmp_path: Path) -> None:
+    data = tz.prepare("images", str(samples / "shapes-synthetic"), dtype="uint8")
+    checkpoint = fit("cnn", data, epochs=1, device="cpu").checkpoint
+    known = predict(checkpoint, str(samples / "shapes-synthetic")).slice(0, 3).drop_columns(["row", "path"])
+    for folder in ("", "new"):
+        (tmp_path / "in" / folder).mkdir(parents=True)
+        for path in sorted((samples / "shapes-synthetic/cross").iterdir())[:3]:
+            shutil.copy(path, tmp_path / "in" / folder)
+        assert predict(checkpoint, str(tmp_path / "in")).drop_columns(["row", "path"]) == known
+        shutil.rmtree(tmp_path / "in")
 
 
 # what is bad --------------------------------------------------------------------------------------------------------------

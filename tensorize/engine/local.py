@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -17,7 +17,7 @@ from tensorize.options import BadOptions, Options
 from tensorize.recipe import Recipe
 from tensorize.rejects import Rejects, collecting
 from tensorize.schema import Schema
-from tensorize.types import Facts, Job, Layout, Run, Scan, TensorSpec, Writer
+from tensorize.types import Facts, Job, Layout, Learned, Run, Scan, TensorSpec, Writer
 
 if TYPE_CHECKING:
     from tensorize.tensorset import TensorSet
@@ -152,30 +152,32 @@ class Stream:
 
 @contextmanager
 def stream(recipe: Recipe, source: Any, run: Run, output: Output, changed: Mapping[str, Any] | None = None) -> Iterator[Stream]:
-    """As `apply`, for one who takes finished rows and keeps none: memory is bounded by the piece.
+    """As `apply`, for one who takes finished rows and keeps none, and who predicts: no target is looked for, or looked at.
 
+    Memory is bounded by the piece.
     Windows as an index come in one piece, since their steps belong to all rows.
     """
     output.check()
-    loader, options = recipe.loader, recipe.parsed_options(changed).for_apply()
+    loader, options = recipe.loader, recipe.parsed_options(changed).for_predict()
+    learned = tuple(item for item in recipe.learned if item.role != "target")
     with _running(run, output, options) as own, loader.scan(source, options, own, recipe.schema) as scan:
         job: Job = loader.job(scan, options, own)
-        specs = job.layout(recipe.learned)
+        specs = job.layout(learned)
         own.rejects.check()
         own.rejects.flush()
         layout = Layout(recipe.kind, specs, recipe.to_json(), {key: tuple(values) for key, values in job.texts().items()})
-        yield Stream(recipe.kind, scan.facts, specs, _as_sets(layout, job, recipe), own.rejects, lambda: job.notes)
+        yield Stream(recipe.kind, scan.facts, specs, _as_sets(layout, job, learned), own.rejects, lambda: job.notes)
 
 
-def _as_sets(layout: Layout, job: Job, recipe: Recipe) -> Iterator[TensorSet]:
+def _as_sets(layout: Layout, job: Job, learned: Sequence[Learned]) -> Iterator[TensorSet]:
     """Each piece as a set of its own."""
     from tensorize.tensorset import SHARED, MemoryStore, TensorSet
 
     if any(spec.axes[0] in SHARED for spec in layout.tensors):
-        yield _in_memory(layout, job, recipe)()
+        yield _in_memory(layout, job, learned)()
         return
     at = 0
-    for piece in job.pieces(recipe.learned):
+    for piece in job.pieces(learned):
         rows = len(next(iter(piece.values.values())))
         specs = tuple(replace(spec, shape=(rows, *spec.shape[1:])) for spec in layout.tensors)
         texts = {key: values[at : at + rows] for key, values in layout.texts.items()}
@@ -203,7 +205,7 @@ def _finish(recipe: Recipe, scan: Scan, job: Job, output: Output, rejects: Rejec
     texts = {key: tuple(values) for key, values in job.texts().items()}
     layout = Layout(recipe.kind, specs, recipe.to_json(), texts)
     _check_size(layout, scan.facts, output)
-    opener = None if output.dry_run else _write(layout, job, recipe, output)
+    opener = None if output.dry_run else _write(layout, job, recipe.learned, output)
     names = dict.fromkeys(spec.name for spec in specs)
     made = {name: job.describe(name, recipe.learned) for name in names}
     seconds = time.monotonic() - started
@@ -225,24 +227,24 @@ def _check_size(layout: Layout, facts: Facts, output: Output) -> None:
         )
 
 
-def _write(layout: Layout, job: Job, recipe: Recipe, output: Output) -> Callable[[], TensorSet]:
+def _write(layout: Layout, job: Job, learned: Sequence[Learned], output: Output) -> Callable[[], TensorSet]:
     """Write every piece; return how the result is opened."""
     if output.path is None:
-        return _in_memory(layout, job, recipe)
+        return _in_memory(layout, job, learned)
     path, exporter = output.path, registry.exporter_for(output.path, output.format)
     writer: Writer = exporter.create(path, layout, force=output.force)
     try:
-        _copy(layout, job, recipe, writer)
+        _copy(layout, job, learned, writer)
         writer.commit()
     finally:
         writer.abort()
     return partial(exporter.open, path)
 
 
-def _copy(layout: Layout, job: Job, recipe: Recipe, writer: Any) -> None:
+def _copy(layout: Layout, job: Job, learned: Sequence[Learned], writer: Any) -> None:
     at: dict[str, int] = {}
     known = {spec.name for spec in layout.tensors}
-    for piece in job.pieces(recipe.learned):
+    for piece in job.pieces(learned):
         if not piece.values.keys() <= known:
             raise RecipeError(f"the recipe has no step for {', '.join(sorted(piece.values.keys() - known))}")
         for name, values in piece.values.items():
@@ -263,10 +265,10 @@ class _Memory:
         self.arrays[key][start : start + len(values)] = values
 
 
-def _in_memory(layout: Layout, job: Job, recipe: Recipe) -> Callable[[], TensorSet]:
+def _in_memory(layout: Layout, job: Job, learned: Sequence[Learned]) -> Callable[[], TensorSet]:
     from tensorize.tensorset import MemoryStore, TensorSet
 
     memory = _Memory(layout)
-    _copy(layout, job, recipe, memory)
+    _copy(layout, job, learned, memory)
     tensors = TensorSet(layout, MemoryStore(memory.arrays))
     return lambda: tensors

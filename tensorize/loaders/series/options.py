@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 from tensorize.loaders.table.options import ColumnOptions, flag
 from tensorize.options import Several, column_and
@@ -38,6 +38,10 @@ class SeriesOptions(ColumnOptions):
     duplicates: Literal["error", "first", "mean"] = flag("error", "A time that occurs twice: keep the first, or the mean.")
     unsorted: Literal["error", "sort"] = flag("error", "Times that go backward: sort by group, then time.")
     zone: str | None = flag(None, "Times are local to this zone: windows run over true hours, periods over local days.", "NAME")
+
+    def for_predict(self) -> Self:
+        """Windows whose horizon lies beyond the end, too: they are those that one wants to know of."""
+        return super().for_predict().model_copy(update={"horizon": 0})
 
     @property
     def column_steps(self) -> tuple[str, ...]:

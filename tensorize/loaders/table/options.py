@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field
 
@@ -101,6 +101,11 @@ class ColumnOptions(CsvOptions):
 
     target_stays_input: ClassVar[bool] = False
     """Whether a target is an input, too: the past of a series is what its future is told from."""
+
+    def for_predict(self) -> Self:
+        """No column is read for a target."""
+        gone = () if self.target_stays_input else self.target
+        return super().for_predict().model_copy(update={"target": (), "drop": (*self.drop, *gone)})
 
     def key_columns(self, names: Sequence[str]) -> Sequence[str]:
         """Columns that are needed and no feature, besides those of `--id`, `--group` and `--order`."""
