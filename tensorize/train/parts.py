@@ -17,6 +17,8 @@ from tensorize.errors import DataError, UsageError
 from tensorize.tensorset import SHARED, TensorSet
 from tensorize.types import Array, Layout, Store, TensorSpec
 
+PICKED_BYTES = 1 << 20
+"""What is picked from resident rows in one go."""
 NAMES = {1: ("train",), 2: ("train", "test"), 3: ("train", "val", "test")}
 
 
@@ -101,9 +103,19 @@ class Resident:
 
     def batches(self, edges: list[int], order: Array | None) -> Iterator[tuple[Tensor, Tensor]]:
         at = None if order is None else torch.from_numpy(order).to(self.device)
-        for start, stop in pairwise(edges):
-            rows = slice(start, stop) if at is None else at[start:stop]
-            yield self.expand({**self.shared, **{name: values[rows] for name, values in self.stored.items()}})
+        several = 1 if at is None else self._batches_at_once(edges)
+        for index in range(0, len(edges) - 1, several):
+            cut = edges[index : index + several + 1]
+            rows = slice(cut[0], cut[-1]) if at is None else at[cut[0] : cut[-1]]
+            held = {name: values[rows] for name, values in self.stored.items()}
+            for start, stop in pairwise(cut):
+                batch = {name: values[start - cut[0] : stop - cut[0]] for name, values in held.items()}
+                yield self.expand({**self.shared, **batch})
+
+    def _batches_at_once(self, edges: list[int]) -> int:
+        """Small rows are picked for several batches in one go, which costs as much as for one."""
+        row = sum(values.nbytes for values in self.stored.values()) // max(1, self.rows)
+        return max(1, PICKED_BYTES // max(1, row * (edges[1] - edges[0])))
 
 
 @dataclass(frozen=True)
