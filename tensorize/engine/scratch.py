@@ -1,13 +1,14 @@
-"""Scratch: bytes that are kept for a second pass. The first 64 MB stay in memory, the rest goes to a file.
+"""Scratch: bytes that are kept for a second pass. The first 64 MB stay in memory, the rest goes to files.
 
-The file has no name (it is unlinked as it is made), so nothing of ours is left behind, whatever happens. It is
-written and read with plain file calls, never through a memory map: see DESIGN, "Files".
+The files have no names (they are unlinked as they are made), so nothing of ours is left behind, whatever happens. They
+are written and read with plain file calls, never through a memory map: see DESIGN, "Files".
 """
 
 from __future__ import annotations
 
 import os
 import tempfile
+from bisect import bisect_right
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -22,10 +23,13 @@ if TYPE_CHECKING:
     from tensorize.engine.packed import Packed
 
 MEMORY_BYTES = 64 << 20
+FILE_BYTES = 64 << 20
 
 
 class Scratch:
     """Append-only bytes, addressed by offset. Close it, or use it as a context manager.
+
+    What is over the memory lies in files of 64 MB or a sixteenth of all, so that room can be given back from the front.
 
     >>> with Scratch() as scratch:
     ...     at = scratch.append(b"abc")
@@ -38,12 +42,13 @@ class Scratch:
         self._folder = folder
         self._memory = memory
         self._held = bytearray()
-        self._file: IO[bytes] | None = None
+        self._files: list[IO[bytes]] = []
+        self._begins: list[int] = []
 
     def append(self, data: bytes | memoryview) -> int:
         """Keep `data`; return its offset. Raises RunError where the scratch folder is full or cannot be written."""
         at, size = self.size, len(data)
-        if self._file is None and at + size <= self._memory:
+        if not self._files and at + size <= self._memory:
             self._held += data
         else:
             self._write(data)
@@ -52,19 +57,33 @@ class Scratch:
 
     def read(self, at: int, size: int) -> bytes:
         """Return `size` bytes from offset `at`; safe to call from several threads."""
-        held = len(self._held)
-        head = bytes(memoryview(self._held)[at : min(at + size, held)]) if at < held else b""
-        if len(head) == size or self._file is None:
-            return head
-        return head + os.pread(self._file.fileno(), size - len(head), max(at - held, 0))
+        stop = min(at + size, self.size)
+        parts = [bytes(memoryview(self._held)[at:stop])] if at < len(self._held) else []
+        at += sum(map(len, parts))
+        while at < stop:
+            place = bisect_right(self._begins, at) - 1
+            end = self._begins[place + 1] if place + 1 < len(self._begins) else self.size
+            part = os.pread(self._files[place].fileno(), min(stop, end) - at, at - self._begins[place])
+            if not part:
+                raise RunError("scratch space was cut off", hint="say where nothing else writes: --scratch DIR")
+            parts.append(part)
+            at += len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def forget(self, stop: int) -> None:
+        """Give back what lies in files that end at offset `stop` or before: it is not read again."""
+        for place, end in enumerate([*self._begins[1:], self.size]):
+            if end <= stop:
+                self._files[place].close()
 
     def _write(self, data: bytes | memoryview) -> None:
         try:
-            if self._file is None:
-                self._file = tempfile.TemporaryFile(dir=self._folder, buffering=0)  # noqa: SIM115 - close() closes it
+            if not self._files or self.size - self._begins[-1] >= max(FILE_BYTES, self.size // 16):
+                self._files.append(tempfile.TemporaryFile(dir=self._folder, buffering=0))  # noqa: SIM115 - close() closes it
+                self._begins.append(self.size)
             view = memoryview(data).cast("B")
             while len(view):
-                view = view[self._file.write(view) :]
+                view = view[self._files[-1].write(view) :]
         except OSError as error:
             folder = self._folder or tempfile.gettempdir()
             raise RunError(
@@ -73,9 +92,9 @@ class Scratch:
 
     def close(self) -> None:
         self._held = bytearray()
-        if self._file is not None:
+        for file in self._files:
             with suppress(OSError):
-                self._file.close()
+                file.close()
 
     def __enter__(self) -> Self:
         return self

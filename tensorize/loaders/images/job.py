@@ -108,7 +108,7 @@ class ImageJob:
         def finished(chunk: Chunk) -> Chunk:
             return chunk if lookup is None else Chunk(chunk.start, normalized(chunk.images, lookup))
 
-        for chunk in ordered_map(finished, self._scan.kept(), self._run.threads):
+        for chunk in ordered_map(finished, self._scan.drained(), self._run.threads):
             yield from self._split(chunk, codes)
 
     def _split(self, chunk: Chunk, codes: Array | None) -> Iterator[Piece]:

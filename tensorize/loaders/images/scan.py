@@ -198,8 +198,21 @@ class ImageScan:
             yield from self.chunks()
             return
         for start, rows, at in self._kept:
-            data = self._scratch.read(at, rows * self._row_bytes)
-            yield Chunk(start, np.frombuffer(data, self._dtype).reshape(rows, *self._row_shape))
+            yield self._read(start, rows, at)
+
+    def drained(self) -> Iterator[Chunk]:
+        """`kept` for the last time: what was kept in scratch is given back as it is read."""
+        if not self._kept:
+            yield from self.chunks()
+            return
+        kept, self._kept = self._kept, []
+        for start, rows, at in kept:
+            yield self._read(start, rows, at)
+            self._scratch.forget(at)
+
+    def _read(self, start: int, rows: int, at: int) -> Chunk:
+        data = self._scratch.read(at, rows * self._row_bytes)
+        return Chunk(start, np.frombuffer(data, self._dtype).reshape(rows, *self._row_shape))
 
     @property
     def _row_shape(self) -> tuple[int, int, int]:
