@@ -26,10 +26,9 @@ def expand(recipe: Recipe, images: torch.Tensor) -> torch.Tensor:
     if images.dtype == torch.float32:
         return images
     state = State.of(recipe.learned)
-    lookup_table = table(state.normalize, state.shape.bits)
     if images.device.type == "cpu":
-        return torch.from_numpy(normalized(images.numpy(), lookup_table))
-    lookup = torch.from_numpy(lookup_table).to(images.device)
+        return torch.from_numpy(normalized(images.numpy(), state.normalize, state.shape.bits))
+    lookup = torch.tensor(table(state.normalize, state.shape.bits), device=images.device)
     channels = [values[images[:, channel].int()] for channel, values in enumerate(lookup)]
     return torch.stack(channels, dim=1)
 

@@ -11,7 +11,7 @@ import numpy as np
 from tensorize.engine.learn import gather
 from tensorize.engine.parallel import ordered_map
 from tensorize.errors import DataError, RecipeError, near, plural
-from tensorize.loaders.images.normalize import constant, normalized, table
+from tensorize.loaders.images.normalize import constant, normalized
 from tensorize.loaders.images.options import ImagesOptions
 from tensorize.loaders.images.parts import class_names, parts
 from tensorize.loaders.images.scan import Chunk, ImageScan
@@ -103,10 +103,11 @@ class ImageJob:
         """Finished rows, chunk by chunk and split by split."""
         state = self._checked(State.of(learned))
         codes = self._codes(state)
-        lookup = table(state.normalize, state.shape.bits) if self._options.dtype == "float32" else None
 
         def finished(chunk: Chunk) -> Chunk:
-            return chunk if lookup is None else Chunk(chunk.start, normalized(chunk.images, lookup))
+            if self._options.dtype == "uint8":
+                return chunk
+            return Chunk(chunk.start, normalized(chunk.images, state.normalize, state.shape.bits))
 
         for chunk in ordered_map(finished, self._scan.drained(), self._run.threads):
             yield from self._split(chunk, codes)
