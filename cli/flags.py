@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -143,10 +143,17 @@ def with_limits(run: Callable[..., None]) -> Callable[..., None]:
         run(limits, **values)
 
     own = list(inspect.signature(run, eval_str=True).parameters.values())[1:]
-    parameters = [item.replace(kind=inspect.Parameter.KEYWORD_ONLY) for item in (*own, *made)]
-    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    command.__annotations__ = {item.name: item.annotation for item in parameters}
-    command.__doc__ = run.__doc__
+    return as_command(command, [*own, *made], run.__doc__)
+
+
+def as_command(
+    command: Callable[..., None], parameters: Iterable[inspect.Parameter], summary: str | None
+) -> Callable[..., None]:
+    """Give a function that takes keywords the signature and the text that typer makes flags and help of."""
+    named = [item.replace(kind=inspect.Parameter.KEYWORD_ONLY) for item in parameters]
+    command.__signature__ = inspect.Signature(named)  # type: ignore[attr-defined]
+    command.__annotations__ = {item.name: item.annotation for item in named}
+    command.__doc__ = summary
     return command
 
 

@@ -24,13 +24,7 @@ def loader_command(name: str) -> Callable[..., None]:
         run_loader(name, flags.given(own), **values)
 
     shared = list(inspect.signature(run_loader, eval_str=True).parameters.values())[2:]
-    made = list(flags.option_parameters(options))
-    source = [shared[0].replace(kind=inspect.Parameter.KEYWORD_ONLY)]
-    parameters = [*source, *made, *(item.replace(kind=inspect.Parameter.KEYWORD_ONLY) for item in shared[1:])]
-    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    command.__annotations__ = {item.name: item.annotation for item in parameters}
-    command.__doc__ = entry.summary
-    return command
+    return flags.as_command(command, [shared[0], *flags.option_parameters(options), *shared[1:]], entry.summary)
 
 
 def run_loader(

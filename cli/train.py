@@ -176,11 +176,8 @@ def _command() -> Callable[..., None]:
 
     shared = list(inspect.signature(run_train, eval_str=True).parameters.values())[1:]
     made = flags.option_parameters(Settings, HOW)
-    parameters = [item.replace(kind=inspect.Parameter.KEYWORD_ONLY) for item in (*shared[:5], *made, *shared[5:])]
-    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    command.__annotations__ = {item.name: item.annotation for item in parameters}
-    command.__doc__ = "Train a model on a prepared file: its train rows, judged by its val rows."
-    return command
+    summary = "Train a model on a prepared file: its train rows, judged by its val rows."
+    return flags.as_command(command, [*shared[:5], *made, *shared[5:]], summary)
 
 
 command = _command()

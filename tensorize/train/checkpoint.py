@@ -62,9 +62,12 @@ class Checkpoint:
 
         Raises UsageError where that is needed, or the weights do not fit it.
         """
-        if module is None and self.model is None:
+        if module is not None:
+            made = module
+        elif self.model is not None:
+            made = build_model(self.model, self.inputs, self.outputs, self.options)
+        else:
             raise UsageError("this checkpoint is of a module that was handed to fit", hint="say checkpoint.build(module)")
-        made = build_model(self.model, self.inputs, self.outputs, self.options) if module is None else module  # type: ignore[arg-type]
         try:
             made.load_state_dict(self.state)
         except RuntimeError as error:

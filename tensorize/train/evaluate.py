@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from tensorize.errors import UsageError, near
 from tensorize.tensorset import TensorSet, read
@@ -16,7 +16,7 @@ from tensorize.train.device import device_of, resident_bytes
 from tensorize.train.judge import judge
 from tensorize.train.loss import make_loss
 from tensorize.train.metrics import Scores
-from tensorize.train.parts import Part, parts_of, place
+from tensorize.train.parts import Part, as_stored, parts_of, place
 from tensorize.train.runner import Runner
 from tensorize.train.task import Classes
 from tensorize.train.trivial import trivial
@@ -59,9 +59,9 @@ def evaluate(
     _same_recipe(found, tensors)
     name, rows = _chosen(found, tensors, split)
     where = device_of(device)
-    part = place(rows, _stored, where, resident_bytes(where))
+    part = place(rows, as_stored, where, resident_bytes(where))
     loss, scores = _judged(found, part, Runner.of(found.build(model), where, found.settings.precision))
-    words, baseline = trivial(place(rows, _stored, torch.device("cpu"), 0), found.task, found.recipe, found.inputs)
+    words, baseline = trivial(place(rows, as_stored, torch.device("cpu"), 0), found.task, found.recipe, found.inputs)
     names = found.task.names if isinstance(found.task, Classes) else ()
     return Evaluation(
         split=name,
@@ -72,10 +72,6 @@ def evaluate(
         trivial=baseline.values,
         trivial_is=words,
     )
-
-
-def _stored(target: Tensor) -> Tensor:
-    return target
 
 
 def _judged(found: Checkpoint, part: Part, runner: Runner) -> tuple[float, Scores]:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tensorize.train.metrics import Scores, meter_of
+from tensorize.train.metrics import ClassMeter, NumberMeter, Scores, meter_of
 from tensorize.train.parts import Part
 from tensorize.train.runner import Runner
 from tensorize.train.task import Task
@@ -47,8 +47,8 @@ def score(predictions: Iterable[tuple[Tensor, Tensor]], task: Task, units: Units
     return meter.compute()
 
 
-def _flush(meter: object, held: list[tuple[Tensor, Tensor]]) -> None:
+def _flush(meter: ClassMeter | NumberMeter, held: list[tuple[Tensor, Tensor]]) -> None:
     if held:
         predicted, truth = (torch.cat(parts) for parts in zip(*held, strict=True))
-        meter.update(predicted, truth)  # type: ignore[attr-defined]
+        meter.update(predicted, truth)
         held.clear()

@@ -20,7 +20,7 @@ from tensorize.train.history import Facts
 from tensorize.train.judge import judge
 from tensorize.train.loss import Loss, make_loss
 from tensorize.train.named import build_model, keywords_of
-from tensorize.train.parts import Part, parts_of, place
+from tensorize.train.parts import Part, as_stored, parts_of, place
 from tensorize.train.past import past_of
 from tensorize.train.runner import Runner
 from tensorize.train.settings import Settings
@@ -96,9 +96,8 @@ def make_plan(
 ) -> Plan:
     """Decide everything. Raises UsageError where model, target and loss do not fit each other."""
     if model is None:
-        raise UsageError(
-            "there is no model to train", hint="models: " + ", ".join(registry.table("models")) + ", package.module:Class"
-        )
+        names = ", ".join((*registry.table("models"), "package.module:Class"))
+        raise UsageError("there is no model to train", hint=f"models: {names}")
     parts = parts_of(data, settings.split, settings.seed)
     train = parts["train"]
     made, task = make_loss(settings, task_of(train, settings.target_scale), loss)
@@ -110,9 +109,7 @@ def make_plan(
     try_out(module, made, task, probe, target)
     budget = resident_bytes(device)
     on_device = place(train, task.ready, device, budget)
-    if isinstance(module, Looking):
-        shown = min(SHOWN, train.rows, max(1, SHOWN_VALUES // math.prod(inputs)))
-        module.look(next(iter(on_device.batches([0, shown], None)))[0].cpu())
+    _show(module, on_device, inputs)
     return Plan(
         name=None if isinstance(model, nn.Module) else model,
         options=options,
@@ -125,18 +122,21 @@ def make_plan(
         runner=Runner.of(module, device, settings.precision),
         loss=made.to(device) if isinstance(made, nn.Module) else made,
         train=on_device,
-        val=place(parts["val"], _unchanged, device, budget) if "val" in parts else None,
+        val=place(parts["val"], as_stored, device, budget) if "val" in parts else None,
         notes=tuple(_notes(data, parts, task, settings)),
     )
+
+
+def _show(module: nn.Module, train: Part, inputs: tuple[int, ...]) -> None:
+    """Let a model that wants to look at its first train rows, as it takes them."""
+    if isinstance(module, Looking):
+        shown = min(SHOWN, train.rows, max(1, SHOWN_VALUES // math.prod(inputs)))
+        module.look(next(iter(train.batches([0, shown], None)))[0].cpu())
 
 
 def _with_past(model: str | nn.Module, options: Mapping[str, Any], past: list[list[float]] | None) -> Mapping[str, Any]:
     """The options of a model, with the place of the targets among its inputs where it takes that and nothing else was said."""
     return {"past": past, **options} if isinstance(model, str) and "past" in keywords_of(model) else options
-
-
-def _unchanged(target: Tensor) -> Tensor:
-    return target
 
 
 def _notes(data: TensorSet, parts: Mapping[str, TensorSet], task: Task, settings: Settings) -> Iterator[str]:
