@@ -42,7 +42,7 @@ cifar10: $(VENV)/.test ## train LeNet on the CIFAR-10 of TENSORIZE_DATA as the t
 bench-train: $(VENV)/.bench ## the trainer on public data, beside scikit-learn and a DataLoader; DATA=FOLDER of tensorize fetch
 	$(python) benchmarks/train.py $(DATA)
 
-train-cifar: $(VENV)/.bench ## resnet on CIFAR-10 in class folders, CIFAR=FOLDER; RESNET="--set width=32 --epochs 4" for a CPU
+train-cifar: $(VENV)/.bench ## resnet on CIFAR-10 in class folders, CIFAR=FOLDER; RESNET="--set width=32 --epochs 3 --precision bfloat16" for a CPU
 	mkdir -p build
 	$(VENV)/bin/tensorize images $(CIFAR) --dtype uint8 -o build/cifar10.h5 --force
 	$(VENV)/bin/tensorize train build/cifar10.h5 --model resnet $(RESNET) -o build/cifar10-model.pt --force
