@@ -15,6 +15,8 @@ from tensorize import registry
 from tensorize.errors import near
 from tensorize.version import __version__
 
+from .show import safe
+
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
 COMMANDS = {
@@ -37,14 +39,14 @@ class Commands(TyperGroup):
     """The group: `tensorize COMMAND`."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """Loaders first, then what works on prepared files."""
-        return [*registry.table("loaders"), *COMMANDS]
+        """Loaders first, then what works on prepared files. A plug-in whose name a terminal would obey is no command."""
+        return [*filter(str.isprintable, registry.table("loaders")), *COMMANDS]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Return a command by name and summary alone, for help and completion."""
         loaders = registry.table("loaders")
         summary = loaders[cmd_name].summary if cmd_name in loaders else COMMANDS.get(cmd_name)
-        return None if summary is None else TyperCommand(cmd_name, help=summary, rich_markup_mode=None)
+        return None if summary is None else TyperCommand(cmd_name, help=safe(summary), rich_markup_mode=None)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         """Import the command that is called; name the near one where there is none."""

@@ -11,7 +11,7 @@ from tensorize.options import Options
 
 from . import flags
 from .running import only, output_of, running
-from .show import print_result
+from .show import print_result, safe
 
 
 def loader_command(name: str) -> Callable[..., None]:
@@ -24,7 +24,7 @@ def loader_command(name: str) -> Callable[..., None]:
         run_loader(name, flags.given(own), **values)
 
     shared = list(inspect.signature(run_loader, eval_str=True).parameters.values())[2:]
-    return flags.as_command(command, [shared[0], *flags.option_parameters(options), *shared[1:]], entry.summary)
+    return flags.as_command(command, [shared[0], *flags.option_parameters(options), *shared[1:]], safe(entry.summary))
 
 
 def run_loader(

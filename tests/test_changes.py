@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 from conftest import Command
+from PIL import Image
 
 from tensorize import prepare
 from tensorize.changes import HEAD_BYTES
+from tensorize.engine import local
 from tensorize.errors import DataError
 from tensorize.sources import resolve
 
@@ -130,6 +132,57 @@ def test_what_stays_as_it_is_is_read_as_often_as_one_likes(tmp_path: Path) -> No
         with file.open() as stream:
             read.append(b"".join(iter(lambda stream=stream, size=size: stream.read(size), b"")))
     assert set(read) == {source.read_bytes()}
+
+
+def bitmaps(folder: Path) -> Path:
+    folder.mkdir()
+    for name in "abcd":
+        Image.new("RGB", (1200, 1200)).save(folder / f"{name}.bmp")
+    return folder
+
+
+def days(path: Path) -> Path:
+    path.write_text("t,x\n" + "".join(f"{1900 + n // 336}-{n // 28 % 12 + 1:02}-{n % 28 + 1:02},{n}\n" for n in range(60_000)))
+    return path
+
+
+def zipped(path: Path) -> Path:
+    path.write_bytes(gzip.compress(table(path.with_suffix("")).read_bytes(), 0))
+    return path
+
+
+APPLIED = {
+    # what it is: (kind, options, the stage in which it changes, the input, the file that changes)
+    "table": ("table", {"target": "b"}, "parse", table, ""),
+    "gz": ("table", {"target": "b"}, "parse", zipped, ""),
+    "series": ("series", {"fold": 20, "drop": "t"}, "parse", days, ""),
+    "text": ("text", {"level": "word", "encode": "ids"}, "read", table, ""),
+    "images": ("images", {"dtype": "uint8"}, "decode", bitmaps, "d.bmp"),
+}
+
+
+@pytest.mark.parametrize("skip", [{}, {"on_bad": "skip", "max_bad": "100%"}], ids=["error", "skip"])
+@pytest.mark.parametrize("how", ["apply", "stream"])
+@pytest.mark.parametrize("what", APPLIED)
+def test_input_that_changes_while_a_recipe_is_applied(tmp_path: Path, what: str, how: str, skip: dict[str, str]) -> None:
+    """`stream` is what `predict` reads with. What is left out under `--on-bad skip` is what is bad, not what has changed."""
+    kind, options, stage, make, part = APPLIED[what]
+    source = make(tmp_path / ("d.csv.gz" if make is zipped else "d"))
+    recipe = prepare(kind, source, **options).recipe
+    once = Once(stage, cut, source / part if part else source)
+
+    def go() -> None:
+        if how == "apply":
+            recipe.apply(source, out=tmp_path / "x.h5", progress=once, threads=1, chunk_bytes=4096, **skip)
+            return
+        run = local.make_run(threads=1, chunk_bytes=4096, progress=once)
+        with local.stream(recipe, source, run, local.Output(), skip) as stream:
+            list(stream.pieces)
+
+    with pytest.raises(DataError, match="has changed while it was read"):
+        go()
+    assert once.done
+    assert not [path for path in tmp_path.iterdir() if path.suffix in (".h5", ".part")]
 
 
 def test_the_command_says_what_has_changed_and_writes_nothing(tmp_path: Path) -> None:
