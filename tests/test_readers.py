@@ -18,7 +18,7 @@ from tensorize import Recipe, limits
 from tensorize.digest import DIGEST_SIZE, digest
 from tensorize.errors import DataError, RecipeError, TensorizeError, UsageError
 from tensorize.exporters import hdf5_index, unpickled
-from tensorize.exporters.unpickled import Dense, NotPlainError
+from tensorize.exporters.dense import Dense, NotPlainError
 
 SUFFIXES = [".h5", ".pt"]
 

@@ -16,10 +16,11 @@ from typing import Any, ClassVar
 from tensorize.digest import DIGEST_SIZE, check_end
 from tensorize.errors import DataError
 from tensorize.exporters.archive import Member, directory, lay_out, read_members
+from tensorize.exporters.dense import Dense, NotPlainError
 from tensorize.exporters.pickled import pickled
 from tensorize.exporters.plain import FORMAT, About, Plain, checked, escape, unescape
 from tensorize.exporters.slots import FileStore, Slot, SlotWriter
-from tensorize.exporters.unpickled import Dense, NotPlainError, unpickled
+from tensorize.exporters.unpickled import unpickled
 from tensorize.limits import check_header
 from tensorize.partfile import PartFile
 from tensorize.tensorset import TensorSet

@@ -8,57 +8,33 @@ Opcodes: `pickletools`; what torch writes: `torch/serialization.py`, `torch/_uti
 
 from __future__ import annotations
 
-import math
 import pickletools
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
-from itertools import accumulate
-from operator import mul
-from typing import Any, NoReturn
+from typing import Any
 
-from tensorize.exporters.pickled import PROTOCOL, STORAGES
+from tensorize.exporters.dense import (
+    HOOKS,
+    KNOWN,
+    ORDERED,
+    REBUILD,
+    REBUILD_BYTES,
+    STORED,
+    Dense,
+    Global,
+    NotPlainError,
+    Storage,
+    check_plain,
+    dense,
+    refuse,
+)
+from tensorize.exporters.pickled import PROTOCOL
 
 DEPTH = 64
 """Containers within one another; our own files need less than ten."""
-AXES = 64
-"""As many as torch allows."""
-_STORED = {f"torch {name}": dtype for dtype, name in STORAGES.items()} | {"torch.storage UntypedStorage": ""}
-_STORED["torch BFloat16Storage"] = "bfloat16"
-_TYPES = {f"torch {dtype}": dtype for dtype in ("uint16", "uint32", "uint64")}
-REBUILD, REBUILD_BYTES = "torch._utils _rebuild_tensor_v2", "torch._utils _rebuild_tensor_v3"
-ORDERED = "collections OrderedDict"
-_KNOWN = {*_STORED, *_TYPES, REBUILD, REBUILD_BYTES, ORDERED}
 _NAMES = {op.code: op.name for op in pickletools.opcodes}
 
 
-class NotPlainError(ValueError):
-    """The pickle holds, or does, something that is not read."""
-
-
-@dataclass(frozen=True)
-class Dense:
-    """A tensor, (axis, …) of `dtype`: the whole of the storage `data/NUMBER` in C order, unless views were allowed."""
-
-    storage: str
-    dtype: str
-    shape: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class _Global:
-    name: str
-
-
-@dataclass(frozen=True)
-class _Storage:
-    key: str
-    dtype: str
-    count: int
-
-
-_HOOKS = object()
-"""An empty OrderedDict: the hooks that no tensor of ours has."""
 _MARK = object()
 
 
@@ -72,7 +48,7 @@ def unpickled(data: bytes, *, views: bool = False) -> Any:
     {'a': [1, 2.5, None, True]}
     >>> unpickled(pickle.dumps(print, 2))
     Traceback (most recent call last):
-    tensorize.exporters.unpickled.NotPlainError: it names __builtin__ print, and only dense tensors and plain data are read
+    tensorize.exporters.dense.NotPlainError: it names __builtin__ print, and only dense tensors and plain data are read
     """
     try:
         return _Reader(data, views).run()
@@ -101,7 +77,7 @@ class _Reader:
             step(self)
         (value,) = self._stack
         if not isinstance(value, list | dict):
-            _check_plain(value)
+            check_plain(value)
         return value
 
     # bytes ------------------------------------------------------------------------------------------------------
@@ -141,9 +117,9 @@ class _Reader:
 
     def name(self) -> None:
         name = f"{self._line()} {self._line()}"
-        if name not in _KNOWN:
+        if name not in KNOWN:
             raise NotPlainError(f"it names {name[:200]}, and only dense tensors and plain data are read")
-        self._stack.append(_Global(name))
+        self._stack.append(Global(name))
 
     # the memo ---------------------------------------------------------------------------------------------------
 
@@ -152,7 +128,7 @@ class _Reader:
 
     def get(self, layout: struct.Struct) -> None:
         value = self._memo[self._take(layout)]
-        if not isinstance(value, str | _Global) and value is not _HOOKS:
+        if not isinstance(value, str | Global) and value is not HOOKS:
             raise NotPlainError("it holds one list, dict or tensor in several places")
         self._stack.append(value)
 
@@ -205,7 +181,7 @@ class _Reader:
         if isinstance(value, list | dict):
             self._depth -= 1
         else:
-            _check_plain(value)
+            check_plain(value)
         return value
 
     # tensors ----------------------------------------------------------------------------------------------------
@@ -221,84 +197,20 @@ class _Reader:
     def storage(self) -> None:
         (told,) = self._popped(1)
         word, kind, key, place, count = told if isinstance(told, tuple) and len(told) == 5 else (None,) * 5
-        if word != "storage" or not isinstance(kind, _Global) or kind.name not in _STORED or not isinstance(key, str):
+        if word != "storage" or not isinstance(kind, Global) or kind.name not in STORED or not isinstance(key, str):
             raise NotPlainError("it holds a storage of another kind than torch's own")
         if place != "cpu" or type(count) is not int or count < 0:
             raise NotPlainError("it holds a storage on a device, or of no size")
-        self._stack.append(_Storage(key, _STORED[kind.name], count))
+        self._stack.append(Storage(key, STORED[kind.name], count))
 
     def call(self) -> None:
         what, arguments = self._popped(2)
-        if what == _Global(ORDERED) and arguments == ():
-            self._stack.append(_HOOKS)
-        elif what in (_Global(REBUILD), _Global(REBUILD_BYTES)) and isinstance(arguments, tuple):
-            self._stack.append(_dense(*_arguments(what == _Global(REBUILD_BYTES), arguments), views=self._views))
+        if what == Global(ORDERED) and arguments == ():
+            self._stack.append(HOOKS)
+        elif what in (Global(REBUILD), Global(REBUILD_BYTES)) and isinstance(arguments, tuple):
+            self._stack.append(dense(arguments, what == Global(REBUILD_BYTES), self._views))
         else:
-            _refuse(what)
-
-
-@dataclass(frozen=True)
-class _Strided:
-    offset: int
-    shape: tuple[int, ...]
-    strides: tuple[int, ...]
-
-    @property
-    def count(self) -> int:
-        return math.prod(self.shape)
-
-    @property
-    def is_dense(self) -> bool:
-        """Whether it starts with its storage and is in C order."""
-        dense = tuple(accumulate((max(size, 1) for size in self.shape[:0:-1]), mul, initial=1))[::-1]
-        return not self.offset and (not self.count or not self.shape or self.strides == dense)
-
-    @property
-    def stop(self) -> int:
-        """Behind the last number of the storage that it takes."""
-        reach = sum((size - 1) * stride for size, stride in zip(self.shape, self.strides, strict=True))
-        return self.offset + reach + 1 if self.count else 0
-
-
-def _arguments(has_type: bool, arguments: tuple[Any, ...]) -> tuple[_Storage, _Strided, str]:
-    """(storage, how it is gone through, dtype) of the call that makes a tensor."""
-    storage, offset, shape, strides, gradient, hooks, *rest = arguments
-    named = rest.pop(0) if has_type else None
-    if not isinstance(storage, _Storage) or hooks is not _HOOKS or gradient is not False or rest:
-        raise NotPlainError("it holds a tensor with a gradient or hooks")
-    dtype = _TYPES[named.name] if isinstance(named, _Global) else storage.dtype
-    if not dtype or bool(storage.dtype) == has_type:
-        raise NotPlainError("it holds a tensor of an unknown type")
-    for sizes in ((offset,), shape, strides):
-        if not isinstance(sizes, tuple) or len(sizes) > AXES or not all(type(n) is int and 0 <= n < 1 << 62 for n in sizes):
-            raise NotPlainError("it holds a tensor whose shape is none")
-    if len(shape) != len(strides):
-        raise NotPlainError("it holds a tensor whose shape is none")
-    return storage, _Strided(offset, shape, strides), dtype
-
-
-def _dense(storage: _Storage, told: _Strided, dtype: str, views: bool) -> Dense:
-    """The tensor. Raises NotPlainError where it reaches out of its storage, and, unless `views`, where it is a part of it."""
-    there = storage.count if storage.dtype else storage.count // (int(dtype[4:]) // 8)
-    if views and told.count <= there and told.stop <= there:
-        return Dense(storage.key, dtype, told.shape)
-    if told.count != there or not told.is_dense:
-        raise NotPlainError("it holds a view: a tensor that is not its whole storage, row by row")
-    return Dense(storage.key, dtype, told.shape)
-
-
-def _check_plain(value: Any) -> None:
-    """Raise NotPlainError for what is no value, such as a name that was to be called."""
-    if isinstance(value, tuple):
-        for part in value:
-            _check_plain(part)
-    elif value is not None and not isinstance(value, str | int | float | Dense):
-        _refuse(value)
-
-
-def _refuse(value: Any) -> NoReturn:
-    said = value.name if isinstance(value, _Global) else type(value).__name__.strip("_").lower()
-    raise NotPlainError(f"it holds {said}, and only dense tensors and plain data are read")
+            refuse(what)
 
 
 _BYTE, _USHORT, _INT, _UINT, _DOUBLE = map(struct.Struct, ("B", "<H", "<i", "<I", ">d"))

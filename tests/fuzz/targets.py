@@ -19,8 +19,9 @@ import tensorize
 from tensorize import Recipe
 from tensorize.digest import DIGEST_SIZE
 from tensorize.errors import TensorizeError
+from tensorize.exporters.dense import NotPlainError
 from tensorize.exporters.hdf5_index import MAGIC
-from tensorize.exporters.unpickled import NotPlainError, unpickled
+from tensorize.exporters.unpickled import unpickled
 from tensorize.loaders import read_table
 
 SIZE = 1 << 20
