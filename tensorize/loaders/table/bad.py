@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
@@ -12,13 +11,13 @@ import pyarrow as pa
 from tensorize.errors import DataError, plural
 from tensorize.loaders.table.check import Read
 from tensorize.loaders.table.faults import Faults
+from tensorize.loaders.table.header import is_number
 from tensorize.loaders.table.options import CsvOptions
 from tensorize.loaders.table.places import Places
 from tensorize.loaders.table.rows import RowBlock
 from tensorize.rejects import Reject, Rejects
 from tensorize.types import Mask
 
-_NUMBER = re.compile(r"\s*[+-]?(\d+[.,]?\d*|[.,]\d+)([eE][+-]?\d+)?\s*")
 _MOST_NOTES = 50
 """Rows at the end of a file that may be footnotes."""
 
@@ -161,4 +160,4 @@ def _first_alone(batch: pa.RecordBatch, row: int) -> str | None:
     cell = batch.column(0)[row].as_py()
     if cell is None:
         return ""
-    return cell if isinstance(cell, str) and not _NUMBER.fullmatch(cell) else None
+    return cell if isinstance(cell, str) and not is_number(cell) else None

@@ -149,7 +149,7 @@ def _too_large(options: CsvOptions, name: str) -> DataError:
     """The error for a header that does not end within the bytes that were looked at."""
     return DataError(
         f"{name}: the header is longer than {size(options.max_header)}, or {OPEN}",
-        hint="allow a longer one: --max-header BYTES; if quotes mean nothing in this file, say --quote none",
+        hint="allow a longer one: --max-header SIZE; if quotes mean nothing in this file, say --quote none",
     )
 
 

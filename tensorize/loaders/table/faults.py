@@ -12,7 +12,7 @@ _HINTS = {
     "ragged": "mend the rows; if another character separates the cells, say --delimiter CHAR",
     "encoding": "say how the file is written, such as --encoding latin-1 or --encoding utf-16",
     "quote": 'write a quote inside a quoted cell twice (""); if quotes mean nothing in this file, say --quote none',
-    "limit": "allow longer cells: --max-cell BYTES",
+    "limit": "allow longer cells: --max-cell SIZE",
     "header": "are there several tables in the file? Give each a file of its own",
     "mark": "were files put together? Take the mark off",
     "zero byte": "is it UTF-16? Say --encoding utf-16-le",

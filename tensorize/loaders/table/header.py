@@ -64,16 +64,16 @@ def _verdict(head: Row, rows: Sequence[Row]) -> bool | None:
     none where it looks as the columns of numbers or codes do.
     """
     if not rows:
-        return not any(_is_number(cell) or not cell.strip() for cell in head)
+        return not any(is_number(cell) or not cell.strip() for cell in head)
     if _names_numbers(head, rows):
         return True
     numeric = [head[index].strip() for index in _numeric(rows) if index < len(head)]
     if numeric:
-        return False if any(numeric) and all(_is_number(cell) or cell in MISSING for cell in numeric) else None
+        return False if any(numeric) and all(is_number(cell) or cell in MISSING for cell in numeric) else None
     shapes = [(_shape(head[index]), shape) for index, shape in _shaped(rows) if index < len(head)]
     if any(found == shape for found, shape in shapes):
         return False
-    alike = any("9" in found for found, _ in shapes) or any(_is_number(cell) for cell in head)
+    alike = any("9" in found for found, _ in shapes) or any(is_number(cell) for cell in head)
     return True if shapes and not alike else None
 
 
@@ -127,7 +127,7 @@ def _is_comment(record: Record) -> bool:
 
 def _is_title(record: Record) -> bool:
     """One cell of words. It may be half of a broken header, where no blank line follows."""
-    return not record.fault and len(record.cells) == 1 and not _is_number(texts(record)[0])
+    return not record.fault and len(record.cells) == 1 and not is_number(texts(record)[0])
 
 
 def _names_numbers(head: Row, rows: Sequence[Row]) -> bool:
@@ -135,7 +135,7 @@ def _names_numbers(head: Row, rows: Sequence[Row]) -> bool:
 
     A few words among the numbers do not speak against it: they are told of later.
     """
-    if not rows or any(_is_number(cell) for cell in head):
+    if not rows or any(is_number(cell) for cell in head):
         return False
     return any(head[at].strip() and _is_mostly_numeric([row[at] for row in rows]) for at in range(min(len(head), len(rows[0]))))
 
@@ -143,7 +143,7 @@ def _names_numbers(head: Row, rows: Sequence[Row]) -> bool:
 def _is_mostly_numeric(cells: Sequence[str]) -> bool:
     """Numbers alone, or a few words among them. Where NA and the like are missing numbers, codes such as 007 are none."""
     there = [cell for cell in cells if cell.strip()]
-    numbers = [cell for cell in there if _is_number(cell)]
+    numbers = [cell for cell in there if is_number(cell)]
     known = [cell for cell in there if cell.strip() not in MISSING]
     plain = len(numbers) == len(known) > 0 and not all(_CODE.match(cell) for cell in numbers)
     return len(numbers) == len(there) > 0 or plain or (len(numbers) > 1 and len(numbers) * 3 >= len(there) * 2)
@@ -158,10 +158,11 @@ def _numeric(rows: Sequence[Row]) -> list[int]:
 
 def _is_numeric(cells: Sequence[str]) -> bool:
     there = [cell for cell in cells if cell.strip() not in MISSING]
-    return bool(there) and all(_is_number(cell) for cell in there)
+    return bool(there) and all(is_number(cell) for cell in there)
 
 
-def _is_number(cell: str) -> bool:
+def is_number(cell: str) -> bool:
+    """Whether a cell reads as a number, with a point or a comma."""
     return _NUMBER.fullmatch(cell) is not None
 
 
@@ -187,7 +188,7 @@ def _check_second(rows: Sequence[Row], name: str, rest: Sequence[Record]) -> Non
         return
     numeric = _numeric(rows[1:])
     second = rows[0]
-    if len(numeric) and not any(_is_number(cell) for cell in second) and all(second[index].strip() for index in numeric):
+    if len(numeric) and not any(is_number(cell) for cell in second) and all(second[index].strip() for index in numeric):
         if all(second[index].strip() in MISSING for index in numeric):
             return
         raise DataError(

@@ -127,6 +127,25 @@ def is_mixed(seen: Seen) -> bool:
     return bool(seen & NUMBERS) and bool(seen & WORDS)
 
 
+def without_misfits(seen: Seen, forced: Kind | None) -> Seen:
+    """What is left once the cells that do not fit were left out."""
+    return seen & (Seen.BOOL if forced == "bool" else ~WORDS)
+
+
+def is_odd(seen: Seen) -> bool:
+    """Numbers and words, or numbers in a notation that was not told."""
+    return is_mixed(seen) or bool(seen & Seen.LOCAL and not seen & (WORDS ^ Seen.LOCAL))
+
+
+def fits(forced: Kind | None, seen: Seen) -> bool:
+    """Whether what was seen can be read as the kind that was forced on it."""
+    if forced == "number":
+        return not seen & WORDS
+    if forced == "bool":
+        return not seen & (NUMBERS | (WORDS ^ Seen.BOOL))
+    return True
+
+
 def is_code(seen: Seen) -> bool:
     """Integers that are kept as text: leading zeros, or too many digits, and no decimals among them."""
     return bool(seen & (Seen.ZEROS | Seen.BIG)) and not seen & Seen.FLOAT

@@ -19,7 +19,7 @@ from tensorize.loaders.table.check import Read, read, without
 from tensorize.loaders.table.cut import MAX_RECORD, RECORD_CELLS, Block, blocks
 from tensorize.loaders.table.decode import found_encoding, read_text
 from tensorize.loaders.table.dialect import Dialect, find_dialect
-from tensorize.loaders.table.infer import NUMBERS, WORDS, Seen, column, is_code, is_mixed
+from tensorize.loaders.table.infer import Seen, column, fits, is_code, is_odd, without_misfits
 from tensorize.loaders.table.misfits import Misfits
 from tensorize.loaders.table.options import CsvOptions
 from tensorize.loaders.table.parse import Reader, parse, to_storage
@@ -27,7 +27,7 @@ from tensorize.loaders.table.places import Places
 from tensorize.loaders.table.rows import Needs, RowBlock
 from tensorize.loaders.table.rows import blocks as row_blocks
 from tensorize.loaders.table.tokens import Record
-from tensorize.schema import Kind, Schema
+from tensorize.schema import Schema
 from tensorize.sources import InputFile
 from tensorize.types import Facts, Run
 
@@ -169,14 +169,14 @@ class CsvScan:
         """Decide every column's kind from what was seen in the whole file. Raises DataError for mixed ones."""
         forced, lenient = self.needs.forced, self.needs.lenient
         seen = dict(zip(self.needs.wanted, self._seen, strict=True))
-        mixed = [name for name in seen if name not in forced and name not in lenient and _is_odd(seen[name])]
-        wrong = [name for name in seen if not _fits(forced.get(name), seen[name])]
+        mixed = [name for name in seen if name not in forced and name not in lenient and is_odd(seen[name])]
+        wrong = [name for name in seen if not fits(forced.get(name), seen[name])]
         if mixed or wrong:
             misfits = Misfits([*mixed, *wrong], forced, seen, self._readers[0])
             misfits.gather(self._spool, self._bad)
             misfits.leave_out(self._spool, self._bad, self._places)
             seen = {
-                name: _without_misfits(what, forced.get(name)) if name in misfits.names else what for name, what in seen.items()
+                name: without_misfits(what, forced.get(name)) if name in misfits.names else what for name, what in seen.items()
             }
         self.bad = self._bad.count
         self.schema = Schema(columns=tuple(column(name, what, forced.get(name)) for name, what in seen.items()))
@@ -224,24 +224,6 @@ class CsvScan:
 
     def __exit__(self, *_: object) -> None:
         self._spool.close()
-
-
-def _without_misfits(seen: Seen, forced: Kind | None) -> Seen:
-    return seen & (Seen.BOOL if forced == "bool" else ~WORDS)
-
-
-def _is_odd(seen: Seen) -> bool:
-    """Numbers and words, or numbers in a notation that was not told."""
-    return is_mixed(seen) or bool(seen & Seen.LOCAL and not seen & (WORDS ^ Seen.LOCAL))
-
-
-def _fits(forced: Kind | None, seen: Seen) -> bool:
-    """Whether what was seen can be read as the kind that was forced on it."""
-    if forced == "number":
-        return not seen & WORDS
-    if forced == "bool":
-        return not seen & (NUMBERS | (WORDS ^ Seen.BOOL))
-    return True
 
 
 def _guessing(reader: Reader, first: Block) -> Reader:
