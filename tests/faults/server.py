@@ -141,7 +141,7 @@ def hurt_workers(process: int, number: int, count: int, delay: float, memory: in
         for worker in set(workers_of(process)) - hurt:
             hurt.add(worker)
             time.sleep(delay)
-            with contextlib.suppress(ProcessLookupError, PermissionError):
+            with contextlib.suppress(OSError):  # it has ended by itself
                 if memory is None:
                     os.kill(worker, number)
                 else:
@@ -153,8 +153,8 @@ def hurt_workers(process: int, number: int, count: int, delay: float, memory: in
 def workers_of(process: int) -> list[int]:
     """The processes that a run has started, whichever of its threads did."""
     found: list[str] = []
-    for thread in Path(f"/proc/{process}/task").iterdir():
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+    with contextlib.suppress(OSError):  # it ends, or one of its threads does
+        for thread in Path(f"/proc/{process}/task").iterdir():
             found += (thread / "children").read_text().split()
     return [int(worker) for worker in found]
 
