@@ -14,10 +14,10 @@ from typing import NoReturn
 
 from typer.exceptions import Abort, TyperException
 
-from tensorize.engine.allocator import keep_freed
 from tensorize.errors import RunError, TensorizeError
 
 from .group import root
+from .process import take_over
 from .show import print_error, print_traceback
 
 INTERRUPTED = 130
@@ -30,7 +30,8 @@ def main(args: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if args is None else args)
     try:
         signal.signal(signal.SIGTERM, _terminated)
-        keep_freed()
+        if args is None:
+            take_over(given)
         code = _run(given)
         sys.stdout.flush()
     except KeyboardInterrupt:

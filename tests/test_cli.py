@@ -206,6 +206,52 @@ def test_names_out_of_a_file_cannot_command_the_terminal(tensorize, tmp_path):
     assert not {"\x1b", "\x07"} & set(shown)
 
 
+PANDAS = """
+import sys
+sys.argv = ["tensorize", *sys.argv[1:]]
+from tensorize import registry
+from tensorize_cli.main import main
+if "plugged" in sys.argv[-1]:
+    entry = registry.Entry("mine", "tensorize.exporters.pt:Pt", "", "somebody")
+    more = {"exporters": {"mine": entry}}
+    registry.table = lambda group, table=registry.table: {**table(group), **more.get(group, {})}
+try: main()
+except SystemExit: pass
+print("pandas" in sys.modules)
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "out", "wanted"),
+    [
+        (["table", "d.csv", "--onehot", "word", "--missing", "median", "--time-features", "at"], "d.h5", "False"),
+        (
+            ["series", "d.csv", "--time", "at", "--window", "3", "--step", "1h", "--drop", "word", "--missing", "median"],
+            "s.h5",
+            "False",
+        ),
+        (["apply", "r.json", "d.csv"], "a.h5", "False"),
+        (["table", "d.csv", "--onehot", "word", "--missing", "median", "--time-features", "at"], "plugged.h5", "True"),
+    ],
+)
+def test_pandas_is_not_imported_for_pyarrow_unless_somebody_elses_part_may_run(tmp_path, arguments, out, wanted):
+    rows = [f"2024-01-01 {hour:02}:00:00,{'' if hour == 7 else hour},{'ab'[hour % 2]}" for hour in range(20)]
+    (tmp_path / "d.csv").write_text("at,n,word\n" + "\n".join(rows) + "\n")
+    import tensorize as library
+
+    library.prepare("table", tmp_path / "d.csv", onehot="word", missing="median", time_features="at").recipe.save(
+        tmp_path / "r.json"
+    )
+    command = [sys.executable, "-c", PANDAS, *arguments, "-q", "-o", out]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.stdout.split() == [wanted], done.stderr
+    assert (tmp_path / out).exists()
+    verified = subprocess.run(
+        [sys.executable, "-m", "tensorize", "verify", out], cwd=tmp_path, capture_output=True, check=False
+    )
+    assert verified.returncode == 0
+
+
 def test_help_version_and_completion_import_nothing_heavy():
     code = (
         "import sys\n"

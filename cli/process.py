@@ -1,0 +1,37 @@
+"""What the command may do because the process is its own, and a library must leave alone."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib.abc import MetaPathFinder
+
+from tensorize import registry
+from tensorize.engine.allocator import keep_freed
+
+
+def take_over(given: Sequence[str]) -> None:
+    """Settle the process for a command: memory that is freed is kept, and pandas is imported by nobody who does not need it."""
+    keep_freed()
+    if _is_ours(given):
+        sys.meta_path.insert(0, _NoPandas())
+
+
+def _is_ours(given: Sequence[str]) -> bool:
+    """Whether the command reads raw data, and no part of anyone else can run in it."""
+    command = next((word for word in given if not word.startswith("-")), None)
+    if "--help" in given or (command != "apply" and command not in registry.LOADERS):
+        return False
+    groups = ("loaders", "encoders", "transforms", "exporters")
+    return all(entry.distribution == "tensorize" for group in groups for entry in registry.table(group).values())
+
+
+class _NoPandas(MetaPathFinder):
+    """Pyarrow imports pandas for the first value that it is given, to see whether it is one of pandas'.
+
+    That takes longer than many a file. Here no value is; where there is no pandas, pyarrow does without.
+    """
+
+    def find_spec(self, name: str, *_: object) -> None:
+        if name == "pandas":
+            raise ModuleNotFoundError("pandas is not needed here", name=name)
