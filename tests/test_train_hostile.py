@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import shutil
 import unicodedata
+from itertools import cycle
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -62,8 +63,8 @@ def test_a_terminal_obeys_no_name(tensorize: Command, raw: str, model: str, tmp_
     assert set(found[f"kind{TITLE}"].to_pylist()) <= set(CLASSES)
 
 
-@pytest.mark.parametrize("more", [(), ("--json",), ("--debug",)])
-def test_no_error_makes_a_terminal_obey(tensorize: Command, raw: str, model: str, more: tuple[str, ...]) -> None:
+def test_no_error_makes_a_terminal_obey(tensorize: Command, raw: str, model: str) -> None:
+    ways: list[tuple[str, ...]] = [(), ("--json",), ("--debug",)]
     commands = [
         ("train", f"{CLEAR}.h5", "--model", f"{CLEAR}mlp"),
         ("train", f"{CLEAR}.h5", "--model", "mlp", "--set", f"{TITLE}=1"),
@@ -77,7 +78,7 @@ def test_no_error_makes_a_terminal_obey(tensorize: Command, raw: str, model: str
         ("plot", model, "-o", f"curves.{CLEAR}"),
         ("export", model, f"{CLEAR}.pt"),
     ]
-    for command in commands:
+    for command, more in zip(commands, cycle(ways), strict=False):
         done = tensorize(*command, *more)
         assert done.returncode in (1, 2), (command, done.stdout)
         assert "unexpected" not in done.stdout + done.stderr, (command, done.stdout + done.stderr)
