@@ -89,6 +89,16 @@ class PartFile:
         except OSError as error:
             self._fail(error)
 
+    def sync(self) -> None:
+        """Bring to the disk what was written so far, so that there is little left to wait for in `commit`.
+
+        It may run beside `write`: where it fails it leaves the file open, so that no write meets a descriptor of others.
+        """
+        try:
+            getattr(os, "fdatasync", os.fsync)(self.fd)
+        except OSError as error:
+            raise self.failed(error) from error
+
     def read(self, at: int, size: int) -> bytes:
         """Read back up to `size` bytes from an offset."""
         return os.pread(self.fd, size, at)

@@ -433,3 +433,15 @@ def test_a_suffix_that_nobody_knows(tmp_path):
         tensorize.prepare("table", {"a": [1.0]}, out=tmp_path / "x.h6")
     assert ".h5" in str(caught.value)
     assert Path(tmp_path).exists()
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".pt"])
+def test_a_disk_that_fails_while_it_is_synced_in_between_leaves_nothing(tmp_path, monkeypatch, suffix):
+    def failing(fd):
+        raise OSError(errno.EIO, "no disk")
+
+    monkeypatch.setattr("tensorize.exporters.slots._SYNCED", 1000)
+    monkeypatch.setattr(os, "fdatasync", failing, raising=False)
+    with pytest.raises(RunError, match=r"o\.\w+ cannot be written: Input/output error"):
+        tensorize.prepare("table", {"x": list(range(5000)), "y": list(range(5000))}, out=tmp_path / f"o{suffix}")
+    assert list(tmp_path.iterdir()) == []

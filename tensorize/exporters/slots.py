@@ -22,6 +22,8 @@ from tensorize.partfile import PartFile
 from tensorize.types import Array, TensorSpec
 
 _OPENING = threading.Lock()
+_SYNCED = 64 << 20
+"""Bytes that are written before they are brought to the disk, in a thread."""
 _SMALL = 4 << 20
 """Bytes up to which a tensor is held once its rows are asked for one by one."""
 
@@ -57,6 +59,8 @@ class SlotWriter:
     _writes: Behind = field(default_factory=lambda: Behind("write"))
     _hashes: Behind = field(default_factory=lambda: Behind("digest"))
     _digest: Any = field(default_factory=hashlib.sha256)
+    _syncs: Behind = field(default_factory=lambda: Behind("sync"))
+    _unsynced: int = 0
 
     def write(self, key: str, start: int, values: Array) -> None:
         """Write the next rows of a tensor. ValueError for rows out of order, or of another shape or dtype.
@@ -75,12 +79,19 @@ class SlotWriter:
 
     def _put(self, key: str, at: int, data: memoryview) -> None:
         self.part.write(at, data)
+        self._unsynced += len(data)
+        if self._unsynced >= _SYNCED:
+            self._sync()
         if self.checksums:
             self._crc[key] = zlib.crc32(data, self._crc.get(key, 0))
         if key == self._first:
             if at == self.slots[key].at:
                 self._hash(0, at)
             self._hashes.ask(self._digest.update, data)
+
+    def _sync(self) -> None:
+        self._unsynced = 0
+        self._syncs.ask(lambda _: self.part.sync(), memoryview(b""))
 
     @cached_property
     def _first(self) -> str | None:
@@ -107,13 +118,17 @@ class SlotWriter:
         self._writes.finish()
         self.part.truncate(self.size)
         self.finish({key: self._crc.get(key, 0) for key in self.slots})
-        self.part.write(self.digest_at, self._finished_digest().encode())
+        self._sync()
+        digest = self._finished_digest()
+        self._syncs.finish()
+        self.part.write(self.digest_at, digest.encode())
         self.check(self.part.path)
         self.part.commit()
 
     def abort(self) -> None:
         self._writes.close()
         self._hashes.close()
+        self._syncs.close()
         self.part.abort()
 
 

@@ -59,6 +59,7 @@ ssize_t pwrite64(int fd, const void *data, size_t size, off64_t at) {
     return fails_at("pwrite", fd) ? -1 : REAL(pwrite64)(fd, data, size, at);
 }
 int fsync(int fd) { return fails_at("fsync", fd) ? -1 : REAL(fsync)(fd); }
+int fdatasync(int fd) { return fails_at("fsync", fd) ? -1 : REAL(fdatasync)(fd); }
 int ftruncate(int fd, off_t size) { return fails_at("ftruncate", fd) ? -1 : REAL(ftruncate)(fd, size); }
 int ftruncate64(int fd, off64_t size) { return fails_at("ftruncate", fd) ? -1 : REAL(ftruncate64)(fd, size); }
 int posix_fallocate(int fd, off_t at, off_t size) {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -262,7 +262,9 @@ class SeriesJob:
         self._check_constants(fitted, cut)
         filler = Filler(cut.grid, self._gaps, self._columns, self._clock(), self._schema)
 
-        def encode(item: tuple[Steps, Rows, int, int]) -> tuple[Steps, Array, Array, Array, int]:
+        indexed = self._options.encode == "index"
+
+        def encode(item: tuple[Steps, Rows, int, int]) -> tuple[Iterable[Piece], int]:
             steps, rows, first, end = item
             batch = filler.fill(steps, rows, first)
             values = np.zeros((len(steps), len(fitted.channels)), dtype=np.float32)
@@ -272,13 +274,12 @@ class SeriesJob:
             target = np.zeros((len(steps), width), dtype=np.float32)
             fitted.encode(batch, target, fitted.targets)
             at = np.where(steps.after >= 0, steps.after, steps.before)
-            return steps, values, target, rows.source[at - first], end
+            arrays = values, target, rows.source[at - first]
+            # Windows that are spelt out are many times their steps: a few are made at a time, as they are written.
+            return (list(self._indexed(cut, steps, arrays, end)) if indexed else self._samples(cut, steps, arrays, end)), end
 
-        for steps, values, target, source, end in ordered_map(encode, self._stretches(cut, filler), self._run.threads):
-            if self._options.encode == "index":
-                yield from self._indexed(cut, steps, (values, target, source), end)
-            else:
-                yield from self._samples(cut, steps, (values, target, source), end)
+        for pieces, end in ordered_map(encode, self._stretches(cut, filler), self._run.threads):
+            yield from pieces
             self._run.report("write", end, cut.grid.steps)
 
     def _stretches(self, cut: Cut, filler: Filler) -> Iterator[tuple[Steps, Rows, int, int]]:
