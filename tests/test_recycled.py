@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 
 import numpy as np
@@ -37,6 +38,24 @@ def test_little_is_held_back(monkeypatch):
     arrays.clear()
     assert len(memory._free) == 4
     assert memory.empty((100,), "uint8").flags.owndata
+
+
+def test_the_garbage_collector_gives_back_at_any_moment():
+    memory = Recycled()
+
+    class Knot:
+        def __init__(self) -> None:
+            self.array, self.knot = memory.empty((1 << 20,), "uint8"), self
+
+    thresholds = gc.get_threshold()
+    gc.set_threshold(1)
+    try:
+        for _ in range(300):
+            Knot()
+            memory.empty((1 << 21,), "uint8")
+    finally:
+        gc.set_threshold(*thresholds)
+    assert len(memory._free) < 300
 
 
 def test_threads_never_share_memory():
