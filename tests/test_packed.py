@@ -54,3 +54,14 @@ def test_a_spool_gives_back_all_columns_or_some(memory):
     assert spool.get(0, {"hours", "words"}).equals(batches[0].select(["hours", "words"]))
     assert spool.get(2, {"groups"}).equals(batches[2].select(["groups"]))
     spool.close()
+
+
+def test_what_is_packed_takes_bounded_memory():
+    batch = pa.record_batch({"groups": pa.array([f"{row // 20:06}" for row in range(ROWS)])})
+    assert pack(batch).small
+    spool = Spool(memory=3 * pack(batch).nbytes)
+    for _ in range(10):
+        spool.append(pack(batch))
+    assert sum(bool(packed.small) for packed, _ in spool._items) == 3
+    assert all(found.equals(batch) for found in spool)
+    spool.close()

@@ -42,6 +42,9 @@ def test_room_is_given_back_from_the_front(monkeypatch):
         assert held.read(45, 10) == bytes([4] * 5 + [5] * 5)
         held.forget(100)
         assert open_files() == before
+    with Scratch() as held:
+        held.forget(held.append(b"in memory") + 9)
+        assert held.read(0, 9) == b"in memory"
 
 
 def test_files_do_not_become_many(monkeypatch):

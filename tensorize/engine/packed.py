@@ -24,6 +24,10 @@ class Distances:
     distance: Ints
     length: Ints
 
+    @property
+    def nbytes(self) -> int:
+        return self.distance.nbytes + self.length.nbytes
+
     def unpacked(self) -> pa.Array:
         values = np.cumsum(np.repeat(self.distance, self.length))
         return pa.array(values).view(self.type)
@@ -34,6 +38,10 @@ class Repeats:
     """Text (row), as runs of equal cells."""
 
     runs: pa.RunEndEncodedArray
+
+    @property
+    def nbytes(self) -> int:
+        return int(self.runs.nbytes)
 
     def unpacked(self) -> pa.Array:
         return pc.run_end_decode(self.runs)
@@ -46,6 +54,11 @@ class Packed:
     schema: pa.Schema
     small: dict[str, Distances | Repeats]
     plain: pa.RecordBatch
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of what is packed."""
+        return sum(column.nbytes for column in self.small.values())
 
     def unpacked(self, columns: Collection[str] | None = None) -> pa.RecordBatch:
         """The batch, or some of its columns, in its order."""

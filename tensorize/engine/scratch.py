@@ -72,9 +72,10 @@ class Scratch:
 
     def forget(self, stop: int) -> None:
         """Give back what lies in files that end at offset `stop` or before: it is not read again."""
-        for place, end in enumerate([*self._begins[1:], self.size]):
+        ends = [*self._begins[1:], self.size]
+        for file, end in zip(self._files, ends, strict=False):
             if end <= stop:
-                self._files[place].close()
+                file.close()
 
     def _write(self, data: bytes | memoryview) -> None:
         try:
@@ -113,15 +114,21 @@ class _Slot:
 
 
 class Spool:
-    """Arrow record batches that are gone through again and again: in memory at first, then in scratch."""
+    """Arrow record batches that are gone through again and again: in memory at first, then in scratch.
+
+    What is packed stays in memory, as long as there is as much room again for it.
+    """
 
     def __init__(self, folder: Path | None = None, memory: int = MEMORY_BYTES) -> None:
         self._scratch = Scratch(folder, memory=0)
-        self._room = memory
+        self._room = self._packed_room = memory
         self._items: list[tuple[Packed, _Slot | None]] = []
 
     def append(self, packed: Packed) -> None:
         """Keep one batch."""
+        if packed.nbytes > self._packed_room:
+            packed = replace(packed, small={}, plain=packed.unpacked())
+        self._packed_room -= packed.nbytes
         plain = packed.plain
         if plain.nbytes <= self._room:
             self._room -= plain.nbytes
