@@ -66,6 +66,20 @@ def tensorize(tmp_path: Path) -> Command:
     return run
 
 
+def refused(tensorize: Command, *args: object) -> str:
+    """The first line of the error of a command that fails by its data."""
+    done = tensorize(*args)
+    assert done.returncode == 1, done.stdout
+    return done.stderr.splitlines()[0]
+
+
+def summary(tensorize: Command, *args: object) -> str:
+    """What a command prints that succeeds."""
+    done = tensorize(*args)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 def pytest_sessionfinish() -> None:
     """After a full run of the fault harness, write its page."""
     if page := os.environ.get("TENSORIZE_RELIABILITY"):
