@@ -113,7 +113,10 @@ class Writer(Protocol):
     """A file in the making. Nothing is visible at the target before `commit`."""
 
     def write(self, key: str, start: int, values: Array) -> None:
-        """Write `values` (row, …) at row `start` of tensor `key`; each tensor comes in row order, without gaps."""
+        """Write `values` (row, …) at row `start` of tensor `key`; each tensor comes in row order, without gaps.
+
+        They may be written later, while the next are made: `values` must not change any more.
+        """
         ...
 
     def commit(self) -> None:
