@@ -208,6 +208,15 @@ def _read(stream: BinaryIO, file: Named, size: int) -> bytes:
         raise DataError(f"{file.name} cannot be read to its end: {error}", hint="is it whole? Fetch it again") from error
 
 
+def is_utf8(data: bytes) -> bool:
+    """Whether bytes are text in UTF-8."""
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def utf8(given: Iterable[bytes], encoding: str) -> Iterator[bytes]:
     """Yield bytes as UTF-8; a byte order mark at their start is left out by `utf-8-sig`.
 

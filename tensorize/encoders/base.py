@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
@@ -36,7 +37,7 @@ class Encoder(BaseModel):
     @classmethod
     def learn(cls, statistic: Any, params: Mapping[str, str]) -> Self:
         """Build from a finished statistic. Raises UsageError for a parameter that does not exist."""
-        raise NotImplementedError(f"{cls.__name__} does not say how it learns")
+        raise NotImplementedError(f"{cls.__name__} does not say how it learns")  # a transform has a Learner for it
 
     @classmethod
     def check(cls, params: Mapping[str, str]) -> None:
@@ -52,9 +53,9 @@ class Encoder(BaseModel):
         """A column (row) without nulls, as the statistic takes it: float64, where nothing else is said."""
         return floats(column)
 
+    @abstractmethod
     def encode(self, column: pa.Array) -> Floats:
         """A column (row) without nulls → (row, channel) float64."""
-        raise NotImplementedError(f"{type(self).__name__} does not say how it encodes")
 
     def decode(self, values: Array) -> pa.Array:
         """(row, channel) → a column (row). Raises UsageError where there is no way back."""

@@ -109,9 +109,8 @@ def _marked(passing: Iterator[Rows], repeats: Array) -> Iterator[tuple[Rows, Arr
 def _whole(marked: Iterator[tuple[Rows, Array]]) -> Iterator[tuple[Rows, Array]]:
     """Hold back the last time of each batch, so that all rows of one time come together."""
     held: tuple[Rows, Array] | None = None
-    for rows, mask in marked:
-        if held is not None:
-            rows, mask = _joined(held[0], rows), np.concatenate([held[1], mask])  # noqa: PLW2901 - what was held comes first
+    for new, repeats in marked:
+        rows, mask = (new, repeats) if held is None else (_joined(held[0], new), np.concatenate([held[1], repeats]))
         cut = int(np.flatnonzero(~mask)[-1])
         if cut:
             yield _sliced(rows, 0, cut), mask[:cut]

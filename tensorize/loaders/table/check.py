@@ -7,7 +7,6 @@ silence is looked for here: zero bytes, blank lines, a second header, a byte ord
 from __future__ import annotations
 
 import codecs
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -18,11 +17,11 @@ import pyarrow.compute as pc
 
 from tensorize.errors import plural
 from tensorize.loaders.table.cut import Block
+from tensorize.loaders.table.infer import POINTED
 from tensorize.loaders.table.parse import Parsed, Reader, parse, parsed
 from tensorize.loaders.table.tokens import LONG, Record, count_lines
+from tensorize.sources import is_utf8
 from tensorize.types import Mask
-
-_NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*")
 
 
 class Bad(NamedTuple):
@@ -118,7 +117,7 @@ def _may_hold_marks(found: Parsed, reader: Reader) -> bool:
     if reader.wanted[0] == first and pa.types.is_string(cells.type) and pc.any(pc.starts_with(cells, "\ufeff")).as_py():
         return True
     for name, column in zip(reader.wanted, found.batch.columns, strict=True):
-        if not pa.types.is_string(column.type) and not _NUMBER.fullmatch(name):
+        if not pa.types.is_string(column.type) and not POINTED.fullmatch(name.strip()):
             return False
     text = next((name for name in reader.wanted if pa.types.is_string(found.batch.column(name).type)), None)
     return bool(reader.dialect.header) and (text is None or bool(pc.any(pc.equal(found.batch.column(text), text)).as_py()))
@@ -196,17 +195,9 @@ def _check_text(taken: _Taken, reader: Reader, name: str) -> None:
         pa.array(cells, pa.binary()).cast(pa.string())
     except pa.ArrowInvalid:
         for row, cell in enumerate(cells):
-            if cell is not None and not _is_text(cell):
+            if cell is not None and not is_utf8(cell):
                 odd = bytes(byte for byte in cell if byte > 127)[:8].hex(" ")
                 taken.spoil(row, "encoding", name, f"bytes {odd}")
-
-
-def _is_text(cell: bytes) -> bool:
-    try:
-        cell.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _record_ends(data: bytes, records: Sequence[Record]) -> frozenset[bytes]:

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tensorize.errors import UsageError, near
+from tensorize.loaders.table.infer import POINTED
 from tensorize.schema import Column, Schema
 from tensorize.types import Mask
 
@@ -35,7 +36,6 @@ _COMPARE: dict[str, Callable[[Any, Any], Any]] = {
 }
 _OPERATOR = re.compile(r"\s*(==|=|!=|<=|<|>=|>)")
 _VALUE = re.compile(r"""\s*("([^"]*)"|'([^']*)'|[^\s()<>=!,"'`]+)""")
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
 class Where:
@@ -128,7 +128,7 @@ class Where:
         if storage == "bool":
             if text.lower() in ("true", "false", "1", "0"):
                 return text.lower() in ("true", "1")
-        elif _NUMBER.fullmatch(text):
+        elif POINTED.fullmatch(text):
             return int(text) if re.fullmatch(r"[+-]?\d+", text) else float(text)
         kind = self._schema[name].kind
         raise UsageError(f'--where: "{name}" is a {kind}; {text!r} is none')

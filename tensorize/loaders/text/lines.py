@@ -10,7 +10,7 @@ import numpy as np
 
 from tensorize.loaders.text.options import TextOptions
 from tensorize.loaders.text.source import TextFile, known_encoding, plain_newlines, too_long
-from tensorize.sources import pieces, utf8
+from tensorize.sources import is_utf8, pieces, utf8
 from tensorize.types import Array
 
 Bad = Callable[[int, str], None]
@@ -51,12 +51,12 @@ def _lenient(given: Iterator[bytes], encoding: str) -> Iterator[bytes]:
 
 def _sifted(piece: bytes, number: int, encoding: str, bad: Bad) -> Iterator[bytes]:
     """A piece of whole lines, the first of which is line `number`, without the bad ones; nothing where none is left."""
-    if _is_text(piece):
+    if is_utf8(piece):
         yield piece
         return
     good = []
     for at, line in enumerate(piece.split(b"\n")):
-        if _is_text(line):
+        if is_utf8(line):
             good.append(line)
         else:
             errors = "surrogateescape" if codecs.lookup(encoding).name in ("utf-8", "utf-8-sig") else "surrogatepass"
@@ -68,14 +68,6 @@ def _sifted(piece: bytes, number: int, encoding: str, bad: Bad) -> Iterator[byte
 def _longest_line(data: bytes) -> int:
     ends = np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n"))
     return int(np.diff(ends, prepend=-1, append=len(data)).max()) - 1
-
-
-def _is_text(data: bytes) -> bool:
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 class Places:
