@@ -140,26 +140,33 @@ def forget(path: Path) -> None:
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
-def make(folder: Path, scale: float, wanted: frozenset[str] = frozenset()) -> dict[str, Path]:
-    """Make what is lacking; return name → path. `scale` 1 is the size of the stated targets."""
-    parts: dict[str, Callable[[Path], None]] = {
-        "wine-2m.csv": lambda path: wine(path, int(2_000_000 * scale)),
-        "wine-20m.csv": lambda path: wine(path, int(20_000_000 * scale)),
-        "mixed-2m.csv": lambda path: mixed(path, int(2_000_000 * scale)),
-        "hours-20m.csv": lambda path: hours(path, int(20_000_000 * scale)),
-        "text-1g.txt": lambda path: text(path, int(1_000_000_000 * scale)),
-        "jpeg-500x375": lambda path: photographs(path, int(10_000 * scale), 500, 375),
-        "jpeg-2000x1500": lambda path: photographs(path, int(2_000 * scale), 2000, 1500),
-        "cifar10": lambda path: cifar(path, int(60_000 * scale)),
-    }
+MAKERS: dict[str, Callable[[Path, float], None]] = {
+    "wine-2m.csv": lambda path, scale: wine(path, int(2_000_000 * scale)),
+    "wine-20m.csv": lambda path, scale: wine(path, int(20_000_000 * scale)),
+    "mixed-2m.csv": lambda path, scale: mixed(path, int(2_000_000 * scale)),
+    "hours-20m.csv": lambda path, scale: hours(path, int(20_000_000 * scale)),
+    "text-1g.txt": lambda path, scale: text(path, int(1_000_000_000 * scale)),
+    "jpeg-500x375": lambda path, scale: photographs(path, int(10_000 * scale), 500, 375),
+    "jpeg-2000x1500": lambda path, scale: photographs(path, int(2_000 * scale), 2000, 1500),
+    "cifar10": lambda path, scale: cifar(path, int(60_000 * scale)),
+}
+"""Name in the folder → what makes it; scale 1 is the size of the stated targets."""
+
+
+def paths(folder: Path) -> dict[str, Path]:
+    """Name → where it lies, made or not."""
+    return {name: folder / name for name in MAKERS}
+
+
+def make(folder: Path, scale: float, wanted: frozenset[str] = frozenset(MAKERS)) -> None:
+    """Make what is wanted and lacking."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name, write in parts.items():
-        if not (folder / name).exists() and (not wanted or name in wanted):
-            print(f"making {folder / name}", flush=True)
+    for name, path in paths(folder).items():
+        if name in wanted and not path.exists():
+            print(f"making {path}", flush=True)
             part = folder / f".{name}.part"
-            write(part)
-            part.rename(folder / name)
-    return {name: folder / name for name in parts}
+            MAKERS[name](part, scale)
+            part.rename(path)
 
 
 if __name__ == "__main__":
