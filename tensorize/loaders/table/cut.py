@@ -35,8 +35,13 @@ def blocks(
     """
     held = b""
     for piece, final in _with_last(pieces):
+        is_enough = final or len(held) + len(piece) >= piece_size
+        if is_enough and not final and not exact and (end := _plain_end(held, piece, tokens.quote)):
+            yield Block(b"".join([held, memoryview(piece)[:end]]))
+            held = piece[end:]
+            continue
         held = held + piece if held else piece
-        if (len(held) < piece_size and not final) or not held:
+        if not is_enough or not held:
             continue
         block = _first(held, tokens, exact, final)
         if block is not None:
@@ -56,6 +61,11 @@ def _with_last(pieces: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:
             yield before, False
         before = piece
     yield before or b"", True
+
+
+def _plain_end(held: bytes, piece: bytes, quote: bytes) -> int:
+    """After the last line end in `piece`, where a quote stands in neither; else 0."""
+    return 0 if quote and (quote in held or quote in piece) else _after_newline(piece, len(piece))
 
 
 def _first(held: bytes, tokens: Tokens, exact: bool, final: bool) -> Block | None:
