@@ -23,6 +23,17 @@ _BUFFER = 128 << 10
 _FREE_BYTES = 64 << 20
 """Up to here a compressed file may grow as it likes."""
 _MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
+_UNPACK = "unpack it first"
+_NO_TEXT = {
+    b"PAR1\x15": ("a Parquet file", "read it in Python and hand it over: prepare(KIND, pyarrow.parquet.read_table(PATH), …)"),
+    b"PK\x03\x04": ("a ZIP archive, as .xlsx and .npz are", "unpack it first; of a spreadsheet, save the sheet as CSV"),
+    b"\xfd7zXZ\0": ("compressed by xz", _UNPACK),
+    b"BZh91AY&SY": ("compressed by bzip2", _UNPACK),
+    b"\x89HDF\r\n\x1a\n": ("an HDF5 file", "raw data are asked for; tensorize inspect shows a prepared file"),
+    b"SQLite format 3\0": ("an SQLite database", "export the table as CSV"),
+    b"%PDF-": ("a PDF", "save its text first"),
+}
+"""How files begin that are read as text in vain: what they are, and the way out."""
 
 
 @dataclass(frozen=True)
@@ -58,11 +69,12 @@ class InputFile:
     def open(self) -> BinaryIO:
         """Open for reading, from the start; `.gz` and `.zst` are recognised by content and decompressed.
 
-        Raises DataError, here or as its end is read, where the file is not what it was.
+        Raises DataError for a file of another kind that is known, and, here or as its end is read, where it is not what it was.
         """
         raw = io.BufferedReader(self._raw(), _BUFFER)
         try:
-            magic = raw.peek(4)[:4]
+            magic = raw.peek(16)[:16]
+            self._check_text(magic)
         except BaseException:
             raw.close()
             raise
@@ -72,6 +84,11 @@ class InputFile:
         import pyarrow as pa
 
         return cast(BinaryIO, pa.CompressedInputStream(pa.PythonFile(raw, mode="r"), compression))
+
+    def _check_text(self, magic: bytes) -> None:
+        for known, (what, hint) in _NO_TEXT.items():
+            if magic.startswith(known):
+                raise DataError(f"{self.name} is {what}, not text", hint=hint)
 
     def _raw(self) -> io.RawIOBase:
         if self._stamp is None:
