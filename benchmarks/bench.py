@@ -212,7 +212,7 @@ class Run:
 
 
 def apart(function: Callable[..., object], *arguments: object) -> None:
-    """Call in a process of its own: a child's peak counts what its parent held when it was started, so this process stays small."""
+    """Call in a process of its own. The peak of a child counts what its parent held as it started: this one stays small."""
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:
         pool.submit(function, *arguments).result()
 
