@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import subprocess
 import warnings
 from collections.abc import Callable
@@ -540,6 +541,14 @@ def test_every_broken_image_is_named_at_once(folder: Path) -> None:
     assert "cat/words.jpg  its first bytes are those of no known image format" in message
     assert "dog/cut.jpg  Premature end of JPEG file" in message
     assert "dog/cut.png  the file is truncated in its IDAT chunk" in message
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar", "gztar", "xztar"])
+def test_an_archive_is_to_be_unpacked_first(folder: Path, tmp_path: Path, kind: str) -> None:
+    archive = Path(shutil.make_archive(str(tmp_path / "pictures"), kind, folder))
+    message = fails(DataError, archive)
+    assert f"{archive} is an archive" in message
+    assert "unpack it, and name its folder" in message
 
 
 def test_a_broken_image_leaves_nothing_behind(folder: Path, tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import tarfile
+import zipfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -70,8 +72,8 @@ class Folder:
 def list_images(source: Any) -> Listing:
     """Find the images of a folder, a file, a glob or a list of files; a list keeps its order, the rest is sorted by path.
 
-    Raises UsageError for a path that does not exist; DataError for no images, an empty class folder, images beside
-    class folders, and a folder that holds itself through a link.
+    Raises UsageError for a path that does not exist; DataError for no images, an archive, an empty class folder, images
+    beside class folders, and a folder that holds itself through a link.
     """
     if isinstance(source, str | os.PathLike) and os.path.isdir(source):
         return _of_folder(os.fspath(source))
@@ -96,6 +98,8 @@ def _of_files(source: Any) -> Listing:
         files = [file for file in files if _is_image(file)]
     if not files:
         raise _no_images(name, skipped)
+    if len(files) == 1 and not _is_image(files[0]) and (tarfile.is_tarfile(files[0]) or zipfile.is_zipfile(files[0])):
+        raise DataError(f"{name} is an archive", hint="unpack it, and name its folder")
     base = os.path.commonpath([os.path.dirname(os.path.abspath(file)) for file in files])
     paths = [_shown(Path(os.path.relpath(file, base)).as_posix()) for file in files]
     return Listing(name, files, paths, skipped=skipped)
