@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tensorize import Recipe, prepare, read
@@ -378,6 +378,17 @@ def test_groups_are_folded_each_for_itself():
     ts = prepare("series", table, fold=2, scale="none", group="who", gaps="drop")
     assert ts["series"].tolist() == [[[1, 2]], [[3, 4]], [[5, 6]]]
     assert ts["row"].tolist() == [0, 2, 4]
+
+
+@given(lengths=st.lists(st.integers(1, 9), min_size=1, max_size=5), fold=st.integers(1, 4))
+def test_rows_left_over_in_one_group_do_not_move_the_next(lengths, fold):
+    ends = np.cumsum(lengths)
+    whole = [start for end, count in zip(ends, lengths, strict=True) for start in range(end - count, end - fold + 1, fold)]
+    assume(whole)
+    table = {"a": [10 * row for row in range(ends[-1])], "who": np.repeat([f"g{i}" for i in range(len(lengths))], lengths)}
+    ts = prepare("series", table, fold=fold, scale="none", group="who", gaps="drop")
+    assert ts["series"].tolist() == [[[10 * (start + step) for step in range(fold)]] for start in whole]
+    assert ts["row"].tolist() == whole
 
 
 def test_folds_are_split_in_order():

@@ -81,8 +81,12 @@ def test_steps_of_a_stretch_are_those_of_each_step_alone(data):
     start = data.draw(st.integers(0, grid.steps - 1))
     stop = data.draw(st.integers(start + 1, grid.steps))
     whole, alone = grid.at(start, stop), [grid.at(at, at + 1) for at in range(start, stop)]
-    for name in ("time", "group", "ordinal", "before", "after"):
+    for name in ("time", "ordinal", "before", "after", "observed"):
         assert getattr(whole, name).tolist() == [int(getattr(step, name)[0]) for step in alone]
+    first, end = whole.span()
+    assert (first, end) == (min(step.span()[0] for step in alone), max(step.span()[1] for step in alone))
+    rows = np.arange(first, end)
+    assert rows[whole.among(first)].tolist() == [int(rows[step.among(first)][0]) for step in alone]
 
 
 @pytest.mark.parametrize(

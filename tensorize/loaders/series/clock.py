@@ -187,7 +187,10 @@ class Clock:
 
 def _micros(stamps: pa.Array) -> Array:
     micros: Times = (
-        stamps.cast(pa.timestamp("us", stamps.type.tz)).cast(pa.int64()).to_numpy(zero_copy_only=False).astype(np.int64)
+        stamps.cast(pa.timestamp("us", stamps.type.tz))
+        .cast(pa.int64())
+        .to_numpy(zero_copy_only=False)
+        .astype(np.int64, copy=False)
     )
     return micros
 

@@ -80,16 +80,26 @@ class Cut:
         for begin in range(0, self.grid.steps, BLOCK):
             yield self.starts(begin, min(begin + BLOCK, self.grid.steps))
 
-    def parts(self, starts: Ints) -> Array:
-        """(sample) int64: the split each belongs to, −1 for none."""
+    def by_part(self, starts: Ints) -> list[Ints]:
+        """Split → those of the starts that belong to it."""
         if not len(self.edges):
-            return np.zeros(len(starts), dtype=np.int64)
+            return [starts]
+        part = self._parts(starts)
+        return [starts[part == index] for index in range(len(self.ratios))]
+
+    def _parts(self, starts: Ints) -> Array:
+        """(sample) int64: the split each belongs to, −1 for none; there are several."""
         times = self.grid.times(starts)
         part = np.searchsorted(self.edges, times, side="right") - 1
         if self.windows:
             ends = times + self.span * self.grid.step
             part = np.where(ends <= self.edges[np.minimum(part + 1, len(self.edges) - 1)], part, -1)
         return part
+
+    @property
+    def is_all_train(self) -> bool:
+        """Whether statistics are learned from all steps."""
+        return not len(self.edges) and (not self.whole_only or self.windows)
 
     def is_train(self, places: Ints) -> Array:
         """(step) bool: steps that statistics are learned from; with whole samples only, those of such samples."""
@@ -128,18 +138,16 @@ class Cut:
     def within(self, starts: Ints, part: int) -> Ints:
         """The positions of windows' starts among the steps of their split."""
         first, stop = self.ranges[part, :, 0], self.ranges[part, :, 1]
-        before = np.cumsum(stop - first) - (stop - first)
-        positions: Ints = starts + (before - first)[owners(self.grid.base, starts)]
+        shift = np.cumsum(stop - first) - (stop - first) - first
+        positions: Ints = starts + shift[owners(self.grid.base, starts)] if shift.any() else starts
         return positions
 
     @cached_property
     def counts(self) -> list[int]:
         """Samples in each split. Raises DataError where one has none."""
-        count = len(self.ratios) or 1
-        found = np.zeros(count, dtype=np.int64)
+        found = np.zeros(len(self.ratios) or 1, dtype=np.int64)
         for starts in self._all_starts():
-            part = self.parts(starts)
-            found += np.bincount(part[part >= 0], minlength=count)
+            found += [len(part) for part in self.by_part(starts)]
         if (found == 0).any():
             what = f"{plural(self.grid.steps, 'step')}, samples of {self.span}"
             raise DataError(

@@ -125,15 +125,9 @@ class Filler:
     clock: Clock
     schema: Schema
 
-    def span(self, steps: Steps) -> tuple[int, int]:
-        """The ordinals that a stretch of steps needs, `first:stop`."""
-        ends = [array[array >= 0] for array in (steps.before, steps.after)]
-        both = np.concatenate(ends)
-        return int(both.min()), int(both.max()) + 1
-
     def fill(self, steps: Steps, rows: Rows, first: int) -> pa.RecordBatch:
         """The columns of every step (step); `rows` are the ordinals from `first` on."""
-        if steps.observed.all():
+        if steps.is_whole:
             return rows.batch.slice(int(steps.ordinal[0]) - first, len(steps))
         names = rows.batch.schema.names
         held = np.where(steps.before >= 0, steps.before, steps.after) - first

@@ -33,24 +33,46 @@ class Steps:
     """A stretch of grid steps, each array (step): the ordinal of its row, or −1 in a gap, and of its neighbours.
 
     `before` and `after` are the ordinals of the nearest rows of its group at or before, and at or after it, −1 where
-    there is none; `time` is its own time, `group` the place of its group.
+    there is none. They are the same array as `ordinal` where the rows follow each other without a gap.
     """
 
     start: int
-    time: Ints
-    group: Ints
     ordinal: Ints
     before: Ints
     after: Ints
+    grid: Grid
 
     def __len__(self) -> int:
-        return len(self.time)
+        return len(self.ordinal)
 
     @property
+    def is_whole(self) -> bool:
+        """Whether each step has a row, and one row follows the other."""
+        return self.before is self.ordinal
+
+    @cached_property
+    def time(self) -> Ints:
+        """(step) the time of each."""
+        return self.grid.times(np.arange(self.start, self.start + len(self)))
+
+    @cached_property
     def observed(self) -> Mask:
         """(step) bool: there is a row."""
-        mask: Mask = self.ordinal >= 0
+        mask: Mask = np.ones(len(self), dtype=bool) if self.is_whole else self.ordinal >= 0
         return mask
+
+    def span(self) -> tuple[int, int]:
+        """The ordinals of all rows and neighbours lie in `first:stop`."""
+        if self.is_whole:
+            return int(self.ordinal[0]), int(self.ordinal[-1]) + 1
+        both = np.concatenate([array[array >= 0] for array in (self.before, self.after)])
+        return int(both.min()), int(both.max()) + 1
+
+    def among(self, first: int) -> Ints | slice:
+        """Where the row of each step, in a gap the next or else the last, lies among the ordinals from `first` on."""
+        if self.is_whole:
+            return slice(int(self.ordinal[0]) - first, int(self.ordinal[-1]) + 1 - first)
+        return np.where(self.after >= 0, self.after, self.before) - first
 
 
 @dataclass(frozen=True)
@@ -71,6 +93,11 @@ class Grid:
     def steps(self) -> int:
         """The number of steps in all groups."""
         return int(self.base[-1])
+
+    @property
+    def rows(self) -> int:
+        """How many rows lie on it."""
+        return int(self.length.sum())
 
     @cached_property
     def gaps(self) -> tuple[Ints, Ints]:
@@ -94,14 +121,12 @@ class Grid:
 
     def at(self, start: int, stop: int) -> Steps:
         """The steps at the places `start:stop`."""
-        places = np.arange(start, stop)
-        group = owners(self.base, places)
-        time = places * self.step + (self.origin - self.base[:-1] * self.step)[group]
         first, last = np.searchsorted(self.place, [start, stop - 1], side="right") - 1
         if self._is_whole(first, last, stop):
-            ordinal = places + (self.ordinal[first] - self.place[first])
-            return Steps(start, time, group, ordinal, ordinal, ordinal)
-        return self._around(start, places, time, group, owners(self.place, places))
+            since = int(self.ordinal[first] - self.place[first])
+            ordinal = np.arange(start + since, stop + since)
+            return Steps(start, ordinal, ordinal, ordinal, self)
+        return self._around(start, np.arange(start, stop))
 
     def _is_whole(self, first: int, last: int, stop: int) -> bool:
         """Whether the segments `first` to `last` have, up to place `stop`, one row after the other and no gap."""
@@ -110,8 +135,9 @@ class Grid:
         apart, rows = np.diff(self.place[first : last + 1]), np.diff(self.ordinal[first : last + 1])
         return bool((apart == rows).all() and (apart == self.length[first:last]).all())
 
-    def _around(self, start: int, places: Ints, time: Ints, group: Ints, segment: Ints) -> Steps:
+    def _around(self, start: int, places: Ints) -> Steps:
         """The steps of several segments, and of the gaps between them."""
+        group, segment = owners(self.base, places), owners(self.place, places)
         known = np.maximum(segment, 0)
         offset = places - self.place[known]
         inside = (segment >= 0) & (offset < self.length[known])
@@ -120,7 +146,7 @@ class Grid:
         following = np.minimum(segment + 1, len(self.place) - 1)
         has_next = (segment + 1 < len(self.place)) & self._same(group, following)
         after = np.where(inside, ordinal, np.where(has_next, self.ordinal[following], -1))
-        return Steps(start, time, group, ordinal, before, after)
+        return Steps(start, ordinal, before, after, self)
 
     def _same(self, group: Array, segment: Array) -> Mask:
         """Whether a segment lies in a group."""

@@ -205,17 +205,23 @@ class SeriesJob:
         self._note(*learner.notes)
         return (*learned, GridState(microseconds=step).learned())
 
+    def _batches(self) -> Iterator[pa.RecordBatch]:
+        """The rows in order, a block of them at a time."""
+        for rows in self._rows():
+            yield from (rows.batch.slice(first, BLOCK_ROWS) for first in range(0, len(rows), BLOCK_ROWS))
+
     def _train(self, cut: Cut) -> Iterator[pa.RecordBatch]:
         """The observed rows of the train steps, each once."""
+        if cut.is_all_train and cut.grid.rows == self._ordered[2]:
+            yield from self._batches()
+            return
         at = 0
-        for rows in self._rows():
-            for first in range(0, len(rows), BLOCK_ROWS):
-                batch = rows.batch.slice(first, BLOCK_ROWS)
-                places = cut.grid.places(np.arange(at, at + batch.num_rows))
-                train = (places >= 0) & cut.is_train(np.maximum(places, 0))
-                at += batch.num_rows
-                if train.any():
-                    yield batch if train.all() else batch.filter(pa.array(train))
+        for batch in self._batches():
+            places = cut.grid.places(np.arange(at, at + batch.num_rows))
+            train = (places >= 0) & cut.is_train(np.maximum(places, 0))
+            at += batch.num_rows
+            if train.any():
+                yield batch if train.all() else batch.filter(pa.array(train))
 
     # the finished samples ---------------------------------------------------------------------------------------
 
@@ -273,16 +279,15 @@ class SeriesJob:
             width = fitted.targets[-1].stop if fitted.targets else 0
             target = np.zeros((len(steps), width), dtype=np.float32)
             fitted.encode(batch, target, fitted.targets)
-            at = np.where(steps.after >= 0, steps.after, steps.before)
-            arrays = values, target, rows.source[at - first]
+            arrays = values, target, rows.source[steps.among(first)]
             # Windows that are spelt out are many times their steps: a few are made at a time, as they are written.
             return (list(self._indexed(cut, steps, arrays, end)) if indexed else self._samples(cut, steps, arrays, end)), end
 
-        for pieces, end in ordered_map(encode, self._stretches(cut, filler), self._run.threads):
+        for pieces, end in ordered_map(encode, self._stretches(cut), self._run.threads):
             yield from pieces
             self._run.report("write", end, cut.grid.steps)
 
-    def _stretches(self, cut: Cut, filler: Filler) -> Iterator[tuple[Steps, Rows, int, int]]:
+    def _stretches(self, cut: Cut) -> Iterator[tuple[Steps, Rows, int, int]]:
         """Stretches of the grid: steps, the rows they need from ordinal `first` on, and where samples stop starting."""
         cursor = Cursor(self._rows())
         size = max(BLOCK_ROWS, 8 * cut.span)
@@ -291,20 +296,18 @@ class SeriesJob:
             end = min(begin + size, cut.grid.steps)
             stop = min(end + cut.span - 1, cut.grid.steps) if cut.windows else end
             steps = cut.grid.at(begin, stop)
-            first, last = filler.span(steps)
+            first, last = steps.span()
             yield steps, cursor.take(first, last), first, end
 
     def _samples(self, cut: Cut, steps: Steps, arrays: tuple[Array, Array, Array], end: int) -> Iterator[Piece]:
         """The samples that start in a stretch, before place `end`, a few MB at a time and split by split."""
         values, target, source = arrays
-        starts = cut.starts(steps.start, end)
-        parts = cut.parts(starts)
+        parts = cut.by_part(cut.starts(steps.start, end))
         names: Sequence[str | None] = self._options.split_names or (None,)
         count = max(1, PIECE_BYTES // max(1, 4 * cut.length * values.shape[1]))
-        for part, name in enumerate(names):
-            chosen = starts[parts == part] - steps.start
+        for name, chosen in zip(names, parts, strict=True):
             for first in range(0, len(chosen), count):
-                at = chosen[first : first + count]
+                at = chosen[first : first + count] - steps.start
                 inside = at[:, None] + np.arange(cut.length)
                 piece = {"series": np.ascontiguousarray(values[inside].swapaxes(1, 2))}
                 if cut.horizon:
@@ -317,12 +320,10 @@ class SeriesJob:
     def _indexed(self, cut: Cut, steps: Steps, arrays: tuple[Array, Array, Array], end: int) -> Iterator[Piece]:
         """The steps of a stretch, before place `end`, and the starts of the windows among them, split by split."""
         values, target, source = arrays
-        starts = cut.starts(steps.start, end)
-        parts = cut.parts(starts)
+        parts = cut.by_part(cut.starts(steps.start, end))
         names: Sequence[str | None] = self._options.split_names or (None,)
-        for part, name in enumerate(names):
+        for part, (name, chosen) in enumerate(zip(names, parts, strict=True)):
             at = cut.inside(part, steps.start, end)
-            chosen = starts[parts == part]
             piece = {"start": cut.within(chosen, part), "series": values[at], "observed": steps.observed[at].astype(np.uint8)}
             if target.shape[1]:
                 piece["target"] = target[at]
