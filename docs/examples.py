@@ -11,6 +11,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -29,36 +30,36 @@ def masked(text: str) -> str:
     return _SCORES.sub(r"\1…", _TIME.sub("0.0 s", text))
 
 
-def renewed(page: str) -> str:
-    """The text of a page with every console block as it comes out now.
+def printed(command: str, folder: str) -> str:
+    """What a command prints, in a folder; its errors too."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    env = {**os.environ, "PATH": path, "NO_COLOR": "1", "COLUMNS": "120", "PYTHONUTF8": "1"}
+    streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    return subprocess.run(["bash", "-c", command], cwd=folder, env=env, text=True, check=False, **streams).stdout
+
+
+def renewed(page: str, printed: Callable[[str, str], str] = printed) -> str:
+    """The text of a page with every console block as it comes out now; `printed` runs a command.
 
     Raises RuntimeError where a python block fails.
     """
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "samples").symlink_to(ROOT / "samples")
-        return _BLOCK.sub(lambda block: f"```{block[1]}\n{_run(block[1], block[2], folder)}```", page)
 
+        def run(block: re.Match[str]) -> str:
+            if block[1] == "python":
+                _python(block[2], folder)
+                return block[0]
+            commands = re.findall(r"^\$ (.*(?:\\\n.*)*)$", block[2], re.MULTILINE)
+            return "```console\n" + "".join(f"$ {command}\n{printed(command, folder)}" for command in commands) + "```"
 
-def _run(language: str, text: str, folder: str) -> str:
-    if language == "python":
-        _python(text, folder)
-        return text
-    return "".join(_console(command, folder) for command in re.findall(r"^\$ (.*(?:\\\n.*)*)$", text, re.MULTILINE))
+        return _BLOCK.sub(run, page)
 
 
 def _python(text: str, folder: str) -> None:
     done = subprocess.run([sys.executable, "-c", text], cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"{text}\n{done.stderr}")
-
-
-def _console(command: str, folder: str) -> str:
-    """The command and what it prints; its errors too."""
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    env = {**os.environ, "PATH": path, "NO_COLOR": "1", "COLUMNS": "120", "PYTHONUTF8": "1"}
-    streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    done = subprocess.run(["bash", "-c", command], cwd=folder, env=env, text=True, check=False, **streams)
-    return f"$ {command}\n{done.stdout}"
 
 
 if __name__ == "__main__":

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -42,26 +44,68 @@ def samples() -> Path:
     return ROOT / "samples"
 
 
+def _environment(more: Mapping[str, str] | None) -> dict[str, str]:
+    return {**os.environ, "NO_COLOR": "1", "COLUMNS": "120", "PYTHONUTF8": "1", **(more or {})}
+
+
+def _installed() -> Path:
+    path = Path(sys.executable).with_name("tensorize")
+    if not path.exists():
+        pytest.fail(f"{path} is not there; install the project first: make test", pytrace=False)
+    return path
+
+
 @pytest.fixture
 def tensorize(tmp_path: Path) -> Command:
     """Run the installed command, in the test's own folder: `tensorize("wine", path, "-o", "wine.h5")`."""
-    command = Path(sys.executable).with_name("tensorize")
-    if not command.exists():
-        pytest.fail(f"{command} is not there; install the project first: make test", pytrace=False)
+    command = _installed()
 
     def run(*args: object, env: Mapping[str, str] | None = None, **options: object) -> subprocess.CompletedProcess[str]:
         settings = {"cwd": tmp_path, "stdin": subprocess.DEVNULL, "timeout": 300} | options
         if "input" in settings:
             del settings["stdin"]
-        plain = {"NO_COLOR": "1", "COLUMNS": "120", "PYTHONUTF8": "1"}
         return subprocess.run(
             [str(command), *map(str, args)],
-            env={**os.environ, **plain, **(env or {})},
+            env=_environment(env),
             capture_output=True,
             text=True,
             check=False,
             **settings,
         )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[subprocess.Popen[str]]:
+    """What `warm` asks."""
+    program, pipe = Path(__file__).with_name("warm.py"), subprocess.PIPE
+    env = _environment({"OPENBLAS_NUM_THREADS": "1"})  # it starts the others as it is loaded
+    with subprocess.Popen([sys.executable, program], stdin=pipe, stdout=pipe, text=True, env=env) as process:
+        assert process.stdout.readline() == "1 thread\n", "a process of several threads is not to be forked"
+        yield process
+
+
+@pytest.fixture
+def warm(tensorize: Command, tmp_path: Path, request: pytest.FixtureRequest) -> Command:
+    """Run the installed command as `tensorize` does, in a process that has imported torch and others already: it takes a tenth.
+
+    For what a command does, not for how it starts, reads stdin or ends by a signal. Forking is safe on Linux alone.
+    """
+    if sys.platform != "linux":
+        return tensorize
+    command, server = _installed(), request.getfixturevalue("server")
+
+    def run(
+        *args: object, env: Mapping[str, str] | None = None, cwd: Path = tmp_path, timeout: float = 300, merged: bool = False
+    ) -> subprocess.CompletedProcess[str]:
+        job = {"argv": [str(command), *map(str, args)], "env": _environment(env), "cwd": str(cwd)}
+        print(json.dumps(job | {"seconds": timeout, "merged": merged}), file=server.stdin, flush=True)
+        answer = json.loads(server.stdout.readline())
+        out, *err = (io.TextIOWrapper(io.BytesIO(text.encode("latin-1")), "utf-8").read() for text in answer["said"])
+        if answer["code"] is None:
+            raise subprocess.TimeoutExpired(job["argv"], timeout, out, *err)
+        return subprocess.CompletedProcess(job["argv"], answer["code"], out, *err)
 
     return run
 

@@ -196,12 +196,10 @@ def trained(tensorize: Command, *prepare: object, model: str, **options: str) ->
         assert done.returncode == 0, done.stderr
 
 
-def test_onnxruntime_alone_predicts_the_public_wines_as_the_command_does(
-    data: Path, tensorize: Command, tmp_path: Path
-) -> None:
+def test_onnxruntime_alone_predicts_the_public_wines_as_the_command_does(data: Path, warm: Command, tmp_path: Path) -> None:
     path = data / "wine/winequality-white.csv"
-    trained(tensorize, "wine", path, "--split", "0.8,0.1,0.1", "--stratify", "quality", model="mlp", epochs="3")
-    assert tensorize("predict", "m.pt", path, "-o", "p.csv").returncode == 0
+    trained(warm, "wine", path, "--split", "0.8,0.1,0.1", "--stratify", "quality", model="mlp", epochs="3")
+    assert warm("predict", "m.pt", path, "-o", "p.csv").returncode == 0
     expected = predicted(tmp_path / "p.csv")
     found = alone("table", tmp_path / "m.onnx", path, ";")
     assert found["classes"] == [str(score) for score in range(10)]
@@ -211,37 +209,35 @@ def test_onnxruntime_alone_predicts_the_public_wines_as_the_command_does(
     assert (chosen == expected["quality"]).mean() > 0.9999
 
 
-def test_onnxruntime_alone_predicts_houses_with_missing_and_unseen_cells(
-    samples: Path, tensorize: Command, tmp_path: Path
-) -> None:
+def test_onnxruntime_alone_predicts_houses_with_missing_and_unseen_cells(samples: Path, warm: Command, tmp_path: Path) -> None:
     path = samples / "houses-synthetic.csv"
     how = ["--ordinal", "condition:bad<ok<good", "--missing", "mode", "--missing", "median", "--indicator"]
     how += ["--unseen", "unknown", "--zscore", "price", "--split", "0.8,0.1,0.1"]
-    trained(tensorize, "table", path, "--target", "price", "--id", "id", *how, model="mlp", epochs="5")
+    trained(warm, "table", path, "--target", "price", "--id", "id", *how, model="mlp", epochs="5")
     odd = tmp_path / "odd.csv"
     odd.write_text("id,rooms,area,city,condition,garden\n1,3,,Atlantis,ok,true\n2,,80.5,Millbrook,,false\n3,4,90,,bad,true\n")
     for source in (path, odd):
-        assert tensorize("predict", "m.pt", source, "-o", "p.csv", "--force").returncode == 0
+        assert warm("predict", "m.pt", source, "-o", "p.csv", "--force").returncode == 0
         found = alone("table", tmp_path / "m.onnx", source, ",")
         expected = predicted(tmp_path / "p.csv")["price"].astype(float)
         np.testing.assert_allclose(found["values"], expected, rtol=1e-5)
 
 
-def test_onnxruntime_alone_predicts_windows_of_the_meter(samples: Path, tensorize: Command, tmp_path: Path) -> None:
+def test_onnxruntime_alone_predicts_windows_of_the_meter(samples: Path, warm: Command, tmp_path: Path) -> None:
     path = samples / "meter-synthetic.csv"
     how = ["--time", "stamp", "--window", "48", "--horizon", "12", "--target", "kwh", "--gaps", "drop"]
-    trained(tensorize, "series", path, *how, "--split", "0.7,0.15,0.15", model="conv1d", epochs="1")
-    assert tensorize("predict", "m.pt", path, "-o", "p.csv").returncode == 0
+    trained(warm, "series", path, *how, "--split", "0.7,0.15,0.15", model="conv1d", epochs="1")
+    assert warm("predict", "m.pt", path, "-o", "p.csv").returncode == 0
     expected = predicted(tmp_path / "p.csv")
     found = alone("windows", tmp_path / "m.onnx", path, ",", *expected["row"].tolist()[::7])
     wanted = np.stack([expected[f"kwh+{step}"].astype(float) for step in range(1, 13)], axis=1)[::7]
     np.testing.assert_allclose(np.array(found["values"])[:, 0], wanted, atol=1e-5)
 
 
-def test_onnxruntime_alone_predicts_pictures(samples: Path, tensorize: Command, tmp_path: Path) -> None:
+def test_onnxruntime_alone_predicts_pictures(samples: Path, warm: Command, tmp_path: Path) -> None:
     folder = samples / "shapes-synthetic"
-    trained(tensorize, "images", folder, "--split", "0.7,0.3", model="cnn", epochs="2")
-    assert tensorize("predict", "m.pt", folder, "-o", "p.csv").returncode == 0
+    trained(warm, "images", folder, "--split", "0.7,0.3", model="cnn", epochs="2")
+    assert warm("predict", "m.pt", folder, "-o", "p.csv").returncode == 0
     expected = predicted(tmp_path / "p.csv")
     found = alone("images", tmp_path / "m.onnx", folder)
     assert sorted(found["paths"]) == sorted(expected["path"])
@@ -341,13 +337,15 @@ def test_text_has_no_graph_and_says_so(samples: Path) -> None:
         preprocessing(ts.recipe, (10,))
 
 
-def test_an_existing_file_and_another_suffix_are_refused(tensorize: Command, samples: Path, tmp_path: Path) -> None:
-    trained(tensorize, "wine", samples / "wine-synthetic.csv", "--split", "0.8,0.2", model="linear", epochs="1")
+def test_an_existing_file_and_another_suffix_are_refused(
+    tensorize: Command, warm: Command, samples: Path, tmp_path: Path
+) -> None:
+    trained(warm, "wine", samples / "wine-synthetic.csv", "--split", "0.8,0.2", model="linear", epochs="1")
     before = (tmp_path / "m.onnx").read_bytes()
     again = tensorize("export", "m.pt", "m.onnx")
     assert (again.returncode, (tmp_path / "m.onnx").read_bytes() == before) == (2, True)
     assert "--force" in again.stderr
-    assert "m.onnx" in tensorize("export", "m.pt", "m.tflite").stderr
+    assert "m.onnx" in warm("export", "m.pt", "m.tflite").stderr
     said = json.loads(tensorize("export", "m.pt", "m.onnx", "--force", "--json").stdout)
     assert said["check"]["batches"] == [1, 1000]
     assert said["check"]["difference"] <= 1e-5

@@ -73,16 +73,16 @@ def evaluated(model: Path, file: Path, judged: list[np.ndarray[Any, Any]]) -> np
 
 
 def test_every_wine_has_the_prediction_of_the_evaluation(
-    data: Path, tensorize: Command, tmp_path: Path, judged: list[np.ndarray[Any, Any]]
+    data: Path, warm: Command, tmp_path: Path, judged: list[np.ndarray[Any, Any]]
 ) -> None:
     raw = data / "wine/winequality-white.csv"
     split = ("--split", "0.8,0.1,0.1", "--stratify", "quality")
-    assert tensorize("wine", raw, *split, "-o", "wine.h5").returncode == 0
-    trained = tensorize("train", "wine.h5", "--model", "mlp", "--epochs", 3, "--device", "cpu", "-o", "model.pt")
+    assert warm("wine", raw, *split, "-o", "wine.h5").returncode == 0
+    trained = warm("train", "wine.h5", "--model", "mlp", "--epochs", 3, "--device", "cpu", "-o", "model.pt")
     assert trained.returncode == 0, trained.stderr
-    told = json.loads(tensorize("evaluate", "model.pt", "wine.h5", "--device", "cpu", "--json").stdout)
+    told = json.loads(warm("evaluate", "model.pt", "wine.h5", "--device", "cpu", "--json").stdout)
     for name in ("pred.csv", "pred.parquet"):
-        assert tensorize("predict", "model.pt", raw, "--device", "cpu", "-o", name).returncode == 0
+        assert warm("predict", "model.pt", raw, "--device", "cpu", "-o", name).returncode == 0
     from_csv = pc.read_csv(tmp_path / "pred.csv", convert_options=pc.ConvertOptions(column_types={"quality": pa.string()}))
     found = pq.read_table(tmp_path / "pred.parquet")
     assert found.num_rows == 4898
@@ -105,15 +105,15 @@ def test_every_wine_has_the_prediction_of_the_evaluation(
 
 
 def test_every_window_of_bikes_has_the_prediction_of_the_evaluation(
-    data: Path, tensorize: Command, tmp_path: Path, judged: list[np.ndarray[Any, Any]]
+    data: Path, warm: Command, tmp_path: Path, judged: list[np.ndarray[Any, Any]]
 ) -> None:
     raw = data / "bikes/hour.csv"
     options = ("--window", 168, "--horizon", 24, "--target", "cnt", "--stride", 5, "--split", "0.7,0.15,0.15")
-    assert tensorize("bikes", raw, *options, "-o", "bikes.h5").returncode == 0
+    assert warm("bikes", raw, *options, "-o", "bikes.h5").returncode == 0
     small = ("--set", "channels=8", "--hidden", 16, "--epochs", 1)
-    assert tensorize("train", "bikes.h5", "--model", "conv1d", *small, "-o", "model.pt").returncode == 0
-    told = json.loads(tensorize("evaluate", "model.pt", "bikes.h5", "--json").stdout)
-    assert tensorize("predict", "model.pt", raw, "-o", "pred.parquet").returncode == 0
+    assert warm("train", "bikes.h5", "--model", "conv1d", *small, "-o", "model.pt").returncode == 0
+    told = json.loads(warm("evaluate", "model.pt", "bikes.h5", "--json").stdout)
+    assert warm("predict", "model.pt", raw, "-o", "pred.parquet").returncode == 0
 
     with tz.read(tmp_path / "bikes.h5") as prepared:
         rows, truth = prepared["test/row"].numpy(), prepared["test/target"].numpy()[:, 0]
@@ -131,13 +131,13 @@ def test_every_window_of_bikes_has_the_prediction_of_the_evaluation(
 
 @pytest.mark.parametrize("dtype", ["uint8", "float32"])
 def test_every_image_has_the_prediction_of_the_evaluation(
-    samples: Path, tensorize: Command, tmp_path: Path, judged: list[np.ndarray[Any, Any]], dtype: str
+    samples: Path, warm: Command, tmp_path: Path, judged: list[np.ndarray[Any, Any]], dtype: str
 ) -> None:
     raw = samples / "shapes-synthetic"
-    made = tensorize("images", raw, "--dtype", dtype, "--split", "0.5,0.5", "--stratify", "-o", "shapes.h5")
+    made = warm("images", raw, "--dtype", dtype, "--split", "0.5,0.5", "--stratify", "-o", "shapes.h5")
     assert made.returncode == 0, made.stderr
-    assert tensorize("train", "shapes.h5", "--model", "cnn", "--epochs", 2, "-o", "model.pt").returncode == 0
-    assert tensorize("predict", "model.pt", raw, "-o", "pred.parquet").returncode == 0
+    assert warm("train", "shapes.h5", "--model", "cnn", "--epochs", 2, "-o", "model.pt").returncode == 0
+    assert warm("predict", "model.pt", raw, "-o", "pred.parquet").returncode == 0
     with tz.read(tmp_path / "shapes.h5") as prepared:
         rows = prepared["test/row"].tolist()
     lines = by_row(pq.read_table(tmp_path / "pred.parquet"), rows, 3)
@@ -218,7 +218,7 @@ def test_pictures_in_other_folders_or_in_none_are_predicted(samples: Path, tmp_p
 
 
 @pytest.fixture
-def spoilt(tensorize: Command, tmp_path: Path, wine: TensorSet) -> Path:
+def spoilt(warm: Command, tmp_path: Path, wine: TensorSet) -> Path:
     """A model of wine, and raw wines of which the third has a word for a number, and the tenth too few cells."""
     fit("linear", wine, epochs=1, device="cpu", out=tmp_path / "model.pt")
     lines = Path(WINE).read_text().splitlines()
@@ -229,15 +229,15 @@ def spoilt(tensorize: Command, tmp_path: Path, wine: TensorSet) -> Path:
     return path
 
 
-def test_bad_rows_are_an_error_unless_they_are_to_be_skipped(tensorize: Command, spoilt: Path, tmp_path: Path) -> None:
-    refused = tensorize("predict", "model.pt", spoilt, "-o", "pred.csv")
+def test_bad_rows_are_an_error_unless_they_are_to_be_skipped(warm: Command, spoilt: Path, tmp_path: Path) -> None:
+    refused = warm("predict", "model.pt", spoilt, "-o", "pred.csv")
     assert refused.returncode == 1
     assert "spoilt.csv:11" in refused.stderr
     assert "--on-bad skip" in refused.stderr
     assert not (tmp_path / "pred.csv").exists()
 
     skipping = ("--on-bad", "skip", "--rejects", "bad.jsonl")
-    done = tensorize("predict", "model.pt", spoilt, "-o", "pred.csv", *skipping)
+    done = warm("predict", "model.pt", spoilt, "-o", "pred.csv", *skipping)
     assert done.returncode == 0, done.stderr
     assert "skipped: 2 of 1,000 rows" in done.stdout
     rows = pc.read_csv(tmp_path / "pred.csv")["row"].to_pylist()
@@ -245,28 +245,26 @@ def test_bad_rows_are_an_error_unless_they_are_to_be_skipped(tensorize: Command,
     bad = [json.loads(line) for line in (tmp_path / "bad.jsonl").read_text().splitlines()]
     assert sorted(item["row"] for item in bad) == [2, 9]
 
-    told = json.loads(tensorize("predict", "model.pt", spoilt, "-o", "again.csv", "--on-bad", "skip", "--json").stdout)
+    told = json.loads(warm("predict", "model.pt", spoilt, "-o", "again.csv", "--on-bad", "skip", "--json").stdout)
     assert (told["rows"], told["rejects"]["count"]) == (998, 2)
-    over = tensorize("predict", "model.pt", spoilt, "-o", "over.csv", "--on-bad", "skip", "--max-bad", "1")
+    over = warm("predict", "model.pt", spoilt, "-o", "over.csv", "--on-bad", "skip", "--max-bad", "1")
     assert over.returncode == 1
     assert not (tmp_path / "over.csv").exists()
 
 
-def test_what_was_skipped_is_told_beside_predictions_on_standard_output(
-    tensorize: Command, spoilt: Path, tmp_path: Path
-) -> None:
-    done = tensorize("predict", "model.pt", spoilt, "-o", "-", "--on-bad", "skip")
+def test_what_was_skipped_is_told_beside_predictions_on_standard_output(warm: Command, spoilt: Path, tmp_path: Path) -> None:
+    done = warm("predict", "model.pt", spoilt, "-o", "-", "--on-bad", "skip")
     assert done.stdout.count("\n") == 999
     assert "skipped: 2 of 1,000 rows" in done.stderr
-    assert tensorize("predict", "model.pt", spoilt, "-o", "-", "--on-bad", "skip", "-q").stderr == ""
-    assert tensorize("predict", "model.pt", spoilt, "-o", "-", "--json").returncode == 2
+    assert warm("predict", "model.pt", spoilt, "-o", "-", "--on-bad", "skip", "-q").stderr == ""
+    assert warm("predict", "model.pt", spoilt, "-o", "-", "--json").returncode == 2
 
 
 @pytest.mark.parametrize("command", [("predict", WINE), ("evaluate", "wine.h5"), ("plot",), ("export", "model.onnx")])
 def test_a_model_with_more_beside_its_weights_than_is_allowed(
-    tensorize: Command, spoilt: Path, tmp_path: Path, command: tuple[str, ...]
+    warm: Command, spoilt: Path, tmp_path: Path, command: tuple[str, ...]
 ) -> None:
-    done = tensorize(command[0], "model.pt", *command[1:], "--max-header", "1KB")
+    done = warm(command[0], "model.pt", *command[1:], "--max-header", "1KB")
     assert done.returncode == 1
     assert "over the limit of 1 KB" in done.stderr
     assert "--max-header" in done.stderr

@@ -200,42 +200,42 @@ def test_predicting_from_columns_that_are_missing_or_hold_unseen_categories(hous
 # the command line ---------------------------------------------------------------------------------------------------------
 
 
-def test_the_whole_way_by_command(tensorize: Command, prepared: Path, tmp_path: Path) -> None:
+def test_the_whole_way_by_command(tensorize: Command, warm: Command, prepared: Path, tmp_path: Path) -> None:
     done = tensorize("train", "wine.h5", "--model", "mlp", "--hidden", "16", "--epochs", "2", "-o", "model.pt")
     assert done.returncode == 0, done.stderr
     assert "always" in done.stdout
     assert "next: tensorize evaluate model.pt wine.h5" in done.stdout
     assert done.stderr == ""
-    assert tensorize("train", "wine.h5", "--model", "mlp", "-o", "model.pt").returncode == 2
+    assert warm("train", "wine.h5", "--model", "mlp", "-o", "model.pt").returncode == 2
     judged = tensorize("evaluate", "model.pt", "wine.h5", "--json")
     assert '"split": "test"' in judged.stdout
     assert {"metrics", "per_class", "trivial"} <= set(json.loads(judged.stdout))
     raw = Path(WINE).resolve()
-    for out in ("pred.csv", "pred.parquet"):
-        assert "1,000 rows" in tensorize("predict", "model.pt", raw, "-o", out).stdout
+    for run, out in ((tensorize, "pred.csv"), (warm, "pred.parquet")):
+        assert "1,000 rows" in run("predict", "model.pt", raw, "-o", out).stdout
     piped = tensorize("predict", "model.pt", raw, "-o", "-")
     assert piped.stdout == (tmp_path / "pred.csv").read_text()
-    assert tensorize("predict", "model.pt", raw, "-o", "pred.csv").returncode == 2
-    assert tensorize("predict", "model.pt", raw, "-o", "pred.xls").returncode == 2
+    assert warm("predict", "model.pt", raw, "-o", "pred.csv").returncode == 2
+    assert warm("predict", "model.pt", raw, "-o", "pred.xls").returncode == 2
     assert tensorize("plot", "model.pt", "wine.h5", "-o", "curves.png").returncode == 0
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_model_of_ones_own_beside_the_data(tensorize: Command, prepared: Path, tmp_path: Path) -> None:
+def test_a_model_of_ones_own_beside_the_data(warm: Command, prepared: Path, tmp_path: Path) -> None:
     (tmp_path / "nets.py").write_text(
         "from torch import nn\n"
         "class Net(nn.Sequential):\n"
         "    def __init__(self, inputs, outputs, width=4):\n"
         "        super().__init__(nn.Linear(inputs[0], width), nn.Tanh(), nn.Linear(width, outputs))\n"
     )
-    done = tensorize("train", "wine.h5", "--model", "nets:Net", "--set", "width=6", "--epochs", "1", "-o", "model.pt")
+    done = warm("train", "wine.h5", "--model", "nets:Net", "--set", "width=6", "--epochs", "1", "-o", "model.pt")
     assert done.returncode == 0, done.stderr
-    assert tensorize("evaluate", "model.pt", "wine.h5").returncode == 0
+    assert warm("evaluate", "model.pt", "wine.h5").returncode == 0
     assert Checkpoint.load(tmp_path / "model.pt").options == {"width": 6}
 
 
-def test_no_cuda_where_it_was_asked_for(tensorize: Command, prepared: Path) -> None:
-    done = tensorize("train", "wine.h5", "--model", "linear", "--device", "cuda:9")
+def test_no_cuda_where_it_was_asked_for(warm: Command, prepared: Path) -> None:
+    done = warm("train", "wine.h5", "--model", "linear", "--device", "cuda:9")
     assert done.returncode == 2
     assert 'the device "cuda:9" was asked for' in done.stderr
     assert "--device cpu" in done.stderr
@@ -277,7 +277,7 @@ class Net(nn.Sequential):
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_a_run_that_was_ended_at_some_step_goes_on_to_the_very_weights(
-    tensorize: Command, prepared: Path, tmp_path: Path, how: signal.Signals
+    tensorize: Command, warm: Command, prepared: Path, tmp_path: Path, how: signal.Signals
 ) -> None:
     (tmp_path / "nets.py").write_text(ENDING)
     run = ("train", "wine.h5", "--model", "nets:Net", "--epochs", 4, "--patience", 0, "-o")
@@ -289,8 +289,8 @@ def test_a_run_that_was_ended_at_some_step_goes_on_to_the_very_weights(
         assert done == (step - 1) // 13
         assert f"ended.pt holds epoch {done} of 4; go on with the same command and --resume" in ended.stderr
     assert 0 < done < 4
-    assert tensorize(*run, "ended.pt", "--resume").returncode == 0
-    assert tensorize(*run, "whole.pt").returncode == 0
+    assert warm(*run, "ended.pt", "--resume").returncode == 0
+    assert warm(*run, "whole.pt").returncode == 0
     whole, resumed = (Checkpoint.load(tmp_path / name) for name in ("whole.pt", "ended.pt"))
     assert all(torch.equal(value, resumed.resume["model"][name]) for name, value in whole.resume["model"].items()), step
     assert [epoch.loss for epoch in resumed.epochs] == [epoch.loss for epoch in whole.epochs]

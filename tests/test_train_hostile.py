@@ -34,18 +34,18 @@ def raw(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def model(tensorize: Command, raw: str) -> str:
+def model(warm: Command, raw: str) -> str:
     name = f"{TITLE}model.pt"
-    prepared = tensorize("table", raw, "--target", f"kind{TITLE}", "--split", "0.6,0.2,0.2", "-o", f"{CLEAR}.h5")
+    prepared = warm("table", raw, "--target", f"kind{TITLE}", "--split", "0.6,0.2,0.2", "-o", f"{CLEAR}.h5")
     assert prepared.returncode == 0, prepared.stderr
-    done = tensorize("train", f"{CLEAR}.h5", "--model", "mlp", "--epochs", 2, "-o", name)
+    done = warm("train", f"{CLEAR}.h5", "--model", "mlp", "--epochs", 2, "-o", name)
     assert done.returncode == 0, done.stderr
     assert plain(done.stdout + done.stderr)
     return name
 
 
 @pytest.mark.parametrize("more", [(), ("--json",)])
-def test_a_terminal_obeys_no_name(tensorize: Command, raw: str, model: str, tmp_path: Path, more: tuple[str, ...]) -> None:
+def test_a_terminal_obeys_no_name(warm: Command, raw: str, model: str, tmp_path: Path, more: tuple[str, ...]) -> None:
     commands = [
         ("train", f"{CLEAR}.h5", "--model", "linear", "--epochs", 1, "-o", f"{CLEAR}.pt"),
         ("evaluate", model, f"{CLEAR}.h5"),
@@ -54,7 +54,7 @@ def test_a_terminal_obeys_no_name(tensorize: Command, raw: str, model: str, tmp_
         ("export", model, f"{TITLE}.onnx"),
     ]
     for command in commands:
-        done = tensorize(*command, *more)
+        done = warm(*command, *more)
         assert done.returncode == 0, (command, done.stderr)
         assert done.stderr == "", command
         assert done.stdout
@@ -63,7 +63,7 @@ def test_a_terminal_obeys_no_name(tensorize: Command, raw: str, model: str, tmp_
     assert set(found[f"kind{TITLE}"].to_pylist()) <= set(CLASSES)
 
 
-def test_no_error_makes_a_terminal_obey(tensorize: Command, raw: str, model: str) -> None:
+def test_no_error_makes_a_terminal_obey(warm: Command, raw: str, model: str) -> None:
     ways: list[tuple[str, ...]] = [(), ("--json",), ("--debug",)]
     commands = [
         ("train", f"{CLEAR}.h5", "--model", f"{CLEAR}mlp"),
@@ -79,19 +79,19 @@ def test_no_error_makes_a_terminal_obey(tensorize: Command, raw: str, model: str
         ("export", model, f"{CLEAR}.pt"),
     ]
     for command, more in zip(commands, cycle(ways), strict=False):
-        done = tensorize(*command, *more)
+        done = warm(*command, *more)
         assert done.returncode in (1, 2), (command, done.stdout)
         assert "unexpected" not in done.stdout + done.stderr, (command, done.stdout + done.stderr)
         assert plain(done.stdout + done.stderr), (command, done.stdout + done.stderr)
 
 
-def test_folders_and_pictures_of_any_name(tensorize: Command, samples: Path, tmp_path: Path) -> None:
+def test_folders_and_pictures_of_any_name(warm: Command, samples: Path, tmp_path: Path) -> None:
     for index, name in enumerate(sorted(path.name for path in (samples / "shapes-synthetic").iterdir())):
         folder = tmp_path / "pictures" / CLASSES[index]
         folder.mkdir(parents=True)
         for path in sorted((samples / "shapes-synthetic" / name).iterdir())[:6]:
             shutil.copy(path, folder / f"{TITLE}{path.name}")
-    done = tensorize("images", "pictures", "--split", "0.6,0.4", "--stratify", "-o", "pictures.h5")
+    done = warm("images", "pictures", "--split", "0.6,0.4", "--stratify", "-o", "pictures.h5")
     assert done.returncode == 0, done.stderr
     for command in (
         ("train", "pictures.h5", "--model", "cnn", "--epochs", 1, "-o", "model.pt"),
@@ -99,7 +99,7 @@ def test_folders_and_pictures_of_any_name(tensorize: Command, samples: Path, tmp
         ("plot", "model.pt", "pictures.h5"),
         ("predict", "model.pt", "pictures", "-o", "pred.parquet"),
     ):
-        done = tensorize(*command)
+        done = warm(*command)
         assert done.returncode == 0, done.stderr
         assert done.stderr == "", command
         assert plain(done.stdout), command
