@@ -5,9 +5,11 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from conftest import ROOT
 from PIL import Image
+from pyarrow.csv import WriteOptions, write_csv
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc to read the peak from")
 
@@ -37,7 +39,7 @@ def peak(kind: str, source: Path, out: Path, options: dict[str, object]) -> int:
 
 def table(path: Path, megabytes: int) -> None:
     rng = np.random.default_rng(0)
-    columns = zip(*rng.normal(size=(2, 20_000)), *rng.integers(0, 90, (2, 20_000)), strict=True)
+    columns = zip(*rng.normal(size=(2, 20_000)), *rng.integers(0, 12, (2, 20_000)), strict=True)
     block = "".join(f"{a:.6f},{b:.6f},{c},word{d}\n" for a, b, c, d in columns)
     with path.open("w") as file:
         file.write("a,b,c,d\n")
@@ -46,11 +48,10 @@ def table(path: Path, megabytes: int) -> None:
 
 
 def series(path: Path, megabytes: int) -> None:
-    rows = megabytes * 1_000_000 // 30 // 24 * 24
-    stamps = np.datetime_as_string(np.datetime64("1960-01-01T00") + np.arange(rows), unit="m")
-    with path.open("w") as file:
-        file.write("at,kwh\n")
-        file.writelines(f"{at.replace('T', ' ')}:00,{n % 997 / 10:.3f}\n" for n, at in enumerate(stamps.tolist()))
+    rows = np.arange(megabytes * 1_000_000 // 27 // 24 * 24)
+    hours = (np.datetime64("1960-01-01T00") + rows).astype("datetime64[s]")
+    table = pa.table({"at": hours, "kwh": (10_000 + rows % 997) / 1000})
+    write_csv(table, path, WriteOptions(quoting_style="none"))
 
 
 def text(path: Path, megabytes: int) -> None:
