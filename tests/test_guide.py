@@ -89,10 +89,11 @@ def test_the_model_of_the_examples_is_trained_by_name(project: Path, samples: Pa
     assert "6 numbers of kwh" in said
 
 
-@pytest.fixture
-def plugged(tmp_path: Path) -> dict[str, str]:
+@pytest.fixture(scope="module")
+def plugged(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The environment in which the plug-in package is installed."""
-    source, site = tmp_path / "plug-in", tmp_path / "site"
+    folder = tmp_path_factory.mktemp("plugged")
+    source, site = folder / "plug-in", folder / "site"
     source.mkdir()
     for name, text in files(PACKAGE).items():
         (source / name).write_text(text, "utf-8")
