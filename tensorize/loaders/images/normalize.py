@@ -64,26 +64,27 @@ def pairs(state: Normalize) -> Array:
 
 def normalized(images: Array, state: Normalize, bits: int) -> Array:
     """(row, channel, height, width) uint8 or uint16 → float32, by `table`. Two pixels of 8 bits are looked up at once."""
-    planes = np.ascontiguousarray(images).reshape(-1, math.prod(images.shape[2:]))
-    if bits == 8 and planes.shape[1] % 2 == 0:
+    planes = np.ascontiguousarray(images).reshape(*images.shape[:2], math.prod(images.shape[2:]))
+    if bits == 8 and planes.shape[2] % 2 == 0:
         return _looked_up(planes.view(np.uint16), pairs(state)).view(np.float32).reshape(images.shape)
     return _looked_up(planes, table(state, bits)).reshape(images.shape)
 
 
 def _looked_up(planes: Array, lookup: Array) -> Array:
-    """(plane, place) → (plane, value), by the table of each channel, (channel, place); planes go through the channels.
+    """(row, channel, place) → (row, channel, value), by the table of each channel, (channel, place).
 
-    A place in the whole table is the place in that of the channel and where that one begins: one look-up serves all.
+    One channel goes after the other, so that its table stays in the processor's cache.
     """
-    channels, values = lookup.shape
-    begins = np.tile(np.arange(channels) * values, len(planes) // channels)[:, None]
+    rows, _, size = planes.shape
     out = _MEMORY.empty(planes.shape, lookup.dtype)
-    step = max(1, _CACHED // max(1, planes.shape[1]))
-    places = np.empty((min(step, len(planes)), planes.shape[1]), dtype=np.intp)
-    for start in range(0, len(planes), step):
-        at = slice(start, start + step)
-        found = np.add(planes[at], begins[at], out=places[: len(planes[at])])
-        np.take(lookup.reshape(-1), found, out=out[at], mode="clip")
+    step = max(1, _CACHED // max(1, size))
+    places = np.empty((min(step, rows), size), dtype=np.intp)
+    for channel, values in enumerate(lookup):
+        for start in range(0, rows, step):
+            part = planes[start : start + step, channel]
+            found = places[: len(part)]
+            found[:] = part
+            np.take(values, found, out=out[start : start + step, channel], mode="clip")
     return out
 
 
