@@ -68,11 +68,6 @@ class Clock:
         self._second = False
         self._aware: frozenset[bool] = frozenset()
 
-    @property
-    def threads(self) -> bool:
-        """Whether batches may be read in any order."""
-        return self._zone is None or self._local
-
     def __call__(self, batch: pa.RecordBatch) -> Times:
         """(row) int64. Raises DataError for what is no time."""
         stamps = self._stamps(batch.column(self.columns[0]))

@@ -122,8 +122,7 @@ class SeriesJob:
             hints.append("--gaps drop | ffill | interpolate | VALUE")
 
     def _runs_of(self, stream: Stream) -> Runs:
-        clock = self._clock()
-        return find_runs(stream, clock, self._options.group, self._run.threads if clock.threads else 1)
+        return find_runs(stream, self._clock(), self._options.group)
 
     def _rows(self) -> Iterator[Rows]:
         """The rows in order, with what becomes tensors."""
@@ -283,7 +282,8 @@ class SeriesJob:
             # Windows that are spelt out are many times their steps: a few are made at a time, as they are written.
             return (list(self._indexed(cut, steps, arrays, end)) if indexed else self._samples(cut, steps, arrays, end)), end
 
-        for pieces, end in ordered_map(encode, self._stretches(cut), self._run.threads):
+        # Of steps alone there is so little to do that threads would mostly wait for each other.
+        for pieces, end in ordered_map(encode, self._stretches(cut), 1 if indexed else self._run.threads):
             yield from pieces
             self._run.report("write", end, cut.grid.steps)
 

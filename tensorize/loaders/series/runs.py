@@ -12,7 +12,6 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tensorize.engine.parallel import ordered_map
 from tensorize.errors import DataError
 from tensorize.loaders.series.rows import Rows, Stream
 from tensorize.types import Array
@@ -91,14 +90,14 @@ class Runs:
         return int(steps[counts.argmax()])
 
 
-def find_runs(stream: Stream, clock: Times, group: str | None, threads: int = 1) -> Runs:
-    """Go through the rows once; the times are read in threads where the clock allows it."""
+def find_runs(stream: Stream, clock: Times, group: str | None) -> Runs:
+    """Go through the rows once."""
     firsts: list[Array] = []
     stamps: list[Array] = []
     aparts: list[Array] = []
     groups: list[str] = []
     at, last_time, last_apart, last_group = 0, 0, NEW, None
-    for rows, times, names in _timed(stream, clock, group, threads):
+    for rows, times, names in _timed(stream, clock, group):
         new = _begins(names, len(rows), last_group, at)
         apart = np.diff(times, prepend=last_time)
         apart[new] = NEW
@@ -115,12 +114,9 @@ def find_runs(stream: Stream, clock: Times, group: str | None, threads: int = 1)
     return Runs(np.concatenate(firsts), np.concatenate(stamps), np.concatenate(aparts), at, tuple(groups))
 
 
-def _timed(stream: Stream, clock: Times, group: str | None, threads: int = 1) -> Iterator[tuple[Rows, Ints, pa.Array | None]]:
-    def timed(rows: Rows) -> tuple[Rows, Ints, pa.Array | None]:
-        return rows, clock(rows.batch), rows.batch.column(group).cast(pa.string()) if group else None
-
-    columns = (*clock.columns, *([group] if group else ()))
-    yield from ordered_map(timed, stream(columns), threads)
+def _timed(stream: Stream, clock: Times, group: str | None) -> Iterator[tuple[Rows, Ints, pa.Array | None]]:
+    for rows in stream((*clock.columns, *([group] if group else ()))):
+        yield rows, clock(rows.batch), rows.batch.column(group).cast(pa.string()) if group else None
 
 
 def _begins(names: pa.Array | None, rows: int, last: str | None, at: int) -> Array:
