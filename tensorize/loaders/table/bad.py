@@ -60,7 +60,10 @@ class BadRows:
         self._sorted = None
 
     def look(self, read: Read, places: Places) -> None:
-        """Take the bad rows and the blank lines of a block that was read, before its place is noted."""
+        """Take the bad rows and the blank lines of a block that was read, before its place is noted.
+
+        Before the first row a blank line is nothing, but in a single column it may be a missing value.
+        """
         row, line, name = places.next_row, places.next_line, places.name
         for item in read.bad:
             self.add(Reject(name, item.kind, item.reason, row + item.row, line + item.line + 1, item.column, item.raw))
@@ -68,7 +71,7 @@ class BadRows:
         for at, before in read.blanks:
             if before > last:
                 self._settle_blanks(name)
-            if before or self._before:
+            if before or self._before or self._width == 1:
                 self._pending.append(line + at + 1)
             last = before
         if read.rows > last:

@@ -19,6 +19,8 @@ _HINTS = {
     "blank line": "are there several tables in the file? Give each a file of its own; where it is nothing, say --blank skip",
     "footnote": "take it off; where it is a row of the table, let it not be the last one",
 }
+_BLANK_CELL = "is it a missing value? Say --blank missing; where it is nothing, --blank skip"
+"""Of a blank line in a single column."""
 _HEADLINES = {
     "ragged": ("row has not {cells} like the header", "rows have not {cells} like the header"),
     "encoding": ("cell is not {encoding} text", "cells are not {encoding} text"),
@@ -47,7 +49,8 @@ class Faults:
         """The error that tells of all. `width` is the number of columns."""
         total, kinds = self.counts.total(), list(self.counts)
         lines = some([_line(reject) for reject in self._first], total)
-        hints = [*(_HINTS[kind] for kind in kinds), "leave them out and list them: --on-bad skip"]
+        of_kinds = _HINTS | {"blank line": _BLANK_CELL} if width == 1 else _HINTS
+        hints = [*(of_kinds[kind] for kind in kinds), "leave them out and list them: --on-bad skip"]
         if kinds == ["quote"]:
             what = self._first[0].reason + (f", in {total:,} rows" if total > 1 else "")
         elif len(kinds) == 1:
