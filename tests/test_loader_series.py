@@ -476,6 +476,49 @@ def test_windows_are_those_of_the_plain_loop(lack, window, horizon, stride, gaps
             )
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 9), st.integers(1, 30), st.sets(st.integers(1, 28), max_size=6)), min_size=1, max_size=3),
+    st.integers(1, 6),
+    st.integers(1, 3),
+    st.sampled_from(["drop", "ffill", "interpolate", "7.5"]),
+    st.sampled_from(["windows", "index"]),
+    st.randoms(use_true_random=False),
+)
+def test_windows_of_groups_in_any_order_are_those_of_the_plain_loop(groups, window, stride, gaps, encode, random):
+    kept = [
+        (f"g{place}", hour)
+        for place, (first, count, lack) in enumerate(groups)
+        for hour in range(first, first + count)
+        if hour - first not in lack
+    ]
+    random.shuffle(kept)
+    stamps = pd.date_range("2024-01-01", periods=60, freq="h").astype(str)
+    frame = pd.DataFrame({"g": [name for name, _ in kept], "at": [stamps[hour] for _, hour in kept]})
+    frame["kwh"] = np.arange(len(kept)) ** 2 / 8
+    expected, rows = [], []
+    for _, part in frame.groupby("g"):
+        full = part.set_index(pd.to_datetime(part["at"]))["kwh"].sort_index().asfreq("h")
+        source = pd.Series(part.index, index=pd.to_datetime(part["at"])).sort_index().asfreq("h").bfill()
+        fill = {
+            "drop": full.copy,
+            "7.5": lambda full=full: full.fillna(7.5),
+            "ffill": full.ffill,
+            "interpolate": full.interpolate,
+        }
+        values = fill[gaps]().to_numpy()
+        for at in range(0, len(values) - window + 1, stride):
+            if not np.isnan(values[at : at + window]).any():
+                expected.append(values[at : at + window])
+                rows.append(int(source.iloc[at]))
+    assume(expected)
+    options = {"group": "g", "step": "1h", "unsorted": "sort", "gaps": gaps, "encode": encode}
+    ts = series(frame, window=window, stride=stride, **options)
+    found, _ = ts.batch(slice(0, ts.rows))
+    np.testing.assert_allclose(found[:, 0], expected, rtol=1e-6)
+    assert ts["row"].tolist() == rows
+
+
 # times and zones ----------------------------------------------------------------------------------------------
 
 
