@@ -152,7 +152,7 @@ def limit_epoch(inputs: torch.Tensor) -> float:
 
     def epoch() -> None:
         for rows in inputs.split(64):
-            layers = [rows, *(rows.new_zeros(len(rows), len(weight)) for weight in weights)]
+            layers = [rows, *(rows.new_empty(len(rows), len(weight)) for weight in weights)]
             for before, weight, after in zip(layers, weights, layers[1:], strict=False):
                 torch.mm(before, weight.t(), out=after)
                 torch.mm(after.t(), before)
