@@ -6,7 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tensorize.engine.packed import pack
+from tensorize.engine.packed import Packed
+from tensorize.engine.packed import pack as pack_columns
 from tensorize.engine.scratch import Spool
 
 ROWS = 5000
@@ -27,6 +28,10 @@ PLAIN = {
     "holes": pa.array([None if row == 4000 else row for row in range(ROWS)], pa.int64()),
     "late": pa.array(np.concatenate([np.arange(1024), RNG.integers(0, 9, ROWS - 1024)])),
 }
+
+
+def pack(batch: pa.RecordBatch) -> Packed:
+    return pack_columns(dict(zip(batch.schema.names, batch.columns, strict=True)))
 
 
 @pytest.mark.parametrize("name", SMALL | PLAIN)

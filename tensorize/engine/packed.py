@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Self, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,7 @@ import pyarrow.compute as pc
 Ints = npt.NDArray[np.int64]
 
 SAMPLE, GAIN = 1024, 16
-"""A column is packed where its first rows, and then all, take a sixteenth of the places."""
+"""A column is packed where its first rows, and then all, take a sixteenth of the places, but for two."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,14 @@ class Distances:
     def nbytes(self) -> int:
         return self.distance.nbytes + self.length.nbytes
 
+    @property
+    def runs(self) -> int:
+        return len(self.length)
+
+    @property
+    def rows(self) -> int:
+        return int(self.length.sum())
+
     def unpacked(self) -> pa.Array:
         values = np.cumsum(np.repeat(self.distance, self.length))
         return pa.array(values).view(self.type)
@@ -35,82 +44,119 @@ class Distances:
 
 @dataclass(frozen=True)
 class Repeats:
-    """Text (row), as runs of equal cells."""
+    """Cells (row) as runs of equal ones: what each holds, `cells` (run), and the row behind it, `ends` (run) int32."""
 
-    runs: pa.RunEndEncodedArray
+    cells: pa.Array
+    ends: pa.Array
+
+    @property
+    def type(self) -> pa.DataType:
+        return self.cells.type
 
     @property
     def nbytes(self) -> int:
-        return int(self.runs.nbytes)
+        return int(self.cells.nbytes + self.ends.nbytes)
+
+    @property
+    def runs(self) -> int:
+        return len(self.ends)
+
+    @property
+    def rows(self) -> int:
+        return int(self.ends[-1].as_py()) if len(self.ends) else 0
 
     def unpacked(self) -> pa.Array:
-        return pc.run_end_decode(self.runs)
+        return pc.run_end_decode(pa.RunEndEncodedArray.from_arrays(self.ends, self.cells))
+
+
+Column: TypeAlias = pa.Array | Distances | Repeats
 
 
 @dataclass(frozen=True)
 class Packed:
-    """A batch whose columns that repeat themselves are packed; `plain` holds the others."""
+    """A batch, some of whose columns are packed."""
 
-    schema: pa.Schema
-    small: dict[str, Distances | Repeats]
-    plain: pa.RecordBatch
+    columns: Mapping[str, Column]
+
+    @classmethod
+    def of(cls, batch: pa.RecordBatch) -> Self:
+        """A batch as it is."""
+        return cls(dict(zip(batch.schema.names, batch.columns, strict=True)))
+
+    @property
+    def rows(self) -> int:
+        column = next(iter(self.columns.values()))
+        return len(column) if isinstance(column, pa.Array) else column.rows
+
+    @property
+    def small(self) -> dict[str, Distances | Repeats]:
+        """The columns that are packed."""
+        return {name: column for name, column in self.columns.items() if not isinstance(column, pa.Array)}
+
+    @property
+    def plain(self) -> pa.RecordBatch:
+        """The columns that are not."""
+        rest = {name: column for name, column in self.columns.items() if isinstance(column, pa.Array)}
+        return pa.RecordBatch.from_arrays(list(rest.values()), names=list(rest))
 
     @property
     def nbytes(self) -> int:
         """Bytes of what is packed."""
         return sum(column.nbytes for column in self.small.values())
 
-    def unpacked(self, columns: Collection[str] | None = None) -> pa.RecordBatch:
-        """The batch, or some of its columns, in its order."""
-        names = [name for name in self.schema.names if columns is None or name in columns]
-        arrays = [self.small[name].unpacked() if name in self.small else self.plain.column(name) for name in names]
-        return pa.RecordBatch.from_arrays(arrays, names=names)
+    def unpacked(self) -> pa.RecordBatch:
+        columns = [column if isinstance(column, pa.Array) else column.unpacked() for column in self.columns.values()]
+        return pa.RecordBatch.from_arrays(columns, names=list(self.columns))
 
 
-def pack(batch: pa.RecordBatch) -> Packed:
-    """Pack what is worth it.
+def pack(columns: Mapping[str, pa.Array | Repeats]) -> Packed:
+    """Pack what is worth it, and is not packed already.
 
     >>> hours = pa.array(range(0, 36_000, 3600), pa.int64())
-    >>> packed = pack(pa.record_batch({"hour": hours, "wind": pa.array([0.5] * 10)}))
+    >>> packed = pack({"hour": hours, "wind": pa.array([0.5] * 10)})
     >>> list(packed.small), packed.unpacked().column("hour").equals(hours)
     (['hour'], True)
     """
-    small = {}
-    for name, column in zip(batch.schema.names, batch.columns, strict=True):
-        found = _distances(column) if _is_whole(column) else _repeats(column) if pa.types.is_string(column.type) else None
-        if found is not None:
-            small[name] = found
-    rest = [name for name in batch.schema.names if name not in small]
-    return Packed(batch.schema, small, batch.select(rest))
+    return Packed({name: _packed(column) or column for name, column in columns.items()})
 
 
-def _is_whole(column: pa.Array) -> bool:
-    is_kind = pa.types.is_int64(column.type) or pa.types.is_timestamp(column.type)
-    return is_kind and not column.null_count and len(column) > 0
+def _packed(column: pa.Array | Repeats) -> Distances | Repeats | None:
+    if isinstance(column, Repeats):
+        return column
+    if pa.types.is_string(column.type):
+        return repeating(column)
+    is_whole = pa.types.is_int64(column.type) or pa.types.is_timestamp(column.type)
+    return _if_few(distances, column) if is_whole and not column.null_count else None
 
 
-def _distances(column: pa.Array) -> Distances | None:
-    values = column.view(pa.int64()).to_numpy()
-    if _runs(values[:SAMPLE]) is None:
-        return None
-    return Distances(column.type, *found) if (found := _runs(values)) is not None else None
+def repeating(column: pa.Array) -> Repeats | None:
+    """The runs of a column's equal cells, where they are few."""
+    return _if_few(repeats, column)
 
 
-def _runs(values: Ints) -> tuple[Ints, Ints] | None:
-    """The distance and length of each run; None where there are too many."""
-    distance = np.empty_like(values)
-    distance[0] = values[0]
-    np.subtract(values[1:], values[:-1], out=distance[1:])
-    starts = np.flatnonzero(distance[1:] != distance[:-1]) + 1
-    if len(starts) > len(values) // GAIN + 1:
-        return None
-    starts = np.concatenate([[0], starts])
-    return distance[starts], np.diff(starts, append=len(values))
-
-
-def _repeats(column: pa.Array) -> Repeats | None:
-    sample = pc.run_end_encode(column[:SAMPLE])
-    if len(sample.values) > len(sample) // GAIN + 1:
-        return None
+def repeats(column: pa.Array) -> Repeats:
+    """The runs of a column's equal cells."""
     runs = pc.run_end_encode(column)
-    return Repeats(runs) if len(runs.values) <= len(runs) // GAIN + 1 else None
+    return Repeats(runs.values, runs.run_ends)
+
+
+def distances(column: pa.Array) -> Distances:
+    """The runs of equal distances of whole numbers or times, none of which is missing."""
+    values = column.view(pa.int64()).to_numpy()
+    distance = np.empty_like(values)
+    distance[:1] = values[:1]
+    np.subtract(values[1:], values[:-1], out=distance[1:])
+    starts = np.concatenate([np.arange(min(len(values), 1)), np.flatnonzero(distance[1:] != distance[:-1]) + 1])
+    return Distances(column.type, distance[starts], np.diff(starts, append=len(values)))
+
+
+Runs = TypeVar("Runs", Distances, Repeats)
+
+
+def _if_few(find: Callable[[pa.Array], Runs], column: pa.Array) -> Runs | None:
+    """The runs of a column; None where they are many."""
+    sample = column[:SAMPLE]
+    if find(sample).runs > len(sample) // GAIN + 2:
+        return None
+    found = find(column)
+    return found if found.runs <= len(column) // GAIN + 2 else None

@@ -11,7 +11,7 @@ import tempfile
 from bisect import bisect_right
 from collections.abc import Collection, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Self
 
@@ -106,11 +106,12 @@ class Scratch:
 
 @dataclass(frozen=True)
 class _Slot:
-    """Where the plain columns of a batch lie in scratch."""
+    """Where the plain columns of a batch lie in scratch, and its columns in order."""
 
     at: int
     size: int
     schema: pa.Schema
+    names: tuple[str, ...]
 
 
 class Spool:
@@ -127,7 +128,7 @@ class Spool:
     def append(self, packed: Packed) -> None:
         """Keep one batch."""
         if packed.nbytes > self._packed_room:
-            packed = replace(packed, small={}, plain=packed.unpacked())
+            packed = packed.of(packed.unpacked())
         self._packed_room -= packed.nbytes
         plain = packed.plain
         if plain.nbytes <= self._room:
@@ -136,21 +137,28 @@ class Spool:
             return
         self._room = 0
         data = memoryview(plain.serialize())
-        slot = _Slot(self._scratch.append(data), len(data), plain.schema)
-        self._items.append((replace(packed, plain=plain.select([])), slot))
+        slot = _Slot(self._scratch.append(data), len(data), plain.schema, tuple(packed.columns))
+        self._items.append((type(packed)(packed.small), slot))
 
     def __len__(self) -> int:
         return len(self._items)
 
     def get(self, index: int, columns: Collection[str] | None = None) -> pa.RecordBatch:
         """A batch, or some of its columns."""
+        return self.packed(index, columns).unpacked()
+
+    def packed(self, index: int, columns: Collection[str] | None = None) -> Packed:
+        """A batch, or some of its columns, as it is kept."""
         packed, slot = self._items[index]
-        if slot is not None and (columns is None or not packed.small.keys() >= set(columns)):
+        found, names = dict(packed.columns), slot.names if slot else tuple(packed.columns)
+        wanted = [name for name in names if columns is None or name in columns]
+        if slot is not None and not found.keys() >= set(wanted):
             import pyarrow as pa
 
             data = pa.py_buffer(self._scratch.read(slot.at, slot.size))
-            packed = replace(packed, plain=pa.ipc.read_record_batch(data, slot.schema))
-        return packed.unpacked(columns)
+            plain = pa.ipc.read_record_batch(data, slot.schema)
+            found |= dict(zip(plain.schema.names, plain.columns, strict=True))
+        return type(packed)({name: found[name] for name in wanted})
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         for index in range(len(self)):

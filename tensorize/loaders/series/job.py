@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from tensorize.encoders.one_hot import OneHot
+from tensorize.engine.packed import Distances, Packed
 from tensorize.engine.parallel import ordered_map
 from tensorize.engine.scratch import Spool
 from tensorize.errors import DataError, RecipeError, plural, some
@@ -19,8 +20,8 @@ from tensorize.loaders.series.gaps import DROP, OWN, WORDS, Filler, check_gaps, 
 from tensorize.loaders.series.grid import Steps, position_grid, time_grid
 from tensorize.loaders.series.options import SeriesOptions
 from tensorize.loaders.series.plan import given_step, period_of, series_uses, way_of
-from tensorize.loaders.series.rows import Cursor, Rows, Stream, distinct_rows, kept_rows, sorted_rows
-from tensorize.loaders.series.runs import Ints, Runs, find_runs, order_of
+from tensorize.loaders.series.rows import Cursor, Rows, Stream, distinct_rows, kept_rows, not_packed, sorted_rows
+from tensorize.loaders.series.runs import Runs, find_runs, order_of
 from tensorize.loaders.series.stamps import leave_out_untimed
 from tensorize.loaders.series.state import GridState
 from tensorize.loaders.table.fitted import Channelled, Fitted
@@ -40,8 +41,8 @@ class SeriesJob:
         self._way = way_of(options)
         self._roles, self._schema = scan.needs.roles, scan.schema
         self._columns = options.clock(self._roles.names)
-        keys = [name for name in options.ordering(self._roles.names) if name not in self._roles.inputs]
-        self._kept = Kept(scan, options, keys)
+        self._order = options.ordering(self._roles.names)
+        self._kept = Kept(scan, options, [name for name in self._order if name not in self._roles.inputs])
         self._gaps = gap_policies(options.gaps, self._schema, self._roles.inputs, self._columns, preset_gaps or {})
         self._spool = Spool(run.scratch)
         weakref.finalize(self, self._spool.close)
@@ -75,19 +76,19 @@ class SeriesJob:
         if not self._columns and not self._options.group:
             return stream, None, kept
         if not self._columns:
-            return stream, self._by_position(stream), kept
+            return stream, self._by_position(), kept
         return self._in_time(stream, kept)
 
-    def _by_position(self, stream: Stream) -> Runs:
+    def _by_position(self) -> Runs:
         """Groups without times: each must be in one piece."""
-        runs = find_runs(stream, _NoTimes(), self._options.group)
+        runs = find_runs(self._kept.packed(self._order), _NoTimes(), self._options.group)
         if runs.backward:
             raise DataError(f'the rows of a group of "{self._options.group}" are not together', hint="sort the file by it")
         return runs
 
     def _in_time(self, stream: Stream, kept: int) -> tuple[Stream, Runs, int]:
         group, problems, hints = self._options.group, [], []
-        runs = self._runs_of(stream)
+        runs = self._runs_of(self._kept.packed(self._order))
         if runs.backward and self._way == "fold":
             self._note(f"{plural(runs.backward, 'step goes', 'steps go')} backward in time; the fold goes by position")
         elif runs.backward:
@@ -96,7 +97,7 @@ class SeriesJob:
                 hints.append("--unsorted sort")
             order = order_of(stream, self._clock(), group)
             stream = sorted_rows(stream, order, self._spool)
-            runs = self._runs_of(stream)
+            runs = self._runs_of(not_packed(stream, self._order))
         repeats = runs.repeats
         if len(repeats) and self._way == "fold":
             self._note(f"{plural(len(repeats), 'time')} repeated; the fold goes by position")
@@ -107,7 +108,7 @@ class SeriesJob:
                 hints.append("--duplicates first | mean")
             stream = distinct_rows(stream, repeats, self._options.duplicates == "mean")
             kept -= len(repeats)
-            runs = self._runs_of(stream)
+            runs = self._runs_of(not_packed(stream, self._order))
             self._note(f"{plural(len(repeats), 'repeated time')}: {_REPEATS.get(self._options.duplicates, '')}")
         if problems:
             self._and_gaps(runs, problems, hints)
@@ -121,8 +122,8 @@ class SeriesJob:
             problems.append(f"{plural(grid.missing, step_name(grid.step))} missing")
             hints.append("--gaps drop | ffill | interpolate | VALUE")
 
-    def _runs_of(self, stream: Stream) -> Runs:
-        return find_runs(stream, self._clock(), self._options.group)
+    def _runs_of(self, blocks: Iterable[Packed]) -> Runs:
+        return find_runs(blocks, self._clock(), self._options.group)
 
     def _rows(self) -> Iterator[Rows]:
         """The rows in order, with what becomes tensors."""
@@ -364,7 +365,5 @@ _REPEATS = {"first": "the first row is kept", "mean": "their mean"}
 class _NoTimes:
     """All rows at once: where nothing is said of times, nothing goes back."""
 
-    columns = ()
-
-    def __call__(self, batch: pa.RecordBatch) -> Ints:
-        return np.zeros(batch.num_rows, dtype=np.int64)
+    def runs(self, block: Packed) -> Distances:
+        return Distances(pa.int64(), np.zeros(1, dtype=np.int64), np.array([block.rows]))

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 import pyarrow as pa
 
-from tensorize.engine.packed import pack
+from tensorize.engine.packed import Packed, pack
 from tensorize.engine.scratch import Spool
 from tensorize.loaders.table.kept import Kept
 from tensorize.types import Array, Floats
@@ -48,6 +48,11 @@ def kept_rows(kept: Kept) -> Stream:
     return stream
 
 
+def not_packed(stream: Stream, columns: Collection[str]) -> Iterator[Packed]:
+    """The rows as blocks whose columns are as they are."""
+    return (Packed.of(rows.batch) for rows in stream(columns))
+
+
 def sorted_rows(stream: Stream, order: Array, spool: Spool) -> Stream:
     """The rows in the order of `order` (row) int64, their ordinals; kept in `spool`, a bucket at a time.
 
@@ -63,9 +68,9 @@ def sorted_rows(stream: Stream, order: Array, spool: Spool) -> Stream:
         for bucket in np.unique(ranks // BUCKET).tolist():
             picked = np.flatnonzero(ranks // BUCKET == bucket)
             part = rows.batch.take(pa.array(picked)) if len(picked) < len(rows) else rows.batch
-            arrays = [*part.columns, pa.array(ranks[picked]), pa.array(rows.source[picked])]
+            columns = dict(zip(part.schema.names, part.columns, strict=True))
             buckets[bucket].append(len(spool))
-            spool.append(pack(pa.RecordBatch.from_arrays(arrays, names=[*part.schema.names, _RANK, _ROW])))
+            spool.append(pack(columns | {_RANK: pa.array(ranks[picked]), _ROW: pa.array(rows.source[picked])}))
 
     def sorted_stream(columns: Collection[str] | None = None) -> Iterator[Rows]:
         asked = None if columns is None else {*columns, _RANK, _ROW}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
@@ -12,20 +12,19 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tensorize.engine.packed import Distances, Packed, Repeats, repeats
 from tensorize.errors import DataError
-from tensorize.loaders.series.rows import Rows, Stream
+from tensorize.loaders.series.clock import Clock
+from tensorize.loaders.series.rows import Stream
 from tensorize.types import Array
 
 Ints = npt.NDArray[np.int64]
 
 
 class Times(Protocol):
-    """Reads the times of batches, (row) int64, from some columns."""
+    """Reads the times of blocks of rows."""
 
-    @property
-    def columns(self) -> Sequence[str]: ...
-
-    def __call__(self, batch: pa.RecordBatch) -> Ints: ...
+    def runs(self, block: Packed) -> Distances: ...
 
 
 NEW = np.iinfo(np.int64).min
@@ -90,55 +89,68 @@ class Runs:
         return int(steps[counts.argmax()])
 
 
-def find_runs(stream: Stream, clock: Times, group: str | None) -> Runs:
-    """Go through the rows once."""
-    firsts: list[Array] = []
-    stamps: list[Array] = []
-    aparts: list[Array] = []
+def find_runs(blocks: Iterable[Packed], clock: Times, group: str | None) -> Runs:
+    """Go through the rows once; of columns that are packed, from run to run."""
+    found: list[tuple[Ints, Ints, Ints]] = []
     groups: list[str] = []
-    at, last_time, last_apart, last_group = 0, 0, NEW, None
-    for rows, times, names in _timed(stream, clock, group):
-        new = _begins(names, len(rows), last_group, at)
-        apart = np.diff(times, prepend=last_time)
-        apart[new] = NEW
-        changed = new.copy()
-        changed[1:] |= (apart[1:] != apart[:-1]) | new[:-1]
-        changed[0] |= apart[0] != last_apart or last_apart == NEW
-        starts = np.flatnonzero(changed)
-        firsts.append(starts + at)
-        stamps.append(times[starts])
-        aparts.append(apart[starts])
-        groups += names.take(pa.array(np.flatnonzero(new))).to_pylist() if names is not None else [""] * int(new.sum())
-        at, last_time, last_apart = at + len(rows), int(times[-1]), int(apart[-1])
-        last_group = names[-1].as_py() if names is not None else None
-    return Runs(np.concatenate(firsts), np.concatenate(stamps), np.concatenate(aparts), at, tuple(groups))
+    at, last_time, last_apart = 0, 0, NEW
+    for packed in blocks:
+        if not packed.rows:
+            continue
+        times = clock.runs(packed)
+        new, names = _begins(packed, group, groups)
+        groups += names
+        first, time, apart = _block_runs(times, new)
+        apart[:1] = NEW if 0 in new else time[:1] - last_time
+        before = np.concatenate([[last_apart], apart[:-1]])
+        changed = (apart == NEW) | (apart != before)
+        found.append((first[changed] + at, time[changed], apart[changed]))
+        at, last_apart = at + packed.rows, int(apart[-1])
+        last_time = int(times.distance @ times.length)
+    first, time, apart = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return Runs(first, time, apart, at, tuple(groups))
 
 
-def _timed(stream: Stream, clock: Times, group: str | None) -> Iterator[tuple[Rows, Ints, pa.Array | None]]:
-    for rows in stream((*clock.columns, *([group] if group else ()))):
-        yield rows, clock(rows.batch), rows.batch.column(group).cast(pa.string()) if group else None
+def _block_runs(times: Distances, new: Ints) -> tuple[Ints, Ints, Ints]:
+    """(stretch) the first row, its time, and the distance of every row to the one before; the first is left to the caller.
+
+    Groups begin at the rows `new`. Neighbours may have the same distance.
+    """
+    starts = np.cumsum(times.length) - times.length
+    first = np.unique(np.concatenate([[0, 1], starts, new, new + 1]))
+    first = first[first < times.rows]
+    run = np.searchsorted(starts, first, side="right") - 1
+    ends = np.cumsum(times.distance * times.length)
+    before = ends[run] - times.distance[run] * times.length[run]
+    time = before + times.distance[run] * (first - starts[run] + 1)
+    apart = times.distance[run]
+    apart[np.searchsorted(first, new)] = NEW
+    return first, time, apart
 
 
-def _begins(names: pa.Array | None, rows: int, last: str | None, at: int) -> Array:
-    """(row) bool: the rows that begin a group."""
-    begins = np.zeros(rows, dtype=bool)
-    if names is not None:
-        begins[1:] = pc.not_equal(names[1:], names[:-1]).to_numpy(zero_copy_only=False)
-        begins[0] = names[0].as_py() != last
-    begins[0] |= at == 0
-    return begins
+def _begins(packed: Packed, group: str | None, known: Sequence[str]) -> tuple[Ints, list[str]]:
+    """(group) the rows of a block at which groups begin, and their names; the last of those `known` may go on."""
+    if group is None:
+        return np.zeros(0 if known else 1, dtype=np.int64), [] if known else [""]
+    column = packed.columns[group]
+    runs = column if isinstance(column, Repeats) else repeats(packed.unpacked().column(group).cast(pa.string()))
+    names = runs.cells.cast(pa.string())
+    ends = runs.ends.to_numpy().astype(np.int64)
+    new = np.ones(len(names), dtype=bool)
+    new[1:] = pc.not_equal(names[1:], names[:-1]).to_numpy(zero_copy_only=False)
+    new[0] = not known or names[0].as_py() != known[-1]
+    return np.concatenate([[0], ends[:-1]])[new], names.filter(pa.array(new)).to_pylist()
 
 
-def order_of(stream: Stream, clock: Times, group: str | None) -> Ints:
+def order_of(stream: Stream, clock: Clock, group: str | None) -> Ints:
     """The ordinals of all rows by group, then time; rows of one time stay in source order. 16 bytes a row are held."""
     times: list[Array] = []
     codes: list[Array] = []
     names: dict[str, int] = {}
-    for rows, stamps, found in _timed(stream, clock, group):
-        del rows
-        times.append(stamps)
-        if found is not None:
-            encoded = found.dictionary_encode()
+    for rows in stream((*clock.columns, *([group] if group else ()))):
+        times.append(clock(rows.batch))
+        if group is not None:
+            encoded = rows.batch.column(group).cast(pa.string()).dictionary_encode()
             places = [names.setdefault(name, len(names)) for name in encoded.dictionary.to_pylist()]
             codes.append(np.array(places, dtype=np.int32)[encoded.indices.to_numpy()])
     if not codes:

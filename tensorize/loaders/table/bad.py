@@ -107,9 +107,10 @@ class BadRows:
 
     def _note_tail(self, read: Read, start: int) -> None:
         """Remember the rows at the end that hold a first cell of words and no other: (row, cell, column)."""
-        batch = read.parsed.batch
+        batch = read.parsed.last(_MOST_NOTES)
         held: list[tuple[int, str, str]] = []
-        for at in range(batch.num_rows - 1, max(-1, batch.num_rows - 1 - _MOST_NOTES), -1):
+        start += read.rows - batch.num_rows
+        for at in range(batch.num_rows - 1, -1, -1):
             cell = _first_alone(batch, at) if self._width > 2 else None
             if cell is None:
                 self._tail = held

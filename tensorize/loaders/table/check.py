@@ -56,7 +56,7 @@ class Read:
 
     @property
     def rows(self) -> int:
-        return int(self.parsed.batch.num_rows)
+        return self.parsed.rows
 
     @property
     def whole(self) -> tuple[bool, ...]:
@@ -82,7 +82,7 @@ def _fast(block: Block, reader: Reader) -> Read | None:
         return None
     quote = (reader.dialect.way.quote or "").encode()
     if b"\r" not in data and not (quote and quote in data):
-        return Read(found, len(data), found.batch.num_rows, ends=frozenset({b"\n"}))
+        return Read(found, len(data), found.rows, ends=frozenset({b"\n"}))
     counted = _counted(data, quote)
     return Read(found, len(data), counted[1], ends=counted[0]) if counted else None
 
@@ -105,29 +105,28 @@ def _counted(data: bytes, quote: bytes) -> tuple[frozenset[bytes], int] | None:
 
 def _may_hold_blanks(data: bytes, found: Parsed) -> bool:
     """A blank line is a row without any value: there is none where one column lacks no value."""
-    if any(not column.null_count for column in found.batch.columns):
+    if any(not column.null_count for column in found.cells.values()):
         return False
     return data[:1] in (b"\n", b"\r") or b"\n\n" in data or b"\n\r" in data or b"\r\r" in data
 
 
 def _may_hold_marks(found: Parsed, reader: Reader) -> bool:
     """Whether a row may be the header again, or begin with a byte order mark."""
+    texts = {name: cells for name, cells in found.cells.items() if pa.types.is_string(cells.type)}
     first = reader.dialect.names[0]
-    cells = found.batch.column(0)
-    if reader.wanted[0] == first and pa.types.is_string(cells.type) and pc.any(pc.starts_with(cells, "\ufeff")).as_py():
+    if first in texts and pc.any(pc.starts_with(texts[first], "\ufeff")).as_py():
         return True
-    for name, column in zip(reader.wanted, found.batch.columns, strict=True):
-        if not pa.types.is_string(column.type) and not POINTED.fullmatch(name.strip()):
-            return False
-    text = next((name for name in reader.wanted if pa.types.is_string(found.batch.column(name).type)), None)
-    return bool(reader.dialect.header) and (text is None or bool(pc.any(pc.equal(found.batch.column(text), text)).as_py()))
+    if any(name not in texts and not POINTED.fullmatch(name.strip()) for name in reader.wanted):
+        return False
+    may_be = (bool(pc.any(pc.equal(cells, name)).as_py()) for name, cells in texts.items())
+    return bool(reader.dialect.header) and next(may_be, True)
 
 
 def _may_be_long(data: bytes, found: Parsed, reader: Reader) -> bool:
     if not reader.longest or len(data) <= reader.longest:
         return False
-    texts = [column for column in found.batch.columns if pa.types.is_string(column.type) and len(column)]
-    return any((pc.max(pc.binary_length(column)).as_py() or 0) > reader.longest for column in texts)
+    texts = [cells for cells in found.cells.values() if pa.types.is_string(cells.type) and len(cells)]
+    return any((pc.max(pc.binary_length(cells)).as_py() or 0) > reader.longest for cells in texts)
 
 
 @dataclass

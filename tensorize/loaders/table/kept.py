@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tensorize.engine.packed import Packed
 from tensorize.errors import DataError, plural
 from tensorize.loaders.table.cells import Cells, endless_error, missing_error, unseen_error
 from tensorize.loaders.table.fitted import Channelled, Fitted, Unseen
@@ -48,6 +49,14 @@ class Kept:
             first, stop = np.searchsorted(self._out, [block.start, block.start + len(block)])
             mask[self._out[first:stop] - block.start] = False
             yield block, mask
+
+    def packed(self, columns: Collection[str]) -> Iterator[Packed]:
+        """Yield the rows that are kept, as `TableScan.packed` does."""
+        if self._keeps_all:
+            yield from self._scan.packed(columns)
+            return
+        for block, mask in self.blocks(columns):
+            yield Packed.of(block.batch.filter(pa.array(mask)))
 
     def leave_out(self, rows: Array) -> None:
         """Leave out more rows, (row) int64, their source positions, sorted: those of a series that have no time."""

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tensorize.engine.packed import Packed
 from tensorize.errors import DataError, UsageError, plural
 from tensorize.loaders.table.rows import Needs, RowBlock, blocks
 from tensorize.schema import Column, Kind, Schema, Storage
@@ -95,6 +96,9 @@ class ArrowScan:
 
     def chunks(self, columns: Collection[str] | None = None) -> Iterator[RowBlock]:
         return blocks(self._stored(batch, columns) for batch in self._batches())
+
+    def packed(self, columns: Collection[str] | None = None) -> Iterator[Packed]:
+        return (Packed.of(self._stored(batch, columns)) for batch in self._batches())
 
     def _stored(self, batch: pa.RecordBatch, columns: Collection[str] | None) -> pa.RecordBatch:
         items = [item for item in self.schema.columns if columns is None or item.name in columns]

@@ -7,7 +7,7 @@ fails, the chunk is parsed again as text and each column is looked at: the guess
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import numpy as np
@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
+from tensorize.engine.packed import Repeats, repeating
 from tensorize.loaders.table.dialect import Dialect
 from tensorize.loaders.table.infer import NUMBER_NA, NUMBERS, WORDS, Seen, is_code, look, plain, pointed
 from tensorize.schema import Storage
@@ -56,15 +57,30 @@ class Reader:
 
 @dataclass(frozen=True)
 class Parsed:
-    """One parsed chunk: a column is int64 or float64 where all cells are numbers, else string as written, null where empty."""
+    """One parsed chunk: a column is int64 or float64 where all cells are numbers, else string as written, null where empty.
 
-    batch: pa.RecordBatch
+    Of a column that repeats itself every run was parsed once.
+    """
+
+    columns: Mapping[str, pa.Array | Repeats]
     seen: tuple[Seen, ...]
+    rows: int
+
+    @property
+    def cells(self) -> Mapping[str, pa.Array]:
+        """What stands in each column, once or more often."""
+        return {name: column.cells if isinstance(column, Repeats) else column for name, column in self.columns.items()}
 
     @property
     def whole(self) -> tuple[bool, ...]:
         """(column) whether no cell is missing or infinite."""
-        return tuple(_is_whole(column) for column in self.batch.columns)
+        return tuple(_is_whole(cells) for cells in self.cells.values())
+
+    def last(self, rows: int) -> pa.RecordBatch:
+        """The rows at the end, as many as there are."""
+        first = max(self.rows - rows, 0)
+        columns = [column.unpacked() if isinstance(column, Repeats) else column for column in self.columns.values()]
+        return pa.RecordBatch.from_arrays([column[first:] for column in columns], names=list(self.columns))
 
 
 def parse(data: bytes, reader: Reader) -> Parsed:
@@ -76,13 +92,13 @@ def parse(data: bytes, reader: Reader) -> Parsed:
 
 def parsed(table: pa.Table, reader: Reader, typed: Mapping[str, pa.DataType] = _NOTHING) -> Parsed:
     """Turn columns of text into numbers where all their cells are; those in `typed` have their types already."""
-    columns, seen = [], []
+    columns: dict[str, pa.Array | Repeats] = {}
+    seen = []
     for name in reader.wanted:
         cells = _one(table.column(name))
-        values, what = (cells, _SEEN[typed[name]]) if name in typed else _column(cells, reader, name)
-        columns.append(_without_missing(values, reader) if pa.types.is_string(values.type) else values)
+        columns[name], what = (cells, _SEEN[typed[name]]) if name in typed else _by_runs(cells, reader, name)
         seen.append(what)
-    return Parsed(pa.RecordBatch.from_arrays(columns, names=list(reader.wanted)), tuple(seen))
+    return Parsed(columns, tuple(seen), table.num_rows)
 
 
 def _guessed(reader: Reader) -> dict[str, pa.DataType]:
@@ -135,6 +151,15 @@ def _is_whole(column: pa.Array) -> bool:
 
 def _one(column: pa.ChunkedArray) -> pa.Array:
     return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+
+
+def _by_runs(cells: pa.Array, reader: Reader, name: str) -> tuple[pa.Array | Repeats, Seen]:
+    """As `_column`, with null for text that is missing; of cells that repeat themselves one of each run is looked at."""
+    runs = repeating(cells)
+    values, seen = _column(cells if runs is None else runs.cells, reader, name)
+    if pa.types.is_string(values.type):
+        values = _without_missing(values, reader)
+    return values if runs is None else replace(runs, cells=values), seen
 
 
 def _column(cells: pa.Array, reader: Reader, name: str) -> tuple[pa.Array, Seen]:

@@ -8,6 +8,7 @@ from typing import Protocol, Self
 
 import pyarrow as pa
 
+from tensorize.engine.packed import Packed
 from tensorize.schema import Kind, Schema
 from tensorize.types import BLOCK_ROWS, Facts, Mask
 
@@ -81,6 +82,10 @@ class TableScan(Protocol):
 
     def chunks(self, columns: Collection[str] | None = None) -> Iterator[RowBlock]:
         """Yield blocks of 65,536 source rows, or of some of their columns, in source order."""
+        ...
+
+    def packed(self, columns: Collection[str] | None = None) -> Iterator[Packed]:
+        """As `chunks`, in blocks of any size, and with columns packed that lie so in memory."""
         ...
 
     def place(self, rows: Sequence[int]) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Self
 import numpy as np
 import pyarrow as pa
 
-from tensorize.engine.packed import Packed, pack
+from tensorize.engine.packed import Column, Distances, Packed, Repeats, pack
 from tensorize.engine.parallel import ordered_map
 from tensorize.engine.scratch import Spool
 from tensorize.errors import DataError, plural
@@ -113,13 +113,12 @@ class CsvScan:
 
     def _note(self, found: Read) -> None:
         """Keep what was read, and remember what was seen."""
-        batch = found.parsed.batch
         self._bad.look(found, self._places)
         self._places.add(found)
-        self._as_text |= {field.name for field in batch.schema if pa.types.is_string(field.type)}
+        self._as_text |= {name for name, cells in found.parsed.cells.items() if pa.types.is_string(cells.type)}
         self._whole &= {name for name, is_whole in zip(self.needs.wanted, found.whole, strict=True) if is_whole}
         self._seen = [before | now for before, now in zip(self._seen, found.parsed.seen, strict=True)]
-        self.rows += batch.num_rows
+        self.rows += found.rows
 
     def _reader(self, dialect: Dialect) -> Reader:
         options, needs = self._options, self.needs
@@ -147,7 +146,7 @@ class CsvScan:
 
         def work(block: Block) -> tuple[Read, Packed]:
             found = read(block, guessing)
-            return found, pack(found.parsed.batch)
+            return found, pack(found.parsed.columns)
 
         yield from ordered_map(work, chain([first], cut), self._run.threads)
 
@@ -188,7 +187,10 @@ class CsvScan:
         return {item.name for item in self.schema.columns if item.storage != "string" and item.name in self._as_text}
 
     def chunks(self, columns: Collection[str] | None = None) -> Iterator[RowBlock]:
-        return self._bad.marked(row_blocks(self._stored(index, columns) for index in range(len(self._spool))))
+        return self._bad.marked(row_blocks(packed.unpacked() for packed in self.packed(columns)))
+
+    def packed(self, columns: Collection[str] | None = None) -> Iterator[Packed]:
+        return (self._stored(index, columns) for index in range(len(self._spool)))
 
     def parsed(self) -> Iterator[pa.RecordBatch]:
         """Yield the blocks as they were parsed, without bad rows: columns of text as written, '' where empty."""
@@ -197,18 +199,22 @@ class CsvScan:
             kept = batch if bad is None else batch.filter(pa.array(~bad))
             yield pa.RecordBatch.from_arrays([column.fill_null("") for column in kept.columns], names=kept.schema.names)
 
-    def _stored(self, index: int, columns: Collection[str] | None) -> pa.RecordBatch:
+    def _stored(self, index: int, columns: Collection[str] | None) -> Packed:
         """One parsed block, or some of its columns, in the storage types of the schema."""
-        batch, reader = self._spool.get(index, columns), self._readers[self._places.file(index)]
-        bad = self._bad.within(self._places.row(index), batch.num_rows)
+        packed, reader = self._spool.packed(index, columns), self._readers[self._places.file(index)]
+        bad = self._bad.within(self._places.row(index), packed.rows)
         if bad is not None:
-            batch = without(batch, bad)
-        arrays, items = [], [self.schema[name] for name in batch.schema.names]
-        for item in items:
-            cells = batch.column(item.name)
-            as_it_is = pa.types.is_timestamp(cells.type) and item.name not in self._as_text
-            arrays.append(cells if as_it_is else to_storage(cells, item.storage, reader, item.name in self.codes))
-        return pa.RecordBatch.from_arrays(arrays, names=batch.schema.names)
+            packed = Packed.of(without(packed.unpacked(), bad))
+        return Packed({name: self._in_storage(name, column, reader) for name, column in packed.columns.items()})
+
+    def _in_storage(self, name: str, column: Column, reader: Reader) -> Column:
+        """A column of one block in the type that it has in the schema; of a run of equal cells, one is looked at."""
+        if isinstance(column, Repeats):
+            return replace(column, cells=self._in_storage(name, column.cells, reader))
+        if pa.types.is_timestamp(column.type) and name not in self._as_text:
+            return column
+        cells = column.unpacked() if isinstance(column, Distances) else column
+        return to_storage(cells, self.schema[name].storage, reader, name in self.codes)
 
     def place(self, rows: Sequence[int]) -> list[str]:
         found = self._places.of(rows)
