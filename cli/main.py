@@ -17,7 +17,7 @@ from typer.exceptions import Abort, TyperException
 from tensorize.errors import RunError, TensorizeError
 
 from .group import root
-from .process import take_over
+from .process import leave, take_over
 from .show import print_error, print_traceback
 
 INTERRUPTED = 130
@@ -40,6 +40,8 @@ def main(args: Sequence[str] | None = None) -> None:
         # Whoever read our output has gone: nothing more to say, and nothing for Python to flush at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
+    if args is None:
+        leave(code)
     sys.exit(code)
 
 

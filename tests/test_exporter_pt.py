@@ -45,10 +45,9 @@ def test_the_pickle_is_what_torch_itself_writes(dtype, shape):
 
 def test_no_file_of_ours_needs_torch_to_be_written(tensorize: Command, tmp_path, samples):
     script = (
-        "import sys; from tensorize_cli.main import main\n"
-        "try: main()\n"
-        "except SystemExit as end: assert not end.code, end.code\n"
-        "assert 'torch' not in sys.modules"
+        "import sys; import tensorize_cli.main as command\n"
+        "command.leave = lambda code: sys.exit(code or ('torch was imported' if 'torch' in sys.modules else 0))\n"
+        "command.main()"
     )
     for suffix in (".pt", ".h5"):
         command = ["wine", samples / "wine-synthetic.csv", "--onehot", "quality", "-o", tmp_path / f"w{suffix}"]

@@ -40,15 +40,21 @@ class Cut:
 
     def starts(self, begin: int, end: int) -> Ints:
         """The places in `begin:end` at which a sample starts, whatever its split, (sample)."""
+        starts = np.concatenate([np.arange(at.start, at.stop, at.step) for at in self._fitting(begin, end)])
+        return starts[self.grid.whole(starts, self.span)] if self._avoids_gaps and len(starts) else starts
+
+    def _fitting(self, begin: int, end: int) -> Iterator[range]:
+        """Group by group, the places in `begin:end` at which a sample fits in, gap or not."""
         base = self.grid.base
         first, last = np.searchsorted(base, [begin, end - 1], side="right") - 1
-        found = []
         for group in range(int(first), int(last) + 1):
             low, high = max(begin, int(base[group])), min(end, int(base[group + 1]) - self.span + 1)
             low += -(low - int(base[group])) % self.stride
-            found.append(np.arange(low, high, self.stride))
-        starts = np.concatenate(found)
-        return starts[self.grid.whole(starts, self.span)] if self.whole_only and len(starts) else starts
+            yield range(low, high, self.stride)
+
+    @property
+    def _avoids_gaps(self) -> bool:
+        return self.whole_only and bool(self.grid.missing)
 
     @cached_property
     def edges(self) -> Ints:
@@ -146,8 +152,11 @@ class Cut:
     def counts(self) -> list[int]:
         """Samples in each split. Raises DataError where one has none."""
         found = np.zeros(len(self.ratios) or 1, dtype=np.int64)
-        for starts in self._all_starts():
-            found += [len(part) for part in self.by_part(starts)]
+        if not len(self.edges) and not self._avoids_gaps:
+            found += sum(map(len, self._fitting(0, self.grid.steps)))
+        else:
+            for starts in self._all_starts():
+                found += [len(part) for part in self.by_part(starts)]
         if (found == 0).any():
             what = f"{plural(self.grid.steps, 'step')}, samples of {self.span}"
             raise DataError(

@@ -293,9 +293,11 @@ class SeriesJob:
         cursor = Cursor(self._rows())
         size = max(BLOCK_ROWS, 8 * cut.span)
         size -= 0 if cut.windows else size % cut.length
+        # A window that is spelt out takes steps of the next stretch; its index does not.
+        ahead = cut.span - 1 if cut.windows and self._options.encode != "index" else 0
         for begin in range(0, cut.grid.steps, size):
             end = min(begin + size, cut.grid.steps)
-            stop = min(end + cut.span - 1, cut.grid.steps) if cut.windows else end
+            stop = min(end + ahead, cut.grid.steps)
             steps = cut.grid.at(begin, stop)
             first, last = steps.span()
             yield steps, cursor.take(first, last), first, end

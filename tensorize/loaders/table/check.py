@@ -80,10 +80,9 @@ def _fast(block: Block, reader: Reader) -> Read | None:
         return None
     if _may_hold_blanks(data, found) or _may_hold_marks(found, reader) or _may_be_long(data, found, reader):
         return None
-    quote = (reader.dialect.way.quote or "").encode()
-    if b"\r" not in data and not (quote and quote in data):
+    if b"\r" not in data and not block.is_quoted:
         return Read(found, len(data), found.rows, ends=frozenset({b"\n"}))
-    counted = _counted(data, quote)
+    counted = _counted(data, (reader.dialect.way.quote or "").encode())
     return Read(found, len(data), counted[1], ends=counted[0]) if counted else None
 
 

@@ -23,6 +23,8 @@ class Block:
     """Whole records of a file, as bytes. Where a quote is not in its place they were taken apart: `records`."""
 
     data: bytes
+    is_quoted: bool
+    """Whether there may be a quote in it."""
     records: tuple[Record, ...] | None = None
 
 
@@ -37,7 +39,7 @@ def blocks(
     for piece, final in _with_last(pieces):
         is_enough = final or len(held) + len(piece) >= piece_size
         if is_enough and not final and not exact and (end := _plain_end(held, piece, tokens.quote)):
-            yield Block(b"".join([held, memoryview(piece)[:end]]))
+            yield Block(b"".join([held, memoryview(piece)[:end]]), is_quoted=False)
             held = piece[end:]
             continue
         held = held + piece if held else piece
@@ -73,13 +75,13 @@ def _first(held: bytes, tokens: Tokens, exact: bool, final: bool) -> Block | Non
     quote = tokens.quote
     if not exact and not (quote and quote in held):
         end = len(held) if final else _after_newline(held, len(held))
-        return Block(held[:end] if end < len(held) else held) if end else None
+        return Block(held[:end], is_quoted=False) if end else None
     quotes = None if exact else clean_quotes(held, tokens, final)
     if quotes is not None:
         end = len(held) if final else _last_end(held, quotes)
-        return Block(held[:end]) if end else None
+        return Block(held[:end], is_quoted=True) if end else None
     records = tuple(tokens.records(held, final))
-    return Block(held[: records[-1].stop], records) if records else None
+    return Block(held[: records[-1].stop], True, records) if records else None
 
 
 def _last_end(data: bytes, quotes: Offsets) -> int:

@@ -234,9 +234,7 @@ class CsvScan:
 
 def _guessing(reader: Reader, first: Block) -> Reader:
     """The reader with what the first rows let expect of the others; nothing where they cannot be parsed at once."""
-    quote = reader.dialect.way.quote
-    quoted = quote is not None and quote.encode() in first.data
-    rows = first.data if quoted else first.data[: first.data.rfind(b"\n", 0, GUESS_BYTES) + 1] or first.data
+    rows = first.data if first.is_quoted else first.data[: first.data.rfind(b"\n", 0, GUESS_BYTES) + 1] or first.data
     try:
         seen = parse(rows, reader).seen if reader.dialect.is_plain and first.records is None else ()
     except pa.ArrowInvalid:
