@@ -26,7 +26,8 @@ def pieces(fd: int, start: int, stop: int, digest_at: int) -> Iterator[tuple[int
     """Yield (offset, bytes) of a stretch of the file, the slot of the digest as zeros."""
     at = start
     while at < stop:
-        data = bytearray(os.pread(fd, min(_READ_BYTES, stop - at), at))
+        data = bytearray(min(_READ_BYTES, stop - at))
+        del data[os.preadv(fd, [data], at) :]
         if not data:
             return
         first, last = max(digest_at, at), min(digest_at + DIGEST_SIZE, at + len(data))

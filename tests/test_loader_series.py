@@ -666,7 +666,7 @@ def test_an_index_of_windows_expands_to_the_windows(tmp_path, options, gaps):
     options = {"window": 5, "horizon": 2, "stride": 2, "target": "kwh", "gaps": gaps, "scale": "zscore"} | options
     full = series(table, **options)
     index = series(table, **options, encode="index", out=tmp_path / "i.h5")
-    assert index.recipe.apply(table).keys() == ("start", "series", "target", "observed", "row")
+    assert index.recipe.apply(table).keys() == ("start", "row", "observed", "series", "target")
     for name in full.splits or [None]:
         one, other = (ts.split(name) if name else ts for ts in (full, index))
         assert other.rows == one.rows

@@ -63,7 +63,7 @@ def test_runs_are_those_of_a_loop(drawn, cuts, is_packed, is_grouped):
     blocks = []
     for start, stop in pairwise(edges):
         columns = {"at": pa.array(times[start:stop], pa.timestamp("us")), "group": pa.array(names[start:stop])}
-        blocks.append(pack(columns) if is_packed else Packed(columns))
+        blocks.append(pack(columns) if is_packed else Packed.of(pa.record_batch(columns)))
     found = find_runs(blocks, clock(), "group" if is_grouped else None)
     expected, groups = by_loop(names, times)
     assert list(zip(found.first.tolist(), found.time.tolist(), found.apart.tolist(), strict=True)) == expected
@@ -74,7 +74,7 @@ def test_runs_are_those_of_a_loop(drawn, cuts, is_packed, is_grouped):
 def test_a_block_without_rows_is_nothing():
     some = {"at": pa.array([0, HOUR, 2 * HOUR], pa.timestamp("us"))}
     none = {"at": pa.array([], pa.timestamp("us"))}
-    found = find_runs([pack(none), pack(some), Packed(none), pack(some)], clock(), None)
+    found = find_runs([pack(none), pack(some), Packed.of(pa.record_batch(none)), pack(some)], clock(), None)
     assert found.rows == 6
     assert found.apart.tolist() == [NEW, HOUR, -2 * HOUR, HOUR]
 

@@ -77,16 +77,12 @@ class Packed:
     """A batch, some of whose columns are packed."""
 
     columns: Mapping[str, Column]
+    rows: int
 
     @classmethod
     def of(cls, batch: pa.RecordBatch) -> Self:
         """A batch as it is."""
-        return cls(dict(zip(batch.schema.names, batch.columns, strict=True)))
-
-    @property
-    def rows(self) -> int:
-        column = next(iter(self.columns.values()))
-        return len(column) if isinstance(column, pa.Array) else column.rows
+        return cls(dict(zip(batch.schema.names, batch.columns, strict=True)), batch.num_rows)
 
     @property
     def small(self) -> dict[str, Distances | Repeats]:
@@ -96,8 +92,7 @@ class Packed:
     @property
     def plain(self) -> pa.RecordBatch:
         """The columns that are not."""
-        rest = {name: column for name, column in self.columns.items() if isinstance(column, pa.Array)}
-        return pa.RecordBatch.from_arrays(list(rest.values()), names=list(rest))
+        return batch_of({name: column for name, column in self.columns.items() if isinstance(column, pa.Array)}, self.rows)
 
     @property
     def nbytes(self) -> int:
@@ -105,8 +100,17 @@ class Packed:
         return sum(column.nbytes for column in self.small.values())
 
     def unpacked(self) -> pa.RecordBatch:
-        columns = [column if isinstance(column, pa.Array) else column.unpacked() for column in self.columns.values()]
-        return pa.RecordBatch.from_arrays(columns, names=list(self.columns))
+        columns = self.columns.items()
+        return batch_of(
+            {name: column if isinstance(column, pa.Array) else column.unpacked() for name, column in columns}, self.rows
+        )
+
+
+def batch_of(columns: Mapping[str, pa.Array], rows: int) -> pa.RecordBatch:
+    """A batch of columns; without any it still has its rows."""
+    if columns:
+        return pa.RecordBatch.from_arrays(list(columns.values()), names=list(columns))
+    return pa.RecordBatch.from_struct_array(pa.Array.from_buffers(pa.struct([]), rows, [None], children=[]))
 
 
 def pack(columns: Mapping[str, pa.Array | Repeats]) -> Packed:
@@ -117,7 +121,8 @@ def pack(columns: Mapping[str, pa.Array | Repeats]) -> Packed:
     >>> list(packed.small), packed.unpacked().column("hour").equals(hours)
     (['hour'], True)
     """
-    return Packed({name: _packed(column) or column for name, column in columns.items()})
+    rows = {column.rows if isinstance(column, Repeats) else len(column) for column in columns.values()}
+    return Packed({name: _packed(column) or column for name, column in columns.items()}, max(rows, default=0))
 
 
 def _packed(column: pa.Array | Repeats) -> Distances | Repeats | None:

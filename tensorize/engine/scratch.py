@@ -138,7 +138,7 @@ class Spool:
         self._room = 0
         data = memoryview(plain.serialize())
         slot = _Slot(self._scratch.append(data), len(data), plain.schema, tuple(packed.columns))
-        self._items.append((type(packed)(packed.small), slot))
+        self._items.append((type(packed)(packed.small, packed.rows), slot))
 
     def __len__(self) -> int:
         return len(self._items)
@@ -158,7 +158,7 @@ class Spool:
             data = pa.py_buffer(self._scratch.read(slot.at, slot.size))
             plain = pa.ipc.read_record_batch(data, slot.schema)
             found |= dict(zip(plain.schema.names, plain.columns, strict=True))
-        return type(packed)({name: found[name] for name in wanted})
+        return type(packed)({name: found[name] for name in wanted}, packed.rows)
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         for index in range(len(self)):

@@ -24,6 +24,8 @@ from tensorize.types import Array, TensorSpec
 _OPENING = threading.Lock()
 _SYNCED = 64 << 20
 """Bytes that are written before they are brought to the disk, in a thread."""
+_HASHED = 4 << 20
+"""Bytes that are final before they are hashed."""
 _SMALL = 4 << 20
 """Bytes up to which a tensor is held once its rows are asked for one by one."""
 
@@ -56,6 +58,8 @@ class SlotWriter:
     checksums: bool = False
     _rows: dict[str, int] = field(default_factory=dict)
     _crc: dict[str, int] = field(default_factory=dict)
+    _written: dict[str, int] = field(default_factory=dict)
+    _hashed: int = 0
     _writes: Behind = field(default_factory=lambda: Behind("write"))
     _hashes: Behind = field(default_factory=lambda: Behind("digest"))
     _digest: Any = field(default_factory=hashlib.sha256)
@@ -84,29 +88,42 @@ class SlotWriter:
             self._sync()
         if self.checksums:
             self._crc[key] = zlib.crc32(data, self._crc.get(key, 0))
-        if key == self._first:
-            if at == self.slots[key].at:
-                self._hash(0, at)
-            self._hashes.ask(self._digest.update, data)
+        self._written[key] = at + len(data)
+        final = self._final()
+        if final - self._hashed >= _HASHED:
+            self._hash(final)
 
     def _sync(self) -> None:
         self._unsynced = 0
         self._syncs.ask(lambda _: self.part.sync(), memoryview(b""))
 
     @cached_property
-    def _first(self) -> str | None:
-        """The tensor that lies first: everything before it is final, so that it can be hashed as it is written."""
-        return min((key for key in self.slots if self.slots[key].spec.nbytes), key=lambda key: self.slots[key].at, default=None)
+    def _in_order(self) -> list[str]:
+        """The tensors as they lie in the file. Where a checksum follows each of them, what lies behind it is known last."""
+        return sorted((key for key in self.slots if self.slots[key].spec.nbytes), key=lambda key: self.slots[key].at)
 
-    def _hash(self, start: int, stop: int) -> None:
-        """Hash a stretch of the file."""
-        for _, piece in pieces(self.part.fd, start, stop, self.digest_at):
-            self._hashes.ask(self._digest.update, memoryview(piece))
+    def _final(self) -> int:
+        """The bytes at the beginning of the file that will not change: up to the first tensor that is not complete."""
+        for key in self._in_order:
+            slot = self.slots[key]
+            written = self._written.get(key, slot.at)
+            if self.checksums or written < slot.at + slot.spec.nbytes:
+                return written
+        return self._hashed
+
+    def _hash(self, stop: int) -> None:
+        """Hash the file up to `stop`, in a thread."""
+        start, self._hashed = self._hashed, stop
+
+        def update(_: memoryview) -> None:
+            for _at, piece in pieces(self.part.fd, start, stop, self.digest_at):
+                self._digest.update(piece)
+
+        self._hashes.ask(update, memoryview(b""))
 
     def _finished_digest(self) -> str:
         """The digest of the whole file: what was hashed along the way, and the rest."""
-        at = 0 if self._first is None else self.slots[self._first].at + self.slots[self._first].spec.nbytes
-        self._hash(at, self.size)
+        self._hash(self.size)
         self._hashes.finish()
         return str(self._digest.hexdigest())
 

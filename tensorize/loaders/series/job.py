@@ -129,6 +129,10 @@ class SeriesJob:
         """The rows in order, with what becomes tensors."""
         return self._ordered[0]((*self._roles.inputs, *self._roles.targets))
 
+    def _places(self) -> Iterator[Rows]:
+        """The rows in order, without any cell: where each stands in the source."""
+        return self._ordered[0](())
+
     # the grid and its samples -----------------------------------------------------------------------------------
 
     def _cut(self, step: int | None) -> Cut:
@@ -247,17 +251,17 @@ class SeriesJob:
         yield TensorSpec("row", (count,), "int64", ("row",), "meta", {}, split)
 
     def _index_specs(self, cut: Cut, fitted: Fitted, count: int, split: str | None) -> Iterator[TensorSpec]:
-        """The steps of a split, each once, and where each of its windows starts."""
+        """Where each window of a split starts, and the steps, each once. What needs no cell comes first: see `_index`."""
         steps = cut.steps[0 if split is None else self._options.split_names.index(split)]
         channels = fitted.channels
         yield TensorSpec("start", (count,), "int64", ("row",), "input", {}, split)
+        yield TensorSpec("row", (count,), "int64", ("row",), "meta", {}, split)
+        yield TensorSpec("observed", (steps,), "uint8", ("step",), "meta", {}, split)
         labels = {"channel": channels}
         yield TensorSpec("series", (steps, len(channels)), "float32", ("step", "channel"), "input", labels, split)
         if fitted.targets:
             names = tuple(name for part in fitted.targets for name in part.names)
             yield TensorSpec("target", (steps, len(names)), "float32", ("step", "target"), "target", {"target": names}, split)
-        yield TensorSpec("observed", (steps,), "uint8", ("step",), "meta", {}, split)
-        yield TensorSpec("row", (count,), "int64", ("row",), "meta", {}, split)
 
     def texts(self) -> Mapping[str, Sequence[str]]:
         return {}
@@ -269,6 +273,8 @@ class SeriesJob:
         filler = Filler(cut.grid, self._gaps, self._columns, self._clock(), self._schema)
 
         indexed = self._options.encode == "index"
+        if indexed:
+            yield from self._index(cut)
 
         def encode(item: tuple[Steps, Rows, int, int]) -> tuple[Iterable[Piece], int]:
             steps, rows, first, end = item
@@ -279,18 +285,19 @@ class SeriesJob:
             width = fitted.targets[-1].stop if fitted.targets else 0
             target = np.zeros((len(steps), width), dtype=np.float32)
             fitted.encode(batch, target, fitted.targets)
-            arrays = values, target, rows.source[steps.among(first)]
+            if indexed:
+                return list(self._steps(cut, steps, values, target, end)), end
             # Windows that are spelt out are many times their steps: a few are made at a time, as they are written.
-            return (list(self._indexed(cut, steps, arrays, end)) if indexed else self._samples(cut, steps, arrays, end)), end
+            return self._samples(cut, steps, (values, target, rows.source[steps.among(first)]), end), end
 
         # Of steps alone there is so little to do that threads would mostly wait for each other.
-        for pieces, end in ordered_map(encode, self._stretches(cut), 1 if indexed else self._run.threads):
+        for pieces, end in ordered_map(encode, self._stretches(cut, self._rows()), 1 if indexed else self._run.threads):
             yield from pieces
             self._run.report("write", end, cut.grid.steps)
 
-    def _stretches(self, cut: Cut) -> Iterator[tuple[Steps, Rows, int, int]]:
+    def _stretches(self, cut: Cut, rows: Iterator[Rows]) -> Iterator[tuple[Steps, Rows, int, int]]:
         """Stretches of the grid: steps, the rows they need from ordinal `first` on, and where samples stop starting."""
-        cursor = Cursor(self._rows())
+        cursor = Cursor(rows)
         size = max(BLOCK_ROWS, 8 * cut.span)
         size -= 0 if cut.windows else size % cut.length
         # A window that is spelt out takes steps of the next stretch; its index does not.
@@ -320,17 +327,24 @@ class SeriesJob:
                 piece["row"] = source[at]
                 yield Piece(name, piece)
 
-    def _indexed(self, cut: Cut, steps: Steps, arrays: tuple[Array, Array, Array], end: int) -> Iterator[Piece]:
-        """The steps of a stretch, before place `end`, and the starts of the windows among them, split by split."""
-        values, target, source = arrays
-        parts = cut.by_part(cut.starts(steps.start, end))
+    def _index(self, cut: Cut) -> Iterator[Piece]:
+        """The starts of all windows, split by split, their source rows, and which steps have a row.
+
+        They come before the steps, and lie before them: so they are written, and hashed, while the steps are made.
+        """
         names: Sequence[str | None] = self._options.split_names or (None,)
-        for part, (name, chosen) in enumerate(zip(names, parts, strict=True)):
+        for steps, rows, first, end in self._stretches(cut, self._places()):
+            source, observed = rows.source[steps.among(first)], steps.observed.view(np.uint8)
+            for part, (name, chosen) in enumerate(zip(names, cut.by_part(cut.starts(steps.start, end)), strict=True)):
+                piece = {"start": cut.within(chosen, part), "row": source[chosen - steps.start]}
+                yield Piece(name, piece | {"observed": observed[cut.inside(part, steps.start, end)]})
+
+    def _steps(self, cut: Cut, steps: Steps, values: Array, target: Array, end: int) -> Iterator[Piece]:
+        """The steps of a stretch, before place `end`, split by split."""
+        names: Sequence[str | None] = self._options.split_names or (None,)
+        for part, name in enumerate(names):
             at = cut.inside(part, steps.start, end)
-            piece = {"start": cut.within(chosen, part), "series": values[at], "observed": steps.observed[at].astype(np.uint8)}
-            if target.shape[1]:
-                piece["target"] = target[at]
-            yield Piece(name, piece | {"row": source[chosen - steps.start]})
+            yield Piece(name, {"series": values[at]} | ({"target": target[at]} if target.shape[1] else {}))
 
     def _may_be_unseen(self, fitted: Fitted) -> list[Channelled]:
         unknown = self._options.unseen == "unknown"

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 import pyarrow as pa
 
-from tensorize.engine.packed import Packed, pack
+from tensorize.engine.packed import Packed, batch_of, pack
 from tensorize.engine.scratch import Spool
 from tensorize.loaders.table.kept import Kept
 from tensorize.types import Array, Floats
@@ -135,12 +135,12 @@ def _sliced(rows: Rows, start: int, stop: int) -> Rows:
 def _averaged(batch: pa.RecordBatch, kept: pa.RecordBatch, first: Array) -> pa.RecordBatch:
     """The kept rows with the means of all rows of their time, (row) float64 where they are numbers."""
     starts = np.flatnonzero(first)
-    columns = []
+    columns = {}
     for name in kept.schema.names:
         column = batch.column(name)
         is_number = pa.types.is_integer(column.type) or pa.types.is_floating(column.type)
-        columns.append(_means(column, starts) if is_number else kept.column(name))
-    return pa.RecordBatch.from_arrays(columns, names=kept.schema.names)
+        columns[name] = _means(column, starts) if is_number else kept.column(name)
+    return batch_of(columns, kept.num_rows)
 
 
 def _means(column: pa.Array, starts: Array) -> pa.Array:

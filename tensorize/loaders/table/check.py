@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tensorize.engine.packed import batch_of
 from tensorize.errors import plural
 from tensorize.loaders.table.cut import Block
 from tensorize.loaders.table.infer import POINTED
@@ -233,5 +234,6 @@ def raw_text(data: bytes) -> str:
 
 def without(batch: pa.RecordBatch, mask: Mask) -> pa.RecordBatch:
     """A batch whose rows in `mask` (row) hold no value."""
-    columns = [pc.if_else(pa.array(mask), pa.scalar(None, column.type), column) for column in batch.columns]
-    return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
+    columns = zip(batch.schema.names, batch.columns, strict=True)
+    bare = {name: pc.if_else(pa.array(mask), pa.scalar(None, column.type), column) for name, column in columns}
+    return batch_of(bare, batch.num_rows)

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tensorize.engine.packed import Packed
+from tensorize.engine.packed import Packed, batch_of
 from tensorize.errors import DataError, UsageError, plural
 from tensorize.loaders.table.rows import Needs, RowBlock, blocks
 from tensorize.schema import Column, Kind, Schema, Storage
@@ -102,8 +102,7 @@ class ArrowScan:
 
     def _stored(self, batch: pa.RecordBatch, columns: Collection[str] | None) -> pa.RecordBatch:
         items = [item for item in self.schema.columns if columns is None or item.name in columns]
-        arrays = [_cast(batch.column(item.name), item.name, item.storage) for item in items]
-        return pa.RecordBatch.from_arrays(arrays, names=[item.name for item in items])
+        return batch_of({item.name: _cast(batch.column(item.name), item.name, item.storage) for item in items}, batch.num_rows)
 
     def place(self, rows: Sequence[int]) -> list[str]:
         return [f"row {row}" for row in rows]

@@ -205,7 +205,8 @@ class CsvScan:
         bad = self._bad.within(self._places.row(index), packed.rows)
         if bad is not None:
             packed = Packed.of(without(packed.unpacked(), bad))
-        return Packed({name: self._in_storage(name, column, reader) for name, column in packed.columns.items()})
+        stored = {name: self._in_storage(name, column, reader) for name, column in packed.columns.items()}
+        return Packed(stored, packed.rows)
 
     def _in_storage(self, name: str, column: Column, reader: Reader) -> Column:
         """A column of one block in the type that it has in the schema; of a run of equal cells, one is looked at."""
