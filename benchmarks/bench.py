@@ -7,6 +7,7 @@ of the medians. Memory is the peak of the process and its children, as the kerne
 from __future__ import annotations
 
 import argparse
+import compileall
 import os
 import platform
 import re
@@ -364,6 +365,8 @@ def main() -> None:
         | ({"cifar10"} if any(job.source.endswith("small-pictures.h5") for job in wanted) else set())
         | ({"jpeg-500x375"} if any(job.source.endswith("pictures.h5") for job in wanted) else set())
     )
+    for package in ("tensorize", "cli"):  # as pip does for the peers, where it installs them
+        compileall.compile_dir(HERE.parent / package, quiet=1)
     apart(make_data.make, options.folder, options.scale, frozenset(needed))
     made = make_data.paths(options.folder)
     sources = prepared(options.folder, made, wanted)

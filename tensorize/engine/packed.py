@@ -65,8 +65,9 @@ class Repeats:
     def rows(self) -> int:
         return int(self.ends[-1].as_py()) if len(self.ends) else 0
 
-    def unpacked(self) -> pa.Array:
-        return pc.run_end_decode(pa.RunEndEncodedArray.from_arrays(self.ends, self.cells))
+    def unpacked(self, start: int = 0) -> pa.Array:
+        """The cells from row `start` on."""
+        return pc.run_end_decode(pa.RunEndEncodedArray.from_arrays(self.ends, self.cells)[start:])
 
 
 Column: TypeAlias = pa.Array | Distances | Repeats

@@ -79,8 +79,10 @@ class Parsed:
     def last(self, rows: int) -> pa.RecordBatch:
         """The rows at the end, as many as there are."""
         first = max(self.rows - rows, 0)
-        columns = [column.unpacked() if isinstance(column, Repeats) else column for column in self.columns.values()]
-        return pa.RecordBatch.from_arrays([column[first:] for column in columns], names=list(self.columns))
+        columns = [
+            column.unpacked(first) if isinstance(column, Repeats) else column[first:] for column in self.columns.values()
+        ]
+        return pa.RecordBatch.from_arrays(columns, names=list(self.columns))
 
 
 def parse(data: bytes, reader: Reader) -> Parsed:
