@@ -678,6 +678,42 @@ def test_an_index_of_windows_expands_to_the_windows(tmp_path, options, gaps):
         assert len(other.dataset()) == one.rows
 
 
+UNEVEN = {
+    "as it is": {},
+    "some rows": {"where": "kwh > 3"},
+    "without missing": {"missing": "kwh=drop"},
+    "sorted": {"unsorted": "sort"},
+    "once": {"duplicates": "first"},
+    "means": {"duplicates": "mean"},
+    "sorted means": {"unsorted": "sort", "duplicates": "mean"},
+    "bad rows": {"on_bad": "skip", "max_bad": "2"},
+    "bad and some": {"on_bad": "skip", "max_bad": "2", "where": "kwh > 3", "unsorted": "sort"},
+}
+
+
+@pytest.mark.parametrize("chunk_bytes", [300, 1 << 22])
+@pytest.mark.parametrize("name", UNEVEN)
+def test_an_index_tells_the_source_rows_of_whatever_is_kept(tmp_path, name, chunk_bytes):
+    options = UNEVEN[name]
+    lines = [f"{who},2011-01-{1 + at // 24:02} {at % 24:02}:00:00,{at % 40}.5" for who in "ab" for at in range(120)]
+    if "missing" in options:
+        lines[17], lines[150] = (line[: line.rfind(",") + 1] for line in (lines[17], lines[150]))
+    if "duplicates" in options:
+        lines = [line for at, line in enumerate(lines) for _ in range({30: 2, 200: 3}.get(at, 1))]
+    if "unsorted" in options:
+        lines = lines[100:] + lines[:100]
+    if "on_bad" in options:
+        lines[40:40], lines[90] = ["a,b"], lines[90].rsplit(",", 1)[0] + ",nothing"
+    (tmp_path / "s.csv").write_text("who,at,kwh\n" + "\n".join(lines) + "\n")
+    asked = {"group": "who", "window": 6, "stride": 3, "gaps": "drop", "step": "1h", "chunk_bytes": chunk_bytes} | options
+    full, index = (series(tmp_path / "s.csv", **asked, **encode) for encode in ({}, {"encode": "index"}))
+    assert torch.equal(full["row"], index["row"])
+    assert full.rows > 20
+    assert torch.equal(full["series"], index.batch(np.arange(full.rows))[0])
+    for row, window in zip(full["row"].tolist(), full["series"][:, 0, 0].tolist(), strict=True):
+        assert lines[row].endswith(f",{window}")
+
+
 def test_an_index_is_for_windows():
     with pytest.raises(UsageError, match="--encode index is for windows"):
         series(meter(), period="day", encode="index")
