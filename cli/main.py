@@ -28,8 +28,11 @@ STARVED = ("Resource temporarily unavailable", "start new thread", "allocate mem
 def main(args: Sequence[str] | None = None) -> None:
     """Run `tensorize` with the arguments of the shell, or with `args`; end the process with its exit code."""
     given = list(sys.argv[1:] if args is None else args)
+    _came.clear()
     try:
-        signal.signal(signal.SIGTERM, _terminated)
+        signal.signal(signal.SIGTERM, _interrupt)
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, _interrupt)
         if args is None:
             take_over(given)
         code = _run(given)
@@ -58,30 +61,25 @@ def _run(given: list[str]) -> int:
     except (Abort, KeyboardInterrupt):
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
-    except TensorizeError as error:
-        if debug:
-            print_traceback(error)
-        else:
-            print_error(error, as_json, error.exit_code)
-        return error.exit_code
     except BrokenPipeError:
         raise
     except Exception as error:
         if _was_interrupted(error):
             print("interrupted", file=sys.stderr)
             return INTERRUPTED
+        told = error if isinstance(error, TensorizeError) else _unexpected(error, given)
         if debug:
             print_traceback(error)
         else:
-            print_error(_unexpected(error, given), as_json, 1)
-        return 1
+            print_error(told, as_json, told.exit_code)
+        return told.exit_code
 
 
 def _was_interrupted(error: BaseException | None) -> bool:
-    """Whether an error came of tidying up after Ctrl-C."""
+    """Whether an error came of Ctrl-C: while tidying up, or of a library that lost the interrupt and fails of what it left."""
     while error is not None and not isinstance(error, KeyboardInterrupt):
         error = error.__context__
-    return error is not None
+    return error is not None or bool(_came)
 
 
 def _unexpected(error: Exception, given: list[str]) -> TensorizeError:
@@ -95,8 +93,13 @@ def _unexpected(error: Exception, given: list[str]) -> TensorizeError:
     return TensorizeError(f"unexpected: {said}", hint="this is a fault of tensorize; --debug shows where")
 
 
-def _terminated(*_: object) -> NoReturn:
+_came: list[int] = []
+"""The signals that were to end this run."""
+
+
+def _interrupt(number: int, _: object) -> NoReturn:
     """End as after Ctrl-C, so that nothing unfinished stays behind."""
+    _came.append(number)
     raise KeyboardInterrupt
 
 

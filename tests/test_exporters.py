@@ -445,3 +445,32 @@ def test_a_disk_that_fails_while_it_is_synced_in_between_leaves_nothing(tmp_path
     with pytest.raises(RunError, match=r"o\.\w+ cannot be written: Input/output error"):
         tensorize.prepare("table", {"x": list(range(5000)), "y": list(range(5000))}, out=tmp_path / f"o{suffix}")
     assert list(tmp_path.iterdir()) == []
+
+
+INTERRUPTED = """
+import os, signal, sys
+import tensorize_cli.main as command
+from tensorize.exporters.hdf5_layout import Metadata
+name, at, number = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+real, calls = getattr(Metadata, name), []
+def interrupted(*given):
+    calls.append(given)
+    if len(calls) == at:
+        os.kill(os.getpid(), number)
+    return real(*given)
+setattr(Metadata, name, interrupted)
+sys.argv = ["tensorize", *sys.argv[4:]]
+command.main()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(("name", "at"), [("write", 2), ("seek", 5), ("truncate", 1)])
+def test_an_interrupt_that_hdf5_loses_is_one_all_the_same(tmp_path, samples, name, at, number):
+    """In a call of its library it is replaced by an error on a method that is there."""
+    given = [name, at, int(number), "wine", samples / "wine-synthetic.csv", "-o", tmp_path / "w.h5"]
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, *map(str, given)], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (130, "interrupted\n")
+    assert not list(tmp_path.iterdir())
