@@ -109,3 +109,30 @@ def test_a_column_that_repeats_itself_is_parsed_as_any_other(name, na, monkeypat
     assert by_runs.columns["c"].unpacked().equals(one_by_one.columns["c"])
     assert by_runs.last(7).equals(one_by_one.last(7))
     assert (by_runs.seen, by_runs.whole, by_runs.rows) == (one_by_one.seen, one_by_one.whole, one_by_one.rows)
+
+
+@pytest.mark.parametrize(
+    ("cells", "whole"),
+    [
+        (["1e308", "1e308", "-1e308"], True),
+        (["1e308", "inf", "1"], False),
+        (["inf", "-inf", "0.5"], False),
+        (["0.5", "", "2"], False),
+        (["0.5", "1", "2"], True),
+        (["1", "2", "9"], True),
+        (["1", "2", ""], False),
+    ],
+)
+def test_a_column_is_whole_where_no_cell_is_missing_or_infinite(cells, whole):
+    data = "\n".join(f"{cell};{row}" for row, cell in enumerate(cells * 3)).encode() + b"\n"
+    dialect = find_dialect(b"c;d\n" + data, True, CsvOptions.parse({"delimiter": ";"}), "x.csv")
+    parsed = parser.parse(data, parser.Reader(dialect, ("c", "d"), frozenset(), frozenset(), ()))
+    assert parsed.whole == (whole, True)
+
+
+@pytest.mark.parametrize(("cells", "type"), [("1 2 3 9 0", pa.int64()), ("1 2 3 01 2", pa.string()), ("1 2 3 x", pa.string())])
+def test_integers_of_one_digit_are_so_all_of_them(cells, type):
+    data = "\n".join(f"{cell};{row}" for row, cell in enumerate(cells.split() * 5)).encode() + b"\n"
+    dialect = find_dialect(b"c;d\n" + data, True, CsvOptions.parse({"delimiter": ";"}), "x.csv")
+    parsed = parser.parse(data, parser.Reader(dialect, ("c", "d"), frozenset(), frozenset(), ()))
+    assert parsed.columns["c"].type == type

@@ -148,7 +148,12 @@ def _read(data: bytes, reader: Reader, typed: Mapping[str, pa.DataType]) -> pa.T
 def _is_whole(column: pa.Array) -> bool:
     if column.null_count:
         return False
-    return not pa.types.is_floating(column.type) or bool(np.isfinite(column.to_numpy()).all())
+    if not pa.types.is_floating(column.type):
+        return True
+    values = column.to_numpy()
+    with np.errstate(over="ignore", invalid="ignore"):
+        is_finite = bool(np.isfinite(values.sum()))  # a sum that is finite has finite parts
+    return is_finite or bool(np.isfinite(values).all())
 
 
 def _one(column: pa.ChunkedArray) -> pa.Array:
@@ -185,6 +190,8 @@ def _plain_integers(cells: pa.Array) -> pa.Array | None:
         numbers = pc.cast(cells, pa.int64())
     except pa.ArrowInvalid:
         return None
+    if pc.max(pc.binary_length(cells)).as_py() == 1:
+        return numbers  # a digit has one form
     same = pc.all(pc.equal(pc.cast(numbers, pa.string()), cells))
     return numbers if same.as_py() else None
 
