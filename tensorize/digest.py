@@ -22,12 +22,11 @@ def digest(fd: int, size: int, at: int) -> str:
     return found.hexdigest()
 
 
-def pieces(fd: int, start: int, stop: int, digest_at: int) -> Iterator[tuple[int, bytearray]]:
-    """Yield (offset, bytes) of a stretch of the file, the slot of the digest as zeros."""
-    at = start
+def pieces(fd: int, start: int, stop: int, digest_at: int) -> Iterator[tuple[int, memoryview]]:
+    """Yield (offset, bytes) of a stretch of the file, the slot of the digest as zeros; they hold until the next are taken."""
+    at, held = start, memoryview(bytearray(min(_READ_BYTES, stop - start)))
     while at < stop:
-        data = bytearray(min(_READ_BYTES, stop - at))
-        del data[os.preadv(fd, [data], at) :]
+        data = held[: os.preadv(fd, [held[: stop - at]], at)]
         if not data:
             return
         first, last = max(digest_at, at), min(digest_at + DIGEST_SIZE, at + len(data))

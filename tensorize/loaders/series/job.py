@@ -336,7 +336,7 @@ class SeriesJob:
         for steps, rows, first, end in self._stretches(cut, self._places()):
             source, observed = rows.source[steps.among(first)], steps.observed.view(np.uint8)
             for part, (name, chosen) in enumerate(zip(names, cut.by_part(cut.starts(steps.start, end)), strict=True)):
-                piece = {"start": cut.within(chosen, part), "row": source[chosen - steps.start]}
+                piece = {"start": cut.within(chosen, part), "row": source[_as_slice(chosen - steps.start)]}
                 yield Piece(name, piece | {"observed": observed[cut.inside(part, steps.start, end)]})
 
     def _steps(self, cut: Cut, steps: Steps, values: Array, target: Array, end: int) -> Iterator[Piece]:
@@ -376,6 +376,12 @@ class SeriesJob:
 
 
 _REPEATS = {"first": "the first row is kept", "mean": "their mean"}
+
+
+def _as_slice(places: Array) -> Array | slice:
+    """Sorted places; as a slice, which copies nothing, where each follows the one before."""
+    first, last = (int(places[0]), int(places[-1])) if len(places) else (0, -1)
+    return slice(first, last + 1) if last - first + 1 == len(places) else places
 
 
 class _NoTimes:

@@ -107,6 +107,10 @@ class BadRows:
 
     def _note_tail(self, read: Read, start: int) -> None:
         """Remember the rows at the end that hold a first cell of words and no other: (row, cell, column)."""
+        rest = list(read.parsed.cells.values())[1:]
+        if read.rows and any(not cells.null_count for cells in rest):
+            self._tail = []  # no row is without a value behind its first cell
+            return
         batch = read.parsed.last(_MOST_NOTES)
         held: list[tuple[int, str, str]] = []
         start += read.rows - batch.num_rows
