@@ -221,6 +221,7 @@ def apart(function: Callable[..., object], *arguments: object) -> None:
 def measured(command: Sequence[str], source: Path, out: Path, says: bool) -> Run:
     """Run a command once. Raises RuntimeError where it fails."""
     out.unlink(missing_ok=True)
+    os.sync()  # what the run before has left to be written, or given back, is not for this one to wait for
     words = [str(source) if word == "SOURCE" else str(out) if word == "OUT" else word for word in command]
     with tempfile.TemporaryFile("w+") as said, tempfile.TemporaryFile("w+") as errors:
         started = time.perf_counter()
