@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -16,9 +17,11 @@ from tensorize.engine.allocator import keep_freed
 def take_over(given: Sequence[str]) -> None:
     """Settle the process for a command: memory that is freed is kept, and pandas is imported by nobody who does not need it.
 
-    NumPy's threads for algebra, which nothing here uses, would take turns with ours as they wait for work.
+    NumPy's threads for algebra, which nothing here uses, would take turns with ours as they wait for work. Modules make
+    hundreds of thousands of objects that stay: to look through them for garbage is a tenth of a short command.
     """
     keep_freed()
+    gc.set_threshold(50_000)
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if _is_ours(given):
         sys.meta_path.insert(0, _NoPandas())

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from tensorize.engine.packed import Packed
+from tensorize.engine.packed import Packed, repeats
 from tensorize.engine.packed import pack as pack_columns
 from tensorize.engine.scratch import Spool
 
@@ -47,6 +50,17 @@ def test_a_column_comes_back(name):
 def test_few_rows(rows):
     batch = pa.record_batch(SMALL | PLAIN).slice(5, rows)
     assert pack(batch).unpacked().equals(batch)
+
+
+cell_runs = st.lists(st.tuples(st.sampled_from(["", "a", "b", "ab", "ba", "aba", "é", None]), st.integers(1, 60)), max_size=6)
+
+
+@given(cell_runs, st.integers(0, 30))
+def test_runs_of_text_are_those_of_arrow(drawn, first):
+    cells = pa.array([cell for cell, count in drawn for _ in range(count)], pa.string())[first:]
+    expected, found = pc.run_end_encode(cells), repeats(cells)
+    assert found.ends.to_pylist() == expected.run_ends.to_pylist()
+    assert found.cells.equals(expected.values)
 
 
 @pytest.mark.parametrize("memory", [0, 1 << 30])

@@ -127,8 +127,8 @@ class Filler:
 
     def fill(self, steps: Steps, rows: Rows, first: int) -> pa.RecordBatch:
         """The columns of every step (step); `rows` are the ordinals from `first` on."""
-        if steps.is_whole:
-            return rows.batch.slice(int(steps.ordinal[0]) - first, len(steps))
+        if steps.rows is not None:
+            return rows.batch.slice(steps.rows.start - first, len(steps))
         names = rows.batch.schema.names
         held = np.where(steps.before >= 0, steps.before, steps.after) - first
         nearest = rows.batch.take(pa.array(held))

@@ -30,49 +30,66 @@ def owners(borders: Ints, places: Ints) -> Ints:
 
 @dataclass(frozen=True)
 class Steps:
-    """A stretch of grid steps, each array (step): the ordinal of its row, or −1 in a gap, and of its neighbours.
+    """The grid steps at the places `start:stop`.
 
-    `before` and `after` are the ordinals of the nearest rows of its group at or before, and at or after it, −1 where
-    there is none. They are the same array as `ordinal` where the rows follow each other without a gap.
+    `rows` are the ordinals of their rows, where each step has one and they follow each other; else None.
     """
 
     start: int
-    ordinal: Ints
-    before: Ints
-    after: Ints
+    stop: int
+    rows: range | None
     grid: Grid
 
     def __len__(self) -> int:
-        return len(self.ordinal)
+        return self.stop - self.start
 
     @property
-    def is_whole(self) -> bool:
-        """Whether each step has a row, and one row follows the other."""
-        return self.before is self.ordinal
+    def ordinal(self) -> Ints:
+        """(step) the ordinal of the row of each, −1 in a gap."""
+        return self._ordinals[0]
+
+    @property
+    def before(self) -> Ints:
+        """(step) the ordinal of the nearest row of its group at or before each, −1 where there is none."""
+        return self._ordinals[1]
+
+    @property
+    def after(self) -> Ints:
+        """(step) the ordinal of the nearest row of its group at or after each, −1 where there is none."""
+        return self._ordinals[2]
+
+    @cached_property
+    def _ordinals(self) -> tuple[Ints, Ints, Ints]:
+        if self.rows is None:
+            return self.grid.around(np.arange(self.start, self.stop))
+        ordinal = np.arange(self.rows.start, self.rows.stop)
+        return ordinal, ordinal, ordinal
 
     @cached_property
     def time(self) -> Ints:
         """(step) the time of each."""
-        return self.grid.times(np.arange(self.start, self.start + len(self)))
+        return self.grid.times(np.arange(self.start, self.stop))
 
     @cached_property
     def observed(self) -> Mask:
         """(step) bool: there is a row."""
-        mask: Mask = np.ones(len(self), dtype=bool) if self.is_whole else self.ordinal >= 0
+        mask: Mask = np.ones(len(self), dtype=bool) if self.rows is not None else self.ordinal >= 0
         return mask
 
     def span(self) -> tuple[int, int]:
         """The ordinals of all rows and neighbours lie in `first:stop`."""
-        if self.is_whole:
-            return int(self.ordinal[0]), int(self.ordinal[-1]) + 1
+        if self.rows is not None:
+            return self.rows.start, self.rows.stop
         both = np.concatenate([array[array >= 0] for array in (self.before, self.after)])
         return int(both.min()), int(both.max()) + 1
 
-    def among(self, first: int) -> Ints | slice:
-        """Where the row of each step, in a gap the next or else the last, lies among the ordinals from `first` on."""
-        if self.is_whole:
-            return slice(int(self.ordinal[0]) - first, int(self.ordinal[-1]) + 1 - first)
-        return np.where(self.after >= 0, self.after, self.before) - first
+    def nearest(self, at: Ints) -> Ints:
+        """The ordinals of the rows of some steps, counted from the first: in a gap the next or else the last."""
+        return at + self.rows.start if self.rows is not None else self._nearest[at]
+
+    @cached_property
+    def _nearest(self) -> Ints:
+        return np.where(self.after >= 0, self.after, self.before)
 
 
 @dataclass(frozen=True)
@@ -122,11 +139,10 @@ class Grid:
     def at(self, start: int, stop: int) -> Steps:
         """The steps at the places `start:stop`."""
         first, last = np.searchsorted(self.place, [start, stop - 1], side="right") - 1
-        if self._is_whole(first, last, stop):
-            since = int(self.ordinal[first] - self.place[first])
-            ordinal = np.arange(start + since, stop + since)
-            return Steps(start, ordinal, ordinal, ordinal, self)
-        return self._around(start, np.arange(start, stop))
+        if not self._is_whole(first, last, stop):
+            return Steps(start, stop, None, self)
+        since = int(self.ordinal[first] - self.place[first])
+        return Steps(start, stop, range(start + since, stop + since), self)
 
     def _is_whole(self, first: int, last: int, stop: int) -> bool:
         """Whether the segments `first` to `last` have, up to place `stop`, one row after the other and no gap."""
@@ -135,8 +151,8 @@ class Grid:
         apart, rows = np.diff(self.place[first : last + 1]), np.diff(self.ordinal[first : last + 1])
         return bool((apart == rows).all() and (apart == self.length[first:last]).all())
 
-    def _around(self, start: int, places: Ints) -> Steps:
-        """The steps of several segments, and of the gaps between them."""
+    def around(self, places: Ints) -> tuple[Ints, Ints, Ints]:
+        """(step) the ordinals of the rows at some places, −1 in a gap, and of the nearest at or before, and at or after."""
         group, segment = owners(self.base, places), owners(self.place, places)
         known = np.maximum(segment, 0)
         offset = places - self.place[known]
@@ -146,7 +162,7 @@ class Grid:
         following = np.minimum(segment + 1, len(self.place) - 1)
         has_next = (segment + 1 < len(self.place)) & self._same(group, following)
         after = np.where(inside, ordinal, np.where(has_next, self.ordinal[following], -1))
-        return Steps(start, ordinal, before, after, self)
+        return ordinal, before, after
 
     def _same(self, group: Array, segment: Array) -> Mask:
         """Whether a segment lies in a group."""

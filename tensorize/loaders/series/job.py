@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -21,7 +22,7 @@ from tensorize.loaders.series.grid import Steps, position_grid, time_grid
 from tensorize.loaders.series.options import SeriesOptions
 from tensorize.loaders.series.plan import given_step, period_of, series_uses, way_of
 from tensorize.loaders.series.rows import Cursor, Rows, Stream, distinct_rows, kept_rows, not_packed, sorted_rows
-from tensorize.loaders.series.runs import Runs, find_runs, order_of
+from tensorize.loaders.series.runs import Ints, Runs, find_runs, order_of
 from tensorize.loaders.series.stamps import leave_out_untimed
 from tensorize.loaders.series.state import GridState
 from tensorize.loaders.table.fitted import Channelled, Fitted
@@ -31,6 +32,22 @@ from tensorize.loaders.table.rows import TableScan
 from tensorize.types import BLOCK_ROWS, Array, Learned, Piece, Run, TensorSpec
 
 PIECE_BYTES = 8 << 20
+INDEX_STEPS = 4 * BLOCK_ROWS
+"""Steps of which the index is made at a time: there is little to do for each."""
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Steps of the grid, the rows that they need, from ordinal `first` on, and the place at which samples stop starting."""
+
+    steps: Steps
+    rows: Rows
+    first: int
+    end: int
+
+    def source(self, at: Ints) -> Array:
+        """The source rows of some steps, counted from the first: in a gap of the next row or else of the last."""
+        return self.rows.source_at(self.steps.nearest(at) - self.first)
 
 
 class SeriesJob:
@@ -276,9 +293,9 @@ class SeriesJob:
         if indexed:
             yield from self._index(cut)
 
-        def encode(item: tuple[Steps, Rows, int, int]) -> tuple[Iterable[Piece], int]:
-            steps, rows, first, end = item
-            batch = filler.fill(steps, rows, first)
+        def encode(stretch: Stretch) -> tuple[Iterable[Piece], int]:
+            steps = stretch.steps
+            batch = filler.fill(steps, stretch.rows, stretch.first)
             values = np.zeros((len(steps), len(fitted.channels)), dtype=np.float32)
             fitted.encode(batch, values, fitted.inputs)
             fitted.indicate(batch, values)
@@ -286,19 +303,19 @@ class SeriesJob:
             target = np.zeros((len(steps), width), dtype=np.float32)
             fitted.encode(batch, target, fitted.targets)
             if indexed:
-                return list(self._steps(cut, steps, values, target, end)), end
+                return list(self._steps(cut, stretch, values, target)), stretch.end
             # Windows that are spelt out are many times their steps: a few are made at a time, as they are written.
-            return self._samples(cut, steps, (values, target, rows.source[steps.among(first)]), end), end
+            return self._samples(cut, stretch, values, target), stretch.end
 
         # Of steps alone there is so little to do that threads would mostly wait for each other.
         for pieces, end in ordered_map(encode, self._stretches(cut, self._rows()), 1 if indexed else self._run.threads):
             yield from pieces
             self._run.report("write", end, cut.grid.steps)
 
-    def _stretches(self, cut: Cut, rows: Iterator[Rows]) -> Iterator[tuple[Steps, Rows, int, int]]:
-        """Stretches of the grid: steps, the rows they need from ordinal `first` on, and where samples stop starting."""
+    def _stretches(self, cut: Cut, rows: Iterator[Rows], size: int = BLOCK_ROWS) -> Iterator[Stretch]:
+        """The grid, a stretch of it at a time, of about `size` steps."""
         cursor = Cursor(rows)
-        size = max(BLOCK_ROWS, 8 * cut.span)
+        size = max(size, 8 * cut.span)
         size -= 0 if cut.windows else size % cut.length
         # A window that is spelt out takes steps of the next stretch; its index does not.
         ahead = cut.span - 1 if cut.windows and self._options.encode != "index" else 0
@@ -307,12 +324,12 @@ class SeriesJob:
             stop = min(end + ahead, cut.grid.steps)
             steps = cut.grid.at(begin, stop)
             first, last = steps.span()
-            yield steps, cursor.take(first, last), first, end
+            yield Stretch(steps, cursor.take(first, last), first, end)
 
-    def _samples(self, cut: Cut, steps: Steps, arrays: tuple[Array, Array, Array], end: int) -> Iterator[Piece]:
-        """The samples that start in a stretch, before place `end`, a few MB at a time and split by split."""
-        values, target, source = arrays
-        parts = cut.by_part(cut.starts(steps.start, end))
+    def _samples(self, cut: Cut, stretch: Stretch, values: Array, target: Array) -> Iterator[Piece]:
+        """The samples that start in a stretch, a few MB at a time and split by split."""
+        steps = stretch.steps
+        parts = cut.by_part(cut.starts(steps.start, stretch.end))
         names: Sequence[str | None] = self._options.split_names or (None,)
         count = max(1, PIECE_BYTES // max(1, 4 * cut.length * values.shape[1]))
         for name, chosen in zip(names, parts, strict=True):
@@ -324,7 +341,7 @@ class SeriesJob:
                     after = at[:, None] + cut.length + np.arange(cut.horizon)
                     piece["target"] = np.ascontiguousarray(target[after].swapaxes(1, 2))
                 piece["observed"] = steps.observed[inside].astype(np.uint8)
-                piece["row"] = source[at]
+                piece["row"] = stretch.source(at)
                 yield Piece(name, piece)
 
     def _index(self, cut: Cut) -> Iterator[Piece]:
@@ -333,17 +350,18 @@ class SeriesJob:
         They come before the steps, and lie before them: so they are written, and hashed, while the steps are made.
         """
         names: Sequence[str | None] = self._options.split_names or (None,)
-        for steps, rows, first, end in self._stretches(cut, self._places()):
-            source, observed = rows.source[steps.among(first)], steps.observed.view(np.uint8)
-            for part, (name, chosen) in enumerate(zip(names, cut.by_part(cut.starts(steps.start, end)), strict=True)):
-                piece = {"start": cut.within(chosen, part), "row": source[_as_slice(chosen - steps.start)]}
-                yield Piece(name, piece | {"observed": observed[cut.inside(part, steps.start, end)]})
+        for stretch in self._stretches(cut, self._places(), INDEX_STEPS):
+            begin, end = stretch.steps.start, stretch.end
+            observed = stretch.steps.observed.view(np.uint8)
+            for part, (name, chosen) in enumerate(zip(names, cut.by_part(cut.starts(begin, end)), strict=True)):
+                piece = {"start": cut.within(chosen, part), "row": stretch.source(chosen - begin)}
+                yield Piece(name, piece | {"observed": observed[cut.inside(part, begin, end)]})
 
-    def _steps(self, cut: Cut, steps: Steps, values: Array, target: Array, end: int) -> Iterator[Piece]:
-        """The steps of a stretch, before place `end`, split by split."""
+    def _steps(self, cut: Cut, stretch: Stretch, values: Array, target: Array) -> Iterator[Piece]:
+        """The steps of a stretch, split by split."""
         names: Sequence[str | None] = self._options.split_names or (None,)
         for part, name in enumerate(names):
-            at = cut.inside(part, steps.start, end)
+            at = cut.inside(part, stretch.steps.start, stretch.end)
             yield Piece(name, {"series": values[at]} | ({"target": target[at]} if target.shape[1] else {}))
 
     def _may_be_unseen(self, fitted: Fitted) -> list[Channelled]:
@@ -376,12 +394,6 @@ class SeriesJob:
 
 
 _REPEATS = {"first": "the first row is kept", "mean": "their mean"}
-
-
-def _as_slice(places: Array) -> Array | slice:
-    """Sorted places; as a slice, which copies nothing, where each follows the one before."""
-    first, last = (int(places[0]), int(places[-1])) if len(places) else (0, -1)
-    return slice(first, last + 1) if last - first + 1 == len(places) else places
 
 
 class _NoTimes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
@@ -20,13 +21,17 @@ _RANK, _ROW = "\0rank", "\0row"
 
 @dataclass(frozen=True)
 class Rows:
-    """A batch of rows, and their 0-based source rows, (row) int64."""
+    """A batch of rows, and their 0-based source rows: (row) int64, or a range where they follow each other."""
 
     batch: pa.RecordBatch
-    source: Array
+    source: Array | range
 
     def __len__(self) -> int:
         return len(self.source)
+
+    def source_at(self, places: Array) -> Array:
+        """The source rows of some rows, by their places in the batch."""
+        return places + self.source.start if isinstance(self.source, range) else self.source[places]
 
 
 class Stream(Protocol):
@@ -41,7 +46,7 @@ def kept_rows(kept: Kept) -> Stream:
     def stream(columns: Collection[str] | None = None) -> Iterator[Rows]:
         for block, mask in kept.blocks(columns):
             if mask.all():
-                yield Rows(block.batch, np.arange(block.start, block.start + len(block)))
+                yield Rows(block.batch, range(block.start, block.start + len(block)))
             elif mask.any():
                 yield Rows(block.batch.filter(pa.array(mask)), np.flatnonzero(mask) + block.start)
 
@@ -70,7 +75,7 @@ def sorted_rows(stream: Stream, order: Array, spool: Spool) -> Stream:
             part = rows.batch.take(pa.array(picked)) if len(picked) < len(rows) else rows.batch
             columns = dict(zip(part.schema.names, part.columns, strict=True))
             buckets[bucket].append(len(spool))
-            spool.append(pack(columns | {_RANK: pa.array(ranks[picked]), _ROW: pa.array(rows.source[picked])}))
+            spool.append(pack(columns | {_RANK: pa.array(ranks[picked]), _ROW: pa.array(rows.source_at(picked))}))
 
     def sorted_stream(columns: Collection[str] | None = None) -> Iterator[Rows]:
         asked = None if columns is None else {*columns, _RANK, _ROW}
@@ -95,7 +100,8 @@ def distinct_rows(stream: Stream, repeats: Array, means: bool) -> Stream:
                 continue
             first = pa.array(~repeated)
             batch = rows.batch.filter(first)
-            yield Rows(_averaged(rows.batch, batch, ~repeated) if means else batch, rows.source[~repeated])
+            source = rows.source_at(np.flatnonzero(~repeated))
+            yield Rows(_averaged(rows.batch, batch, ~repeated) if means else batch, source)
 
     return distinct_stream
 
@@ -115,7 +121,7 @@ def _whole(marked: Iterator[tuple[Rows, Array]]) -> Iterator[tuple[Rows, Array]]
     """Hold back the last time of each batch, so that all rows of one time come together."""
     held: tuple[Rows, Array] | None = None
     for new, repeats in marked:
-        rows, mask = (new, repeats) if held is None else (_joined(held[0], new), np.concatenate([held[1], repeats]))
+        rows, mask = (new, repeats) if held is None else (_joined([held[0], new]), np.concatenate([held[1], repeats]))
         cut = int(np.flatnonzero(~mask)[-1])
         if cut:
             yield _sliced(rows, 0, cut), mask[:cut]
@@ -124,8 +130,16 @@ def _whole(marked: Iterator[tuple[Rows, Array]]) -> Iterator[tuple[Rows, Array]]
         yield held
 
 
-def _joined(first: Rows, second: Rows) -> Rows:
-    return Rows(pa.concat_batches([first.batch, second.batch]), np.concatenate([first.source, second.source]))
+def _joined(parts: Sequence[Rows]) -> Rows:
+    return Rows(pa.concat_batches([part.batch for part in parts]), _all_sources(parts))
+
+
+def _all_sources(parts: Sequence[Rows]) -> Array | range:
+    sources = [part.source for part in parts]
+    ranges = [source for source in sources if isinstance(source, range)]
+    if len(ranges) == len(sources) and all(left.stop == right.start for left, right in pairwise(ranges)):
+        return range(ranges[0].start, ranges[-1].stop)
+    return np.concatenate([part.source_at(np.arange(len(part))) for part in parts])
 
 
 def _sliced(rows: Rows, start: int, stop: int) -> Rows:
@@ -183,8 +197,4 @@ class Cursor:
             if low < high:
                 parts.append(_sliced(rows, low, high))
             at += len(rows)
-        return parts[0] if len(parts) == 1 else _all(parts)
-
-
-def _all(parts: Sequence[Rows]) -> Rows:
-    return Rows(pa.concat_batches([part.batch for part in parts]), np.concatenate([part.source for part in parts]))
+        return parts[0] if len(parts) == 1 else _joined(parts)

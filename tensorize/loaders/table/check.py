@@ -76,7 +76,7 @@ def _fast(block: Block, reader: Reader) -> Read | None:
     if b"\0" in data or data.startswith(codecs.BOM_UTF8):
         return None
     try:
-        found = parse(data, reader)
+        found = parse(data, reader if block.is_quoted else reader.without_quotes)
     except pa.ArrowInvalid:
         return None
     if _may_hold_blanks(data, found) or _may_hold_marks(found, reader) or _may_be_long(data, found, reader):

@@ -39,6 +39,9 @@ class Kept:
 
     def blocks(self, columns: Collection[str] | None = None) -> Iterator[tuple[RowBlock, Mask]]:
         """Yield every block, and which of its rows are kept, (row) bool; of its columns at least `columns`."""
+        if self._keeps_all:
+            yield from ((block, np.ones(len(block), dtype=bool)) for block in self._scan.chunks(columns))
+            return
         dropping = [name for name, policy in self.policies.items() if policy == DROP]
         asked = [*dropping, *(self._where.columns if self._where else ())]
         for block in self._scan.chunks(None if columns is None else {*columns, *asked}):

@@ -51,6 +51,12 @@ class Reader:
     """Cells are kept as they are written: a cell of spaces is not missing."""
 
     @property
+    def without_quotes(self) -> Reader:
+        """The reader for a chunk in which there is no quote: a little faster."""
+        dialect = self.dialect
+        return replace(self, dialect=replace(dialect, way=replace(dialect.way, quote=None)))
+
+    @property
     def number_na(self) -> list[str]:
         return [*NUMBER_NA, *self.na]
 
