@@ -169,7 +169,7 @@ def _changes(cells: pa.Array) -> Ints | None:
         width = int(lengths[first])
         text = np.frombuffer(data or b"", np.uint8)[bounds[first] : bounds[stop]]
         differing = np.flatnonzero(text[width:] != text[:-width]) // width + 1
-        found += [np.array([first]), np.unique(differing) + first]
+        found += [np.array([first]), differing[np.diff(differing, prepend=0) > 0] + first]
     return np.concatenate(found)
 
 
