@@ -18,12 +18,14 @@ def take_over(given: Sequence[str]) -> None:
     """Settle the process for a command: memory that is freed is kept, and pandas is imported by nobody who does not need it.
 
     NumPy's threads for algebra, which nothing here uses, would take turns with ours as they wait for work. Modules make
-    hundreds of thousands of objects that stay: to look through them for garbage is a tenth of a short command.
+    hundreds of thousands of objects that stay: to look through them for garbage is a tenth of a short command. Arrow's
+    blocks are of some MB: in huge pages they take a tenth more memory, which a virtual machine is slow to give.
     """
     keep_freed()
     gc.set_threshold(50_000)
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if _is_ours(given):
+        os.environ.setdefault("MIMALLOC_ALLOW_THP", "0")
         sys.meta_path.insert(0, _NoPandas())
 
 

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from tensorize.engine.packed import batch_of
 from tensorize.errors import plural
-from tensorize.loaders.table.cut import Block
+from tensorize.loaders.table.cut import RETURN, ZERO, Block
 from tensorize.loaders.table.infer import POINTED
 from tensorize.loaders.table.parse import Parsed, Reader, parse, parsed
 from tensorize.loaders.table.tokens import LONG, Record, count_lines
@@ -73,7 +73,7 @@ def read(block: Block, reader: Reader) -> Read:
 def _fast(block: Block, reader: Reader) -> Read | None:
     """What the fast parser says; None where it cannot be trusted with the block."""
     data = block.data
-    if b"\0" in data or data.startswith(codecs.BOM_UTF8):
+    if ZERO in block.signs or data.startswith(codecs.BOM_UTF8):
         return None
     try:
         found = parse(data, reader if block.is_quoted else reader.without_quotes)
@@ -81,7 +81,7 @@ def _fast(block: Block, reader: Reader) -> Read | None:
         return None
     if _may_hold_blanks(data, found) or _may_hold_marks(found, reader) or _may_be_long(data, found, reader):
         return None
-    if b"\r" not in data and not block.is_quoted:
+    if RETURN not in block.signs and not block.is_quoted:
         return Read(found, len(data), found.rows, ends=frozenset({b"\n"}))
     counted = _counted(data, (reader.dialect.way.quote or "").encode())
     return Read(found, len(data), counted[1], ends=counted[0]) if counted else None

@@ -15,6 +15,10 @@ from tensorize.units import size
 MAX_RECORD, RECORD_CELLS = 64 << 20, 4
 """A record may have 64 MB, or four times what one of its cells may have, where that is more."""
 
+RETURN, ZERO = b"\r", b"\0"
+_LOOK_BYTES = 256 << 10
+"""Bytes that are looked through for all signs before the next are: they stay in the cache."""
+
 Offsets = npt.NDArray[np.int64]
 
 
@@ -23,9 +27,14 @@ class Block:
     """Whole records of a file, as bytes. Where a quote is not in its place they were taken apart: `records`."""
 
     data: bytes
-    is_quoted: bool
-    """Whether there may be a quote in it."""
+    signs: frozenset[bytes]
+    """Those of the quote, the carriage return and the zero byte that may be in it."""
     records: tuple[Record, ...] | None = None
+
+    @property
+    def is_quoted(self) -> bool:
+        """Whether there may be a quote in it."""
+        return bool(self.signs - {RETURN, ZERO})
 
 
 def blocks(
@@ -38,10 +47,12 @@ def blocks(
     held = b""
     for piece, final in _with_last(pieces):
         is_enough = final or len(held) + len(piece) >= piece_size
-        if is_enough and not final and not exact and (end := _plain_end(held, piece, tokens.quote)):
-            yield Block(b"".join([held, memoryview(piece)[:end]]), is_quoted=False)
-            held = piece[end:]
-            continue
+        if is_enough and not final and not exact:
+            signs = _signs(held, tokens.quote) | _signs(piece, tokens.quote)
+            if tokens.quote not in signs and (end := _after_newline(piece, len(piece))):
+                yield Block(b"".join([held, memoryview(piece)[:end]]), signs)
+                held = piece[end:]
+                continue
         held = held + piece if held else piece
         if not is_enough or not held:
             continue
@@ -65,23 +76,26 @@ def _with_last(pieces: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:
     yield before or b"", True
 
 
-def _plain_end(held: bytes, piece: bytes, quote: bytes) -> int:
-    """After the last line end in `piece`, where a quote stands in neither; else 0."""
-    return 0 if quote and (quote in held or quote in piece) else _after_newline(piece, len(piece))
+def _signs(data: bytes, quote: bytes) -> frozenset[bytes]:
+    """Which of the quote, where there is one, the carriage return and the zero byte are in some bytes."""
+    wanted, found = {RETURN, ZERO, quote} - {b""}, set[bytes]()
+    for start in range(0, len(data), _LOOK_BYTES):
+        found |= {sign for sign in wanted - found if data.find(sign, start, start + _LOOK_BYTES) >= 0}
+    return frozenset(found)
 
 
 def _first(held: bytes, tokens: Tokens, exact: bool, final: bool) -> Block | None:
     """All whole records at the start of `held`; None where there is none."""
-    quote = tokens.quote
-    if not exact and not (quote and quote in held):
+    signs = _signs(held, tokens.quote)
+    if not exact and tokens.quote not in signs:
         end = len(held) if final else _after_newline(held, len(held))
-        return Block(held[:end], is_quoted=False) if end else None
+        return Block(held[:end], signs) if end else None
     quotes = None if exact else clean_quotes(held, tokens, final)
     if quotes is not None:
         end = len(held) if final else _last_end(held, quotes)
-        return Block(held[:end], is_quoted=True) if end else None
+        return Block(held[:end], signs) if end else None
     records = tuple(tokens.records(held, final))
-    return Block(held[: records[-1].stop], True, records) if records else None
+    return Block(held[: records[-1].stop], signs, records) if records else None
 
 
 def _last_end(data: bytes, quotes: Offsets) -> int:
