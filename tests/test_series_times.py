@@ -85,8 +85,11 @@ def test_steps_of_a_stretch_are_those_of_each_step_alone(data):
         assert getattr(whole, name).tolist() == [int(getattr(step, name)[0]) for step in alone]
     first, end = whole.span()
     assert (first, end) == (min(step.span()[0] for step in alone), max(step.span()[1] for step in alone))
-    rows = np.arange(first, end)
-    assert rows[whole.among(first)].tolist() == [int(rows[step.among(first)][0]) for step in alone]
+    each = whole.nearest(np.arange(len(whole)))
+    assert each.tolist() == [int(step.nearest(np.zeros(1, dtype=np.int64))[0]) for step in alone]
+    assert first <= each.min()
+    assert each.max() < end
+    assert whole.nearest(np.array([len(whole) - 1])).tolist() == [each[-1]]
 
 
 @pytest.mark.parametrize(
