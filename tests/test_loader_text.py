@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tensorize import prepare, read
 from tensorize.errors import DataError, UsageError
-from tensorize.loaders.text.tokens import STRIPPED
+from tensorize.loaders.text.tokens import STRIPPED, cut
 
 TEXT = "The cat, the dog.\n\nA “grey” cat -- and\tthe naïve dog!\n"
 
@@ -106,6 +106,12 @@ def test_letters_that_lower_in_odd_ways_do_so_wherever_a_piece_is_cut():
     assert results[0].equals(results[2])
     words = prepare("text", {"text": text}, level="word", encode="ids")
     assert words.recipe.inverse(words) == words_of(text)
+
+
+@pytest.mark.parametrize("code", range(128))
+def test_white_space_of_ascii_is_that_of_str(code):
+    words = cut(b"a" + bytes([code]) + b"b").raw
+    assert len(words) == (2 if chr(code).isspace() else 1)
 
 
 def test_white_space_beyond_ascii_parts_words_too():
