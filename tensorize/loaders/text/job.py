@@ -66,8 +66,11 @@ class TextJob:
         names = None if self._chars else self._scan.words
         counts = np.zeros(_CODES if names is None else len(names), dtype=np.int64)
         train = self._parts[0] if self._options.split else Part(None, 0, self._scan.lines)
-        for chunk in self._scan.chunks():
-            found = np.bincount(chunk.ids[self._slice(chunk, train)])
+
+        def counted(chunk: TextChunk) -> Array:
+            return np.bincount(chunk.ids[self._slice(chunk, train)])
+
+        for found in ordered_map(counted, self._scan.chunks(), self._run.threads):
             counts[: len(found)] += found
         if names is None:
             found_words = {chr(code): int(counts[code]) for code in np.flatnonzero(counts) if self._is_kept(int(code))}
@@ -275,7 +278,7 @@ class _Final:
             beyond = ids >= ASCII
             count = int(np.count_nonzero(beyond))
             return (np.where(beyond, 0, ids) if count else ids).astype(np.uint8, copy=False), count
-        found: Array = self._table[ids]
+        found: Array = np.take(self._table, ids)
         return found, int(np.count_nonzero(found == self._vocabulary.unknown))
 
 

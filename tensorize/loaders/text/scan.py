@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Self
 
 import numpy as np
@@ -24,23 +24,27 @@ from tensorize.types import Array, Facts, Run
 
 @dataclass(frozen=True)
 class TextChunk:
-    """Tokens in text order. `ids` (token) are code points, or places in `TextScan.words`.
+    """Tokens in text order. `counts` (line) says how many belong to each line from `line` on.
 
-    `counts` (line) says how many belong to each line from `line` on; the first one may go on from the chunk before,
-    and the last one goes on in the next where the chunk is `open`.
+    The first line may go on from the chunk before, and the last one goes on in the next where the chunk is `open`.
     """
 
     line: int
-    ids: Array
     counts: Array
     open: bool
+    _read: Callable[[], Array]
+
+    @cached_property
+    def ids(self) -> Array:
+        """(token) code points, or places in `TextScan.words`; read from scratch when they are asked for."""
+        return self._read()
 
 
 @dataclass(frozen=True)
 class _Stored:
     line: int
     at: int
-    tokens: int
+    size: int
     dtype: str
     lines: int
     open: bool
@@ -138,18 +142,18 @@ class TextScan:
         ids = np.ascontiguousarray(tokens.ids)
         at = self._scratch.append(ids.data.cast("B") if ids.size else b"")
         self._scratch.append(tokens.counts.astype(np.int64).tobytes())
-        self._stored.append(_Stored(self._line, at, len(ids), ids.dtype.str, len(tokens.counts), tokens.open))
+        self._stored.append(_Stored(self._line, at, ids.nbytes, ids.dtype.str, len(tokens.counts), tokens.open))
         self._line += len(tokens.counts) - tokens.open
         self._open = tokens.open
         self.tokens += len(ids)
 
     def chunks(self) -> Iterator[TextChunk]:
         for item in self._stored:
-            dtype = np.dtype(item.dtype)
-            size = item.tokens * dtype.itemsize
-            data = self._scratch.read(item.at, size + item.lines * 8)
-            counts = np.frombuffer(data, np.int64, item.lines, size) if item.lines else np.empty(0, np.int64)
-            yield TextChunk(item.line, np.frombuffer(data, dtype, item.tokens), counts, item.open)
+            counts = np.frombuffer(self._scratch.read(item.at + item.size, item.lines * 8), np.int64)
+            yield TextChunk(item.line, counts, item.open, partial(self._ids, item))
+
+    def _ids(self, item: _Stored) -> Array:
+        return np.frombuffer(self._scratch.read(item.at, item.size), item.dtype)
 
     def __enter__(self) -> Self:
         return self

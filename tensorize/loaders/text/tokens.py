@@ -94,15 +94,17 @@ def cut(data: bytes) -> Cut:
     """
     view = np.frombuffer(data, np.uint8)
     space = np.logical_or(*(view - np.uint8(first) < count for first, count in _SPACES))  # below the first wraps around
-    starts = np.flatnonzero(~space[1:] & space[:-1]) + 1
-    if len(view) and not space[0]:
-        starts = np.concatenate([[0], starts])
+    begins = np.empty(len(view), bool)
+    begins[:1] = ~space[:1]
+    np.greater(space[:-1], space[1:], out=begins[1:])
+    starts = np.flatnonzero(begins)
     ends = np.flatnonzero(view == _NEWLINE)
     is_open = not data.endswith(b"\n")
     borders = np.searchsorted(starts, np.concatenate([[0], ends, [len(view)]] if is_open else [[0], ends]))
     if not len(starts):
         return Cut((), np.empty(0, np.int32), borders, is_open)
-    offsets = np.concatenate([starts, [len(view)]]).astype(np.int32)
+    offsets = np.full(len(starts) + 1, len(view), np.int32)
+    offsets[:-1] = starts
     words = pa.Array.from_buffers(pa.binary(), len(starts), [None, pa.py_buffer(offsets), pa.py_buffer(data)])
     encoded = words.dictionary_encode()
     encoded.dictionary.cast(pa.utf8())
@@ -137,12 +139,10 @@ class Words:
         if len(sizes) and sizes.max() > 1:
             return self._several(piece, places, sizes)
         table = np.fromiter((place[0] if place else -1 for place in places), np.int32, len(places))
-        ids = table[piece.codes]
-        if not len(sizes) or sizes.min() == 1:
-            return Tokens(ids, np.diff(piece.borders), piece.open)
-        kept = ids >= 0
-        before = np.concatenate([[0], np.cumsum(kept)])
-        return Tokens(ids[kept], np.diff(before[piece.borders]), piece.open)
+        ids = np.take(table, piece.codes)
+        empty = np.flatnonzero(ids < 0)
+        borders = piece.borders - np.searchsorted(empty, piece.borders) if len(empty) else piece.borders
+        return Tokens(np.delete(ids, empty) if len(empty) else ids, np.diff(borders), piece.open)
 
     def _several(self, piece: Cut, places: Sequence[tuple[int, ...]], sizes: Array) -> Tokens:
         """Where white space that is not ASCII parts a raw word into several."""
