@@ -53,7 +53,7 @@ class Job:
     rate: float = 0
     suffix: str = ".h5"
     once: Sequence[str] = ()
-    """Peers that take five minutes or more: they run once."""
+    """Peers that take about five minutes or more: they run once."""
 
 
 def peer(name: str) -> list[str]:
@@ -307,7 +307,7 @@ def page(rows: Sequence[str], scale: float, runs: int) -> str:
             f"Made by `make bench`: {runs} runs of each, in turn, as whole processes with their imports, at scale {scale:g}.",
             "The figures are the median, and the least and the largest, in seconds (images a second for the batches);",
             "the ratio is tensorize / peer. Memory is the largest peak. A limit is what cannot be beaten: the parser alone,",
-            "or the decoder alone. A peer that takes five minutes runs once.",
+            "or the decoder alone. A peer with one figure, of about five minutes or more, runs once.",
             "The inputs are made by `benchmarks/make_data.py`, the peers stand in `benchmarks/peers.py`.",
             "",
             f"Machine: {model}, {os.cpu_count()} CPUs, Python {platform.python_version()}, {platform.platform()}.",

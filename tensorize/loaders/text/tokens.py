@@ -141,8 +141,8 @@ class Words:
         table = np.fromiter((place[0] if place else -1 for place in places), np.int32, len(places))
         ids = np.take(table, piece.codes)
         empty = np.flatnonzero(ids < 0)
-        borders = piece.borders - np.searchsorted(empty, piece.borders) if len(empty) else piece.borders
-        return Tokens(np.delete(ids, empty) if len(empty) else ids, np.diff(borders), piece.open)
+        borders = piece.borders - np.searchsorted(empty, piece.borders)
+        return Tokens(np.delete(ids, empty), np.diff(borders), piece.open)
 
     def _several(self, piece: Cut, places: Sequence[tuple[int, ...]], sizes: Array) -> Tokens:
         """Where white space that is not ASCII parts a raw word into several."""
