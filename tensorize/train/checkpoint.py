@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from tensorize.digest import DIGEST_SIZE, digest
 from tensorize.errors import DataError, UsageError
@@ -95,7 +95,7 @@ class Checkpoint:
         return Path(path)
 
     def _to_plain(self) -> dict[str, Any]:
-        """Only what `torch.load(weights_only=True)` opens."""
+        """Only what `torch.load(weights_only=True)` opens, on a machine without the device too."""
         return {
             KEY: VERSION,
             "model": self.model,
@@ -106,9 +106,9 @@ class Checkpoint:
             "settings": _plain(self.settings.model_dump(mode="json")),
             "recipe": self.recipe_json,
             "split_rows": self.split_rows,
-            "state": dict(self.state),
+            "state": _on_cpu(self.state),
             "epochs": [epoch.to_json() for epoch in self.epochs],
-            "resume": dict(self.resume),
+            "resume": _on_cpu(self.resume),
         }
 
     @classmethod
@@ -172,3 +172,12 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(key): _plain(part) for key, part in value.items()}
     return [_plain(part) for part in value] if isinstance(value, list | tuple) else value
+
+
+def _on_cpu(value: Any) -> Any:
+    """The tensors of a state moved to the CPU, wherever they stand in it; one that is there is not copied."""
+    if isinstance(value, Tensor):
+        return value.cpu()
+    if isinstance(value, Mapping):
+        return {key: _on_cpu(part) for key, part in value.items()}
+    return [_on_cpu(part) for part in value] if isinstance(value, list) else value
