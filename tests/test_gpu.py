@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 import tensorize as tz
-from tensorize.errors import UsageError
+from tensorize.errors import RunError, UsageError
 from tensorize.tensorset import TensorSet
 from tensorize.train import Checkpoint, evaluate, fit, predict
 from tensorize.train import plan as planning
@@ -112,3 +112,14 @@ def test_a_run_goes_on_where_it_was_stopped_on_another_device_too(tmp_path: Path
 def test_a_device_that_is_not_there_is_named() -> None:
     with pytest.raises(UsageError, match=f"this machine has {torch.cuda.device_count()} of that type"):
         fit("linear", made("wine"), device=f"cuda:{torch.cuda.device_count()}")
+
+
+def test_a_memory_that_is_too_small_is_told_with_the_way_out() -> None:
+    data = made("shapes")
+    torch.cuda.empty_cache()
+    torch.cuda.set_per_process_memory_fraction(64 * 2**20 / torch.cuda.mem_get_info()[1])
+    try:
+        with pytest.raises(RunError, match=r"the memory of cuda is too small(?s:.)*--batch-size below 512"):
+            fit("resnet", data, device="cuda", options={"width": 2048}, epochs=1)
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)

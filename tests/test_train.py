@@ -87,7 +87,7 @@ def same(one: Checkpoint, other: Checkpoint) -> bool:
 
 def test_a_module_of_ones_own_is_trained_in_place_to_the_tutorials_loss() -> None:
     model = Thermometer()
-    history = fit(model, thermometer(0.1), epochs=5000, **DESCENT)
+    history = fit(model, thermometer(0.1), epochs=5000, device="cpu", **DESCENT)
     assert history[-1].loss == pytest.approx(2.927645, abs=2e-6)
     assert model.w.item() == pytest.approx(5.3671, abs=1e-3)
 
@@ -291,8 +291,8 @@ def test_a_class_without_a_train_row_is_told(wine: TensorSet) -> None:
 
 
 def test_the_metrics_of_classes_are_those_of_the_predictions(wine: TensorSet) -> None:
-    checkpoint = fit("mlp", wine, epochs=3).checkpoint
-    found = evaluate(checkpoint, wine)
+    checkpoint = fit("mlp", wine, epochs=3, device="cpu").checkpoint
+    found = evaluate(checkpoint, wine, device="cpu")
     with torch.no_grad():
         predicted = checkpoint.build()(wine["test/features"]).argmax(1)
     target = wine["test/target"]
@@ -350,7 +350,7 @@ def test_before_its_first_step_conv1d_says_what_was_one_window_before(scales: di
     options = {**HOURS, "window": 48, "horizon": 12, "target": "kwh", **scales}
     data = tz.prepare("series", "samples/meter-synthetic.csv", **options)
     checkpoint = fit("conv1d", data, epochs=1, lr=1e-12, target_scale=target_scale, device="cpu").checkpoint
-    found = evaluate(checkpoint, data)
+    found = evaluate(checkpoint, data, device="cpu")
     assert found.trivial_is == "the value 48 steps before"
     assert found.metrics["mae"] == pytest.approx(found.trivial["mae"], rel=1e-5)
 

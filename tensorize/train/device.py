@@ -10,16 +10,20 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from tensorize.errors import UsageError
+from tensorize.errors import RunError, UsageError
 
 UNKNOWN = 1 << 30
 """What data may take where the system does not tell what is free."""
+OTHERWISE = "say --device cpu"
 SMALL_STEP = 300_000_000
 """Floating-point operations of a forward pass below which threads wait for each other longer than they work."""
 
 
 def device_of(name: str) -> torch.device:
-    """`auto` (a GPU where there is one), `cpu`, `cuda`, `cuda:1`, `mps`. Raises UsageError for one that is not here."""
+    """`auto` (a GPU where there is one), `cpu`, `cuda`, `cuda:1`, `mps`.
+
+    Raises UsageError for one that is not here, RunError for a GPU that is here and does not start.
+    """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:
@@ -32,7 +36,22 @@ def device_of(name: str) -> torch.device:
             f"this machine has {count} of that type" if count else f"this machine or this torch ({torch.__version__}) has none"
         )
         raise UsageError(f'the device "{name}" was asked for, and {here}', hint="say --device auto, or --device cpu")
+    if device.type == "cuda":
+        try:
+            torch.cuda.mem_get_info(device)
+        except RuntimeError as error:
+            raise RunError(f"the GPU does not start: {str(error).partition(chr(10))[0]}", hint=OTHERWISE) from error
     return device
+
+
+@contextmanager
+def enough_memory(device: torch.device, hint: str) -> Iterator[None]:
+    """Raise RunError with this hint where a GPU's memory is too small for what is done."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        said = str(error).split(". ")
+        raise RunError(f"the memory of {device} is too small: {'. '.join(said[:2])}", hint=hint) from error
 
 
 def resident_bytes(device: torch.device) -> int:

@@ -15,7 +15,7 @@ from tensorize.partfile import exists
 from tensorize.tensorset import TensorSet, read
 from tensorize.train.callbacks import Callback
 from tensorize.train.checkpoint import Checkpoint
-from tensorize.train.device import device_of, threads
+from tensorize.train.device import device_of, enough_memory, threads
 from tensorize.train.history import History
 from tensorize.train.keep import KeepBest, Save, random_state, set_random_state, weights
 from tensorize.train.loop import Trainer
@@ -70,11 +70,10 @@ def fit(
         model, options, chosen = before.model or model, before.options, before.settings
     else:
         chosen = Settings.parse(_defaults(model) | given)
-    with torch.random.fork_rng():
+    where = device_of(device)
+    with torch.random.fork_rng(), enough_memory(where, f"say a --batch-size below {chosen.batch_size}, or --device cpu"):
         torch.manual_seed(chosen.seed)
-        plan = make_plan(
-            model, tensors, chosen, options=options or {}, loss=loss if callable(loss) else None, device=device_of(device)
-        )
+        plan = make_plan(model, tensors, chosen, options=options or {}, loss=loss if callable(loss) else None, device=where)
         return _run(plan, optimizer if callable(optimizer) else None, path, callbacks, before=before, workers=workers)
 
 

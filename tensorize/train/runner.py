@@ -10,6 +10,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
+from tensorize.train.device import OTHERWISE, enough_memory
 from tensorize.train.parts import Part
 
 ROWS = 256
@@ -49,7 +50,8 @@ class Runner:
         self.model.eval()
         missing = ROWS - len(inputs)
         whole = torch.cat([inputs, inputs.new_zeros(missing, *inputs.shape[1:])]) if missing else inputs
-        return self(whole)[: len(inputs)]
+        with enough_memory(self.device, OTHERWISE):
+            return self(whole)[: len(inputs)]
 
     def outputs(self, part: Part) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield (output, stored target) of batches in the order of the file: (row, output) and (row, …) on the device."""

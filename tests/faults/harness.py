@@ -44,7 +44,9 @@ WRITERS = {
     "recipe": Writer(".json", ("inspect", "{data}/small.h5", "--recipe", "-o", "{target}")),
     "rejects of a table": Writer(".jsonl", ("table", "{data}/ragged.csv", *SKIP, "--rejects", "{target}", *BESIDE)),
     "rejects of images": Writer(".jsonl", ("images", "{data}/pictures", *SKIP, "--rejects", "{target}", *BESIDE)),
-    "checkpoint": Writer(".pt", ("train", "{data}/small.h5", "--model", "mlp", "--epochs", "2", "-o", "{target}"), same=False),
+    "checkpoint": Writer(
+        ".pt", ("train", "{data}/small.h5", "--model", "mlp", "--epochs", "2", "--device", "cpu", "-o", "{target}"), same=False
+    ),
 }
 
 WITH_WORKERS = ("images", "rejects of images")
