@@ -141,6 +141,8 @@ class Words:
         table = np.fromiter((place[0] if place else -1 for place in places), np.int32, len(places))
         ids = np.take(table, piece.codes)
         empty = np.flatnonzero(ids < 0)
+        if not len(empty):  # nothing to take out, which copies the piece
+            return Tokens(ids, np.diff(piece.borders), piece.open)
         borders = piece.borders - np.searchsorted(empty, piece.borders)
         return Tokens(np.delete(ids, empty), np.diff(borders), piece.open)
 
