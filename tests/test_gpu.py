@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -123,3 +125,25 @@ def test_a_memory_that_is_too_small_is_told_with_the_way_out() -> None:
             fit("resnet", data, device="cuda", options={"width": 2048}, epochs=1)
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)
+
+
+def test_training_on_the_cpu_starts_no_gpu() -> None:
+    script = """
+import torch, tensorize
+from tensorize.train import fit
+data = tensorize.prepare("wine", "samples/wine-synthetic.csv", split="0.8,0.1,0.1")
+fit("linear", data, epochs=1, device="cpu")
+assert not torch.cuda.is_initialized()
+"""
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_training_leaves_the_random_numbers_of_the_device_alone_and_takes_them_from_the_seed() -> None:
+    given = {"device": "cuda", "epochs": 1, "precision": "float32", "options": {"dropout": 0.5}}
+    losses = []
+    for before in (1, 2):
+        torch.manual_seed(before)
+        state = torch.cuda.get_rng_state()
+        losses.append(fit("mlp", made("wine"), **given)[-1].loss)
+        assert torch.equal(torch.cuda.get_rng_state(), state)
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)

@@ -19,7 +19,7 @@ from conftest import Command
 from torch import nn
 
 import tensorize as tz
-from tensorize.errors import DataError, TensorizeError, UsageError
+from tensorize.errors import DataError, RunError, TensorizeError, UsageError
 from tensorize.tensorset import TensorSet
 from tensorize.train import Checkpoint, checkpoint, evaluate, fit, predict
 from tensorize.train.plot import plot
@@ -102,6 +102,25 @@ def test_a_model_whose_shapes_do_not_fit(wine: TensorSet) -> None:
 def test_a_wrong_call(wine: TensorSet, given: dict[str, Any], message: str) -> None:
     with refused(message):
         fit(given.pop("model", "mlp"), wine, **given)
+
+
+def test_too_little_memory_of_a_device_is_told_with_the_way_out(wine: TensorSet) -> None:
+    class Large(nn.Linear):
+        free = 64
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            if len(x) > self.free:
+                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total of 1 GiB")
+            return super().forward(x)
+
+    model, message = Large(11, 10), r"memory of cpu is too small: CUDA out of memory. Tried to allocate 2.00 GiB\n  say "
+    with refused(message + "a --batch-size below 65, or --device cpu", RunError):
+        fit(model, wine, epochs=1, batch_size=65, device="cpu")
+    trained = fit(model, wine.split("train"), epochs=1, split="1", device="cpu").checkpoint
+    with refused(message + "--device cpu", RunError):
+        evaluate(trained, wine, model=model, device="cpu")
+    with refused(message + "--device cpu", RunError):
+        predict(trained, "samples/wine-synthetic.csv", model=model, device="cpu")
 
 
 def test_one_class_is_none_to_tell_apart() -> None:

@@ -45,7 +45,7 @@ def device_of(name: str) -> torch.device:
 
 
 @contextmanager
-def enough_memory(device: torch.device, hint: str) -> Iterator[None]:
+def enough_memory(device: torch.device, hint: str = OTHERWISE) -> Iterator[None]:
     """Raise RunError with this hint where a GPU's memory is too small for what is done."""
     try:
         yield

@@ -12,7 +12,7 @@ from torch import nn
 from tensorize.errors import UsageError, near
 from tensorize.tensorset import TensorSet, read
 from tensorize.train.checkpoint import Checkpoint
-from tensorize.train.device import device_of, resident_bytes
+from tensorize.train.device import device_of, enough_memory, resident_bytes
 from tensorize.train.judge import judge
 from tensorize.train.loss import make_loss
 from tensorize.train.metrics import Scores
@@ -59,8 +59,9 @@ def evaluate(
     _same_recipe(found, tensors)
     name, rows = _chosen(found, tensors, split)
     where = device_of(device)
-    part = place(rows, as_stored, where, resident_bytes(where))
-    loss, scores = _judged(found, part, Runner.of(found.build(model), where, found.settings.precision))
+    with enough_memory(where):
+        part = place(rows, as_stored, where, resident_bytes(where))
+        loss, scores = _judged(found, part, Runner.of(found.build(model), where, found.settings.precision))
     words, baseline = trivial(place(rows, as_stored, torch.device("cpu"), 0), found.task, found.recipe, found.inputs)
     names = found.task.names if isinstance(found.task, Classes) else ()
     return Evaluation(

@@ -17,7 +17,7 @@ from tensorize.train.callbacks import Callback
 from tensorize.train.checkpoint import Checkpoint
 from tensorize.train.device import device_of, enough_memory, threads
 from tensorize.train.history import History
-from tensorize.train.keep import KeepBest, Save, random_state, set_random_state, weights
+from tensorize.train.keep import KeepBest, Save, random_state, seeded, set_random_state, weights
 from tensorize.train.loop import Trainer
 from tensorize.train.loss import Loss
 from tensorize.train.named import model_class, part_of
@@ -51,7 +51,8 @@ def fit(
     with `resume` the run goes on from the one that is there, and what is given has to agree with it. `workers` are threads.
     The other keywords are those of `Settings`; a model may have defaults of its own.
 
-    Raises UsageError for a call that is wrong, DataError where the loss is no number any more.
+    Raises UsageError for a call that is wrong, DataError where the loss is no number any more, RunError where a GPU does not
+    start, or has too little memory.
 
     >>> from tensorize import prepare
     >>> line = prepare("table", {"x": [0.0, 1.0, 2.0, 3.0], "y": [1.0, 3.0, 5.0, 7.0]}, target="y", scale="none")
@@ -71,8 +72,7 @@ def fit(
     else:
         chosen = Settings.parse(_defaults(model) | given)
     where = device_of(device)
-    with torch.random.fork_rng(), enough_memory(where, f"say a --batch-size below {chosen.batch_size}, or --device cpu"):
-        torch.manual_seed(chosen.seed)
+    with seeded(chosen.seed, where), enough_memory(where, f"say a --batch-size below {chosen.batch_size}, or --device cpu"):
         plan = make_plan(model, tensors, chosen, options=options or {}, loss=loss if callable(loss) else None, device=where)
         return _run(plan, optimizer if callable(optimizer) else None, path, callbacks, before=before, workers=workers)
 

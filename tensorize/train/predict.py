@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from tensorize.engine import local
 from tensorize.tensorset import TensorSet
 from tensorize.train.checkpoint import Checkpoint
-from tensorize.train.device import device_of
+from tensorize.train.device import device_of, enough_memory
 from tensorize.train.runner import ROWS, Runner
 from tensorize.train.task import Classes, Numbers, Task
 from tensorize.train.units import Units, units_of
@@ -69,14 +69,15 @@ def predictions(
 ) -> Iterator[Predictions]:
     """As `predict`, a bounded number of rows at a time."""
     recipe = checkpoint.recipe
-    runner = Runner.of(checkpoint.build(model), device_of(device), checkpoint.settings.precision)
-    units = units_of(recipe)
-    with local.stream(recipe, source, run, output or local.Output(), changed) as stream:
-        schema = _schema(checkpoint.task, stream)
-        tables = (
-            _table(schema, part, checkpoint.task, units, _values(checkpoint.task, runner, part)) for part in stream.pieces
-        )
-        yield Predictions(stream.facts, schema, tables, stream)
+    where, units = device_of(device), units_of(recipe)
+    with enough_memory(where):
+        runner = Runner.of(checkpoint.build(model), where, checkpoint.settings.precision)
+        with local.stream(recipe, source, run, output or local.Output(), changed) as stream:
+            schema = _schema(checkpoint.task, stream)
+            tables = (
+                _table(schema, part, checkpoint.task, units, _values(checkpoint.task, runner, part)) for part in stream.pieces
+            )
+            yield Predictions(stream.facts, schema, tables, stream)
 
 
 def _values(task: Task, runner: Runner, part: TensorSet) -> Tensor:

@@ -10,7 +10,6 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from tensorize.train.device import OTHERWISE, enough_memory
 from tensorize.train.parts import Part
 
 ROWS = 256
@@ -50,8 +49,7 @@ class Runner:
         self.model.eval()
         missing = ROWS - len(inputs)
         whole = torch.cat([inputs, inputs.new_zeros(missing, *inputs.shape[1:])]) if missing else inputs
-        with enough_memory(self.device, OTHERWISE):
-            return self(whole)[: len(inputs)]
+        return self(whole)[: len(inputs)]
 
     def outputs(self, part: Part) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield (output, stored target) of batches in the order of the file: (row, output) and (row, …) on the device."""
