@@ -129,7 +129,7 @@ def larger_than_memory(path: Path, source: Path, scale: float) -> None:
                 step = max(1, (8 << 20) // (spec.nbytes // rows))
                 for at in range(0, rows, step):
                     writer.write(spec.key, at, ts.store.take(spec.key, np.arange(at, min(at + step, rows)) % ts.rows))
-            writer.commit()
+            writer.commit(ts.layout.recipe)
         finally:
             writer.abort()
 

@@ -242,7 +242,7 @@ class TensorSet:
                 step = max(1, WRITE_BYTES // max(1, spec.nbytes // max(1, rows)))
                 for start in range(0, rows, step):
                     writer.write(spec.key, start, self.store.read(spec.key, start, min(rows, start + step)))
-            writer.commit()
+            writer.commit(self.layout.recipe)
         finally:
             writer.abort()
         return Path(path)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, TypeVar, runtime_checkable
 
 from tensorize.rejects import Rejects
 
@@ -119,8 +119,12 @@ class Writer(Protocol):
         """
         ...
 
-    def commit(self) -> None:
-        """Make the file appear, whole and synced: the only moment at which it does."""
+    def commit(self, recipe: str) -> None:
+        """Make the file appear, whole and synced: the only moment at which it does.
+
+        `recipe` is the one to keep. It is the layout's, or differs from that in the values of numbers alone, which were
+        learned from what has been written.
+        """
         ...
 
     def abort(self) -> None:
@@ -290,6 +294,18 @@ class Job(Protocol):
 
     def describe(self, tensor: str, learned: Sequence[Learned]) -> str:
         """A few words on how a tensor was made, such as `z-score, learned from train`."""
+        ...
+
+
+@runtime_checkable
+class OnePass(Job, Protocol):
+    """A job that can learn from what it writes, so that nothing has to be kept for a second pass."""
+
+    def outline(self) -> tuple[Learned, ...] | None:
+        """What `learn` will return, but for the values of numbers. `pieces` and `layout` take it; `learn` comes behind them.
+
+        None where the pieces need what is learned: then `learn` comes first.
+        """
         ...
 
 

@@ -12,17 +12,21 @@ import subprocess
 import sys
 import time
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
 import tensorize
 from tensorize import registry
 from tensorize.errors import DataError, RunError, TensorizeError, UsageError
+from tensorize.exporters.plain import padded
 from tensorize.tensorset import MemoryStore, TensorSet
 from tensorize.types import Layout, TensorSpec
 
@@ -54,7 +58,7 @@ def written(path, plan, arrays, force=False):
         for key, values in arrays.items():
             for at in range(0, len(values), 3):
                 writer.write(key, at, values[at : at + 3])
-        writer.commit()
+        writer.commit(plan.recipe)
     finally:
         writer.abort()
     return path
@@ -151,7 +155,7 @@ def test_torch_opens_it_safely_mapped_or_not(tmp_path, rich):
         found = torch.load(path, weights_only=True, mmap=mapped)
         for key, values in arrays.items():
             assert torch.equal(found[key], torch.from_numpy(values))
-        assert found["tensorize"]["recipe"] == plan.recipe
+        assert found["tensorize"]["recipe"].rstrip(" ") == plan.recipe
     assert zipfile.ZipFile(path).testzip() is None
     if shutil.which("unzip"):
         assert subprocess.run(["unzip", "-tq", path], capture_output=True, check=False).returncode == 0
@@ -169,7 +173,7 @@ def test_stock_hdf5_readers_find_groups_roles_and_names(tmp_path, rich):
         names = features.dims[1][0].asstr()[()]
         assert names[7] == "日本"
         assert names[4] == "nul\\x00byte"
-        assert file.attrs["recipe"] == plan.recipe
+        assert file.attrs["recipe"].rstrip(" ") == plan.recipe
         np.testing.assert_array_equal(features[()], arrays["train/features"])
 
 
@@ -274,9 +278,70 @@ def test_rows_come_in_order_and_whole(tmp_path, suffix):
             writer.write("features", start, values)
     writer.write("features", 0, rows[:3])
     with pytest.raises(ValueError, match="3 rows were written of 5"):
-        writer.commit()
+        writer.commit(plan.recipe)
     writer.abort()
     assert left(tmp_path) == []
+
+
+# the recipe comes last --------------------------------------------------------------------------------------------
+
+
+def told(mean):
+    return json.dumps({"tensorize": 1, "mean": mean, "name": "a 1.5"})
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_recipe_whose_numbers_were_learned_meanwhile_makes_the_same_bytes(tmp_path, suffix):
+    plan, arrays = small()
+    known = written(tmp_path / f"known{suffix}", replace(plan, recipe=told([-0.123456789012345, 1e-300])), arrays)
+    writer = registry.exporter_for(f"x{suffix}").create(tmp_path / f"x{suffix}", replace(plan, recipe=told([0.0, 1.0])))
+    writer.write("features", 0, arrays["features"])
+    writer.commit(told([-0.123456789012345, 1e-300]))
+    assert (tmp_path / f"x{suffix}").read_bytes() == known.read_bytes()
+    with tensorize.read(known) as ts:
+        assert ts.layout.recipe == told([-0.123456789012345, 1e-300])
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_recipe_that_differs_in_more_than_numbers_is_refused_and_leaves_nothing(tmp_path, suffix):
+    plan, arrays = small()
+    writer = registry.exporter_for(f"x{suffix}").create(tmp_path / f"x{suffix}", replace(plan, recipe=told([0.0])))
+    writer.write("features", 0, arrays["features"])
+    with pytest.raises(ValueError, match="more has changed than its numbers"):
+        writer.commit(told([0.0] * 500))
+    writer.abort()
+    assert left(tmp_path) == []
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_the_recipe_lies_behind_every_tensor(tmp_path, rich, suffix):
+    plan, arrays = rich
+    plan = replace(plan, recipe=told([0.5]))
+    path = written(tmp_path / f"x{suffix}", plan, arrays)
+    at = path.read_bytes().find(told([0.5]).encode())
+    with tensorize.read(path) as ts:
+        assert at >= max(slot.at + slot.spec.nbytes for slot in ts.store._slots.values())
+
+
+@given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=3, max_size=3), st.text())
+def test_a_padded_recipe_is_as_long_whatever_its_numbers_are(numbers, text):
+    one, other = (json.dumps({"state": {"mean": values}, "of": text}) for values in (numbers, [0.0, 1.0, 2.5]))
+    assert len(padded(one)) == len(padded(other))
+    assert padded(one).rstrip(" ") == one
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_recipe_without_blanks_behind_it_is_read_as_before(tmp_path, rich, suffix, monkeypatch):
+    """Files of earlier versions have none."""
+    plan, arrays = rich
+    for module in ("hdf5_layout", "pt"):
+        monkeypatch.setattr(f"tensorize.exporters.{module}.padded", lambda recipe, least=0: recipe)
+    path = written(tmp_path / f"x{suffix}", plan, arrays)
+    monkeypatch.undo()
+    registry.exporter_for(path).verify(path)
+    with tensorize.read(path) as ts:
+        assert ts.layout == plan
+        assert ts.equals(TensorSet(plan, MemoryStore(arrays)))
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
@@ -292,7 +357,7 @@ def test_an_existing_file_stays_unless_forced_also_when_it_appears_late(tmp_path
     writer.write("features", 0, arrays["features"])
     path.write_text("mine")
     with pytest.raises(UsageError, match="exists"):
-        writer.commit()
+        writer.commit(plan.recipe)
     writer.abort()
     assert left(tmp_path) == [path.name]
     assert path.read_text() == "mine"

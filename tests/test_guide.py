@@ -80,6 +80,19 @@ def test_the_examples_work_from_the_shell(project: Path, samples: Path) -> None:
     assert run(sys.executable, "-c", code, cwd=project).startswith("[2.0, 3.0, 4.0, 5.0] 1.0")
 
 
+def test_the_exporter_of_the_examples_keeps_what_is_learned_as_it_is_written(project: Path, samples: Path) -> None:
+    """uint8 images are counted for mean and std on the way to the file."""
+    tensorize = [sys.executable, "-m", "tensorize"]
+    for name in ("shapes.flat", "shapes.h5"):
+        run(*tensorize, "images", samples / "shapes-synthetic", "--dtype", "uint8", "-o", name, cwd=project)
+    run(*tensorize, "verify", "shapes.flat", cwd=project)
+    code = (
+        "import tensorize; a, b = tensorize.read('shapes.flat'), tensorize.read('shapes.h5');"
+        "assert a.equals(b) and a.recipe == b.recipe; print(a.recipe.learned[-1].state['mean'])"
+    )
+    assert run(sys.executable, "-c", code, cwd=project).startswith("[0.212279316")
+
+
 def test_the_model_of_the_examples_is_trained_by_name(project: Path, samples: Path) -> None:
     tensorize = [sys.executable, "-m", "tensorize"]
     how = ["--time", "stamp", "--step", "1h", "--gaps", "interpolate", "--window", "24", "--horizon", "6", "--target", "kwh"]

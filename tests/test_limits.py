@@ -41,7 +41,7 @@ WORDS = ("--level", "word", "--encode", "ids")
 CASES: dict[str, tuple[str, tuple[str, ...], str, str, Callable[[Path], Path]]] = {
     # limit: (kind, flags, what is too little, what is enough, the input)
     "max-columns": ("table", ("--drop", "second"), "1", "2", table),
-    "max-header": ("table", ("--drop", "second"), "10B", "1KB", table),
+    "max-header": ("table", ("--drop", "second"), "10B", "8KB", table),
     "max-cell": ("table", (), "4", "5", table),
     "max-expansion": ("table", (), "2", "1000", packed),
     "max-distinct": ("text", WORDS, "4", "5", text),

@@ -16,7 +16,7 @@ import pytest
 import torch
 from PIL import Image
 
-from tensorize import prepare
+from tensorize import prepare, registry
 from tensorize.engine import local
 from tensorize.errors import DataError, RecipeError, TensorizeError, UsageError
 from tensorize.loaders.images.decode import decode
@@ -411,6 +411,23 @@ def test_uint8_expands_to_the_same_bits(folder: Path) -> None:
     assert torch.equal(labels, normalised["labels"])
     assert torch.equal(normalised.batch(slice(0, 6))[0], normalised["images"])
     assert (stored.recipe.inverse(stored) == stored.numpy("images")).all()
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".pt", None])
+def test_uint8_is_learned_from_as_it_is_written(
+    folder: Path, tmp_path: Path, suffix: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One pass: nothing is kept in scratch, and mean, std, bits of the file are what two passes make."""
+    floats = prepare("images", folder, split="0.5,0.5", seed=3)
+    monkeypatch.setattr("tensorize.engine.scratch.Scratch.append", None)
+    out = tmp_path / f"a{suffix}" if suffix else None
+    ts = prepare("images", folder, dtype="uint8", split="0.5,0.5", seed=3, out=out)
+    assert ts.recipe.learned == floats.recipe.learned
+    assert ts.layout.recipe == ts.recipe.to_json()
+    if out is not None:
+        saved = prepare("images", folder, dtype="uint8", split="0.5,0.5", seed=3).save(tmp_path / f"b{suffix}")
+        assert saved.read_bytes() == out.read_bytes()
+        registry.exporter_for(out).verify(out)
 
 
 def test_a_constant_channel_becomes_0_with_a_note(tmp_path: Path) -> None:

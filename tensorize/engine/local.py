@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from tensorize.options import BadOptions, Options
 from tensorize.recipe import Recipe
 from tensorize.rejects import Rejects, collecting
 from tensorize.schema import Schema
-from tensorize.types import Facts, Job, Layout, Learned, Run, Scan, TensorSpec, Writer
+from tensorize.types import Facts, Job, Layout, Learned, OnePass, Run, Scan, TensorSpec, Writer
 
 if TYPE_CHECKING:
     from tensorize.tensorset import TensorSet
@@ -120,8 +120,14 @@ def prepare(kind: str, source: Any, options: Mapping[str, Any], run: Run, output
     parsed: Options = loader.Options.parse(dict(options))
     with _running(run, output, parsed) as own, loader.scan(source, parsed, own) as scan:
         job: Job = loader.job(scan, parsed, own)
-        recipe = Recipe.of(kind, parsed, scan.schema, job.learn())
-        return _finish(recipe, scan, job, output, own.rejects, started=started)
+
+        @cache
+        def final() -> Recipe:
+            return Recipe.of(kind, parsed, scan.schema, job.learn())
+
+        outline = job.outline() if isinstance(job, OnePass) and not output.dry_run else None
+        recipe = final() if outline is None else Recipe.of(kind, parsed, scan.schema, outline)
+        return _finish(recipe, scan, job, output, own.rejects, final=final, started=started)
 
 
 def apply(recipe: Recipe, source: Any, run: Run, output: Output, changed: Mapping[str, Any] | None = None) -> Result:
@@ -134,7 +140,7 @@ def apply(recipe: Recipe, source: Any, run: Run, output: Output, changed: Mappin
     output.check()
     loader, options = recipe.loader, recipe.parsed_options(changed).for_apply()
     with _running(run, output, options) as own, loader.scan(source, options, own, recipe.schema) as scan:
-        return _finish(recipe, scan, loader.job(scan, options, own), output, own.rejects, started=started)
+        return _finish(recipe, scan, loader.job(scan, options, own), output, own.rejects, final=lambda: recipe, started=started)
 
 
 @dataclass(frozen=True)
@@ -174,7 +180,7 @@ def _as_sets(layout: Layout, job: Job, learned: Sequence[Learned]) -> Iterator[T
     from tensorize.tensorset import SHARED, MemoryStore, TensorSet
 
     if any(spec.axes[0] in SHARED for spec in layout.tensors):
-        yield _in_memory(layout, job, learned)()
+        yield _in_memory(layout, job, learned, lambda: layout)()
         return
     at = 0
     for piece in job.pieces(learned):
@@ -197,19 +203,25 @@ def _running(run: Run, output: Output, options: Options) -> Iterator[Run]:
         yield replace(run, scratch=scratch, rejects=rejects)
 
 
-def _finish(recipe: Recipe, scan: Scan, job: Job, output: Output, rejects: Rejects, *, started: float) -> Result:
-    """Lay out, check the size and what is bad, and write."""
+def _finish(
+    recipe: Recipe, scan: Scan, job: Job, output: Output, rejects: Rejects, *, final: Callable[[], Recipe], started: float
+) -> Result:
+    """Lay out, check the size and what is bad, and write. `final` is asked for the recipe to keep, behind the last piece."""
     specs = job.layout(recipe.learned)
     rejects.check()
     rejects.flush()
     texts = {key: tuple(values) for key, values in job.texts().items()}
     layout = Layout(recipe.kind, specs, recipe.to_json(), texts)
     _check_size(layout, scan.facts, output)
-    opener = None if output.dry_run else _write(layout, job, recipe.learned, output)
+
+    def settled() -> Layout:
+        return layout if final() is recipe else replace(layout, recipe=final().to_json())
+
+    opener = None if output.dry_run else _write(layout, job, recipe.learned, settled, output)
     names = dict.fromkeys(spec.name for spec in specs)
-    made = {name: job.describe(name, recipe.learned) for name in names}
+    made = {name: job.describe(name, final().learned) for name in names}
     seconds = time.monotonic() - started
-    return Result(recipe, scan.facts, scan.schema, layout, job.notes, made, output, seconds, rejects, opener)
+    return Result(final(), scan.facts, scan.schema, settled(), job.notes, made, output, seconds, rejects, opener)
 
 
 def _check_size(layout: Layout, facts: Facts, output: Output) -> None:
@@ -227,15 +239,17 @@ def _check_size(layout: Layout, facts: Facts, output: Output) -> None:
         )
 
 
-def _write(layout: Layout, job: Job, learned: Sequence[Learned], output: Output) -> Callable[[], TensorSet]:
-    """Write every piece; return how the result is opened."""
+def _write(
+    layout: Layout, job: Job, learned: Sequence[Learned], settled: Callable[[], Layout], output: Output
+) -> Callable[[], TensorSet]:
+    """Write every piece; return how the result is opened. `settled` is the layout with the recipe to keep, asked last."""
     if output.path is None:
-        return _in_memory(layout, job, learned)
+        return _in_memory(layout, job, learned, settled)
     path, exporter = output.path, registry.exporter_for(output.path, output.format)
     writer: Writer = exporter.create(path, layout, force=output.force)
     try:
         _copy(layout, job, learned, writer)
-        writer.commit()
+        writer.commit(settled().recipe)
     finally:
         writer.abort()
     return partial(exporter.open, path)
@@ -265,10 +279,10 @@ class _Memory:
         self.arrays[key][start : start + len(values)] = values
 
 
-def _in_memory(layout: Layout, job: Job, learned: Sequence[Learned]) -> Callable[[], TensorSet]:
+def _in_memory(layout: Layout, job: Job, learned: Sequence[Learned], settled: Callable[[], Layout]) -> Callable[[], TensorSet]:
     from tensorize.tensorset import MemoryStore, TensorSet
 
     memory = _Memory(layout)
     _copy(layout, job, learned, memory)
-    tensors = TensorSet(layout, MemoryStore(memory.arrays))
+    tensors = TensorSet(settled(), MemoryStore(memory.arrays))
     return lambda: tensors

@@ -6,6 +6,7 @@ no reader of ours goes through HDF5 itself, see `hdf5_index`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
@@ -13,7 +14,7 @@ from tensorize.digest import DIGEST_SIZE, check_end
 from tensorize.errors import DataError
 from tensorize.exporters.hdf5_index import Place, Strings, read_index
 from tensorize.exporters.plain import unescape
-from tensorize.exporters.slots import FileStore, Slot, SlotWriter
+from tensorize.exporters.slots import FileStore, Slot, SlotWriter, fitting
 from tensorize.limits import check_header
 from tensorize.partfile import PartFile
 from tensorize.tensorset import TensorSet
@@ -27,7 +28,7 @@ class Hdf5:
 
     def create(self, path: Path, layout: Layout, *, force: bool = False) -> SlotWriter:
         """Lay the file out; see `SlotWriter`. Raises UsageError, RunError as `PartFile` does."""
-        from tensorize.exporters.hdf5_layout import lay_out
+        from tensorize.exporters.hdf5_layout import in_room, lay_out
 
         part = PartFile(path, force=force)
         try:
@@ -40,14 +41,19 @@ class Hdf5:
         except BaseException:
             part.abort()
             raise
+
+        def finish(checksums: Mapping[str, int], recipe: str) -> None:
+            del checksums
+            part.write(index.recipe.at, fitting(in_room(recipe), index.recipe.size))
+
         slots = {spec.key: Slot(spec, index.tensors[spec.key]) for spec in layout.tensors}
-        return SlotWriter(part, slots, size, size - DIGEST_SIZE, lambda _: None, self._check)
+        return SlotWriter(part, slots, size, size - DIGEST_SIZE, finish, self._check)
 
     def open(self, path: Path) -> TensorSet:
         """Read the headers. Raises DataError for what is no file of ours, or damaged."""
         try:
             index = read_index(path)
-            recipe = _read(path, index.recipe).decode()
+            recipe = _read(path, index.recipe).decode().rstrip(" ")
             texts = {key: _strings(path, index.texts[key]) for key in index.layout.texts}
         except (OSError, UnicodeDecodeError) as error:
             raise DataError(f"{path} is no tensorize file, or it is damaged: {error}") from None

@@ -11,37 +11,44 @@ import h5py
 import numpy as np
 
 from tensorize.exporters.hdf5_index import Index, Place, Strings
-from tensorize.exporters.plain import FORMAT, Plain, escape
+from tensorize.exporters.plain import FORMAT, Plain, escape, padded
 from tensorize.types import Layout, TensorSpec
 
 NAMES = "_names"
 NAME_BYTES = 255
 VERSION = "tensorize_format"
 _PAGE = 1 << 16
+_HEAP = 4096
+"""What HDF5 keeps for short strings: a longer one lies where the file ends as it is written."""
 
 
 def lay_out(layout: Layout) -> tuple[Index, Metadata]:
     """Everything but the numbers of the tensors: where they lie, and what HDF5 writes around them.
 
     HDF5 never sees the disk: where that is full, its library leaves files that open with zeros, or cannot close them.
+    The recipe lies behind all tensors, so that it can be written, and hashed, last.
     """
-    held = Metadata()
+    held, recipe = Metadata(), in_room(layout.recipe)
     with h5py.File(held, "w") as file:
         file.attrs.create(VERSION, FORMAT, dtype="<i8")
         text = h5py.string_dtype()
         file.attrs.create("kind", layout.kind, dtype=text)
-        file.attrs.create("recipe", layout.recipe, dtype=text)
         scales = _write_names(file, layout)
         for spec in layout.tensors:
             _create(file, spec, scales)
         for key, values in layout.texts.items():
             _write_text(file, key, [escape(value) for value in values]).attrs["role"] = "text"
+        file.attrs.create("recipe", recipe.decode(), dtype=text)
     with h5py.File(held, "r") as file:
         tensors = {spec.key: _offset(file[spec.key]) for spec in layout.tensors}
         texts = {key: _strings(file[key]) for key in layout.texts}
-    recipe = layout.recipe.encode()
     place = Place(at=held.find(recipe), size=len(recipe))
     return Index(format=FORMAT, layout=Plain.of(layout), recipe=place, tensors=tensors, texts=texts), held
+
+
+def in_room(recipe: str) -> bytes:
+    """A recipe as it stands in the file."""
+    return padded(recipe, _HEAP).encode()
 
 
 class Metadata(io.RawIOBase):

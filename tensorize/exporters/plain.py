@@ -15,6 +15,8 @@ from tensorize.types import Layout, Role, TensorSpec
 FORMAT = 1
 _ESCAPED = re.compile(r"[\\\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _ESCAPE = re.compile(r"\\(?:\\|x([0-9a-f]{2})|u([0-9a-f]{4}))")
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
+_LONGEST = len("-2.2250738585072014e-308")
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -106,6 +108,18 @@ class About(BaseModel):
         if self.kind != self.layout.kind or set(self.texts) != set(self.layout.texts):
             raise ValueError("it does not agree with its own layout")
         return self
+
+
+def padded(recipe: str, least: int = 0) -> str:
+    """A recipe with blanks behind it, up to `least` characters or more: as long, whatever its numbers are.
+
+    So a file can be laid out and written before the last numbers of its recipe are known.
+
+    >>> len(padded('{"mean":[0.5]}')) == len(padded('{"mean":[0.4829176291]}'))
+    True
+    """
+    blanks = sum(max(_LONGEST - len(found[0]), 0) for found in _NUMBER.finditer(recipe))
+    return recipe.ljust(max(len(recipe) + blanks, least))
 
 
 def parse(state: str | bytes, path: Any) -> Plain:

@@ -9,7 +9,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,8 +18,8 @@ from tensorize.errors import DataError
 from tensorize.exporters.archive import Member, directory, lay_out, read_members
 from tensorize.exporters.dense import Dense, NotPlainError
 from tensorize.exporters.pickled import pickled
-from tensorize.exporters.plain import FORMAT, About, Plain, checked, escape, unescape
-from tensorize.exporters.slots import FileStore, Slot, SlotWriter
+from tensorize.exporters.plain import FORMAT, About, Plain, checked, escape, padded, unescape
+from tensorize.exporters.slots import FileStore, Slot, SlotWriter, fitting
 from tensorize.exporters.unpickled import unpickled
 from tensorize.limits import check_header
 from tensorize.partfile import PartFile
@@ -28,6 +28,7 @@ from tensorize.types import Layout, TensorSpec
 
 KEY = "tensorize"
 _FOLDER = "archive/"
+_PICKLE = _FOLDER + "data.pkl"
 _DAMAGE = (zipfile.BadZipFile, NotPlainError, KeyError, OSError, ValueError, struct.error)
 
 
@@ -47,8 +48,10 @@ class Pt:
             part.abort()
             raise
 
-        def finish(checksums: Mapping[str, int]) -> None:
-            plan.finish(part, checksums)
+        def finish(checksums: Mapping[str, int], recipe: str) -> None:
+            final = plan if recipe == layout.recipe else _Plan.of(replace(layout, recipe=recipe))
+            fitting(final.small[_PICKLE], len(plan.small[_PICKLE]))
+            final.finish(part, checksums)
 
         return SlotWriter(part, plan.slots, plan.size, plan.size - DIGEST_SIZE, finish, self._check, checksums=True)
 
@@ -66,7 +69,7 @@ class Pt:
             ) from None
         about = checked(About, found.pop(KEY, None) if isinstance(found, dict) else None, path)
         texts = {key: tuple(map(unescape, values)) for key, values in about.texts.items()}
-        layout = about.layout.layout(about.recipe, texts)
+        layout = about.layout.layout(about.recipe.rstrip(" "), texts)
         return TensorSet(layout, FileStore(path, _slots(path, layout.tensors, found, members)))
 
     def verify(self, path: Path) -> None:
@@ -79,7 +82,10 @@ class Pt:
 
 @dataclass(frozen=True)
 class _Plan:
-    """Where everything lies: `small` members are known now, the tensors' come later, key → member."""
+    """Where everything lies: `small` members are known now, the tensors' come later, key → member.
+
+    The pickle, which has the recipe, lies behind the tensors, so that it can be written, and hashed, last.
+    """
 
     small: Mapping[str, bytes]
     members: Mapping[str, Member]
@@ -90,14 +96,16 @@ class _Plan:
     def of(cls, layout: Layout) -> _Plan:
         texts = {key: [escape(value) for value in values] for key, values in layout.texts.items()}
         plain = Plain.of(layout).model_dump()
-        about = {"format": FORMAT, "kind": layout.kind, "recipe": layout.recipe, "layout": plain, "texts": texts}
-        before = {"data.pkl": pickled(layout.tensors, KEY, about), ".format_version": b"1", ".storage_alignment": b"64"}
-        small = {_FOLDER + name: data for name, data in {**before, "byteorder": b"little", "version": b"3\n"}.items()}
+        about = {"format": FORMAT, "kind": layout.kind, "recipe": padded(layout.recipe), "layout": plain, "texts": texts}
+        known = {".format_version": b"1", ".storage_alignment": b"64", "byteorder": b"little", "version": b"3\n"}
+        before = {_FOLDER + name: data for name, data in known.items()}
+        after = {_PICKLE: pickled(layout.tensors, KEY, about)}
         names = {spec.key: f"{_FOLDER}data/{index}" for index, spec in enumerate(layout.tensors)}
         sizes = {names[spec.key]: spec.nbytes for spec in layout.tensors}
-        members = lay_out({**{name: len(data) for name, data in small.items()}, **sizes})
+        members = lay_out({**_sizes(before), **sizes, **_sizes(after)})
         tensors = {key: members[name] for key, name in names.items()}
-        return cls(small, members, tensors, {spec.key: Slot(spec, tensors[spec.key].at) for spec in layout.tensors})
+        slots = {spec.key: Slot(spec, tensors[spec.key].at) for spec in layout.tensors}
+        return cls({**before, **after}, members, tensors, slots)
 
     def _directory(self, checksums: Mapping[str, int]) -> bytes:
         known = {name: zlib.crc32(data) for name, data in self.small.items()}
@@ -110,17 +118,25 @@ class _Plan:
 
     def start(self, part: PartFile) -> None:
         """Write all that is known before the first row."""
-        for name, member in self.members.items():
-            part.write(member.start, member.header + self.small.get(name, b""))
+        for member in self.members.values():
+            part.write(member.start, member.header)
         for name, data in self.small.items():
-            part.write(self.members[name].at + len(data), self.members[name].descriptor(zlib.crc32(data)))
+            self._write_small(part, name, data)
+
+    def _write_small(self, part: PartFile, name: str, data: bytes) -> None:
+        part.write(self.members[name].at, data + self.members[name].descriptor(zlib.crc32(data)))
 
     def finish(self, part: PartFile, checksums: Mapping[str, int]) -> None:
-        """Write the tensors' CRC-32 where the archive keeps them: after the data, and in the directory."""
+        """Write the pickle, and the tensors' CRC-32 where the archive keeps them: after the data, and in the directory."""
+        self._write_small(part, _PICKLE, self.small[_PICKLE])
         for key, member in self.tensors.items():
             part.write(member.at + member.size, member.descriptor(checksums[key]))
         end = self._directory(checksums)
         part.write(self.size - len(end), end)
+
+
+def _sizes(members: Mapping[str, bytes]) -> dict[str, int]:
+    return {name: len(data) for name, data in members.items()}
 
 
 def _pickle(path: Path, members: Mapping[str, tuple[int, int]]) -> bytes:

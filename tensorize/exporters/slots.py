@@ -44,7 +44,7 @@ class Slot:
 
 @dataclass
 class SlotWriter:
-    """See `tensorize.types.Writer`. `finish(checksums)` writes what a format needs to know of the finished tensors.
+    """See `tensorize.types.Writer`. `finish(checksums, recipe)` writes what is known last, all of it behind the tensors.
 
     The digest is a SHA-256 of the whole file with its own 64 bytes at `digest_at` taken as zeros.
     """
@@ -53,7 +53,7 @@ class SlotWriter:
     slots: Mapping[str, Slot]
     size: int
     digest_at: int
-    finish: Callable[[Mapping[str, int]], None]
+    finish: Callable[[Mapping[str, int], str], None]
     check: Callable[[Path], None]
     checksums: bool = False
     _rows: dict[str, int] = field(default_factory=dict)
@@ -127,14 +127,14 @@ class SlotWriter:
         self._hashes.finish()
         return str(self._digest.hexdigest())
 
-    def commit(self) -> None:
-        """Finish the file, and make it appear. ValueError where rows are lacking."""
+    def commit(self, recipe: str) -> None:
+        """Finish the file, and make it appear. ValueError where rows are lacking, or the recipe has no room."""
         for key, slot in self.slots.items():
             if self._rows.get(key, 0) != slot.spec.shape[0]:
                 raise ValueError(f"{key}: {self._rows.get(key, 0)} rows were written of {slot.spec.shape[0]}")
         self._writes.finish()
         self.part.truncate(self.size)
-        self.finish({key: self._crc.get(key, 0) for key in self.slots})
+        self.finish({key: self._crc.get(key, 0) for key in self.slots}, recipe)
         self._sync()
         digest = self._finished_digest()
         self._syncs.finish()
@@ -147,6 +147,13 @@ class SlotWriter:
         self._hashes.close()
         self._syncs.close()
         self.part.abort()
+
+
+def fitting(data: bytes, size: int) -> bytes:
+    """What is known last, if it takes the bytes that were kept for it. Raises ValueError."""
+    if len(data) != size:
+        raise ValueError(f"the recipe takes {len(data)} bytes where {size} were laid out: more has changed than its numbers")
+    return data
 
 
 def _check_rows(slot: Slot, start: int, stop: int) -> None:

@@ -37,6 +37,8 @@ _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
 
 HEAD = 64 << 10
 """Bytes of a JPEG that are read for its header; the rest is read only where that is not enough."""
+_SCAN = b"\xff\xda"
+"""Where the pixels of a JPEG begin."""
 
 _OPENERS: dict[str, type[ImageFile]] = {
     "PNG": PngImageFile,
@@ -175,10 +177,18 @@ def _jpeg_header(data: bytes) -> Header | None:
         height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
     except ValueError:
         return None
-    orientation = _orientation(data) if b"Exif\0\0" in data else 1
+    orientation = _orientation(data) if data.find(b"Exif\0\0", 0, _scan_start(data)) >= 0 else 1
     height, width = (width, height) if orientation > 4 else (height, width)
     cmyk = colours in ("CMYK", "YCCK")
     return Header("JPEG", height, width, 8, orientation, not cmyk, cmyk)
+
+
+def _scan_start(data: bytes) -> int:
+    """Where the pixels start, behind segments that tell how long they are (ITU-T T.81, B.1.1); the end where they do not."""
+    at = 2
+    while data[at : at + 1] == b"\xff" and data[at : at + 2] != _SCAN:
+        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    return at if data[at : at + 2] == _SCAN else len(data)
 
 
 def _orientation(data: bytes) -> int:

@@ -38,6 +38,7 @@ class ImageJob:
         self._run = run
         self._listing = scan.source.listing
         self._parts = parts(self._listing, options, scan.rows)
+        self._passed: Histogram | None = None
         self._notes: dict[str, None] = {}
 
     @property
@@ -48,21 +49,33 @@ class ImageJob:
         transparent = [f"{plural(count, 'transparent image')}, {laid}"] if count else []
         return (*self._notes, *transparent)
 
+    def outline(self) -> tuple[Learned, ...] | None:
+        """Pixels that are stored as uint8 are counted as they are written: see `OnePass`."""
+        if self._options.dtype != "uint8" or self._options.normalize != "dataset":
+            return None
+        self._passed = self._nothing
+        return self._learned(constant("none", len(self._options.channel_names)))
+
     def learn(self) -> tuple[Learned, ...]:
         """The classes, the shape, and the mean and std of each channel over all train pixels, exact from counts."""
-        names = class_names(self._listing)
-        classes = Classes(classes=names) if names else None
-        channels = len(self._options.channel_names)
-        known = self._options.normalize
-        normalize = self._from_pixels(channels) if known == "dataset" else constant(known, channels)
-        return State(classes, self._scan.shape, normalize).learned()
+        if self._options.normalize != "dataset":
+            return self._learned(constant(self._options.normalize, len(self._options.channel_names)))
+        if self._passed is not None:
+            return self._learned(self._from_counts(self._passed))
+        found = gather({"images": self._nothing}, self._train_pixels, _as_they_are)
+        return self._learned(self._from_counts(cast(Histogram, found["images"])))
 
-    def _from_pixels(self, channels: int) -> Normalize:
-        bits = self._scan.shape.bits
-        counted = cast(
-            Histogram, gather({"images": Histogram.empty(channels, 1 << bits)}, self._train_pixels, _as_they_are)["images"]
-        )
-        top = (1 << bits) - 1
+    def _learned(self, normalize: Normalize) -> tuple[Learned, ...]:
+        names = class_names(self._listing)
+        return State(Classes(classes=names) if names else None, self._scan.shape, normalize).learned()
+
+    @property
+    def _nothing(self) -> Histogram:
+        """No pixel counted."""
+        return Histogram.empty(len(self._options.channel_names), 1 << self._scan.shape.bits)
+
+    def _from_counts(self, counted: Histogram) -> Normalize:
+        top = (1 << self._scan.shape.bits) - 1
         state = Normalize(mean=counted.mean(top), std=counted.std(top))
         for name, std in zip(self._options.channel_names, state.std, strict=True):
             if std == 0:
@@ -70,11 +83,16 @@ class ImageJob:
         return state
 
     def _train_pixels(self) -> Iterator[Mapping[str, Array]]:
-        """The train images of every chunk; all images are kept in scratch as they pass."""
+        """The train images of every chunk; images that are still to be normalised are kept in scratch as they pass."""
         for chunk in self._scan.chunks():
-            self._scan.keep(chunk)
-            train = self._parts.of[chunk.start : chunk.start + len(chunk.images)] == 0
-            yield {"images": chunk.images[train]} if train.any() else {}
+            if self._options.dtype != "uint8":
+                self._scan.keep(chunk)
+            images = self._train_images(chunk)
+            yield {"images": images} if len(images) else {}
+
+    def _train_images(self, chunk: Chunk) -> Array:
+        train = self._parts.of[chunk.start : chunk.start + len(chunk.images)] == 0
+        return chunk.images if train.all() else chunk.images[train]
 
     def layout(self, learned: Sequence[Learned]) -> tuple[TensorSpec, ...]:
         """`images`, `labels` where there are class folders, and `row`, for each split."""
@@ -110,6 +128,8 @@ class ImageJob:
             return Chunk(chunk.start, normalized(chunk.images, state.normalize, state.shape.bits))
 
         for chunk in ordered_map(finished, self._scan.drained(), self._run.threads):
+            if self._passed is not None:
+                self._passed = self._passed.update(self._train_images(chunk))
             yield from self._split(chunk, codes)
 
     def _split(self, chunk: Chunk, codes: Array | None) -> Iterator[Piece]:

@@ -232,7 +232,7 @@ class ImageScan:
 
     def _decode(self, rows: range) -> _Batch:
         """Finish some images. All are read before one is decoded: threads that do both by turns block each other."""
-        images = np.zeros((len(rows), *self._row_shape), dtype=self._dtype)
+        images = np.empty((len(rows), *self._row_shape), dtype=self._dtype)
         faults: list[Fault] = []
         translucent = 0
         loaded = [caught(self.source.load, row) for row in rows]
