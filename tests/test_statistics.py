@@ -15,6 +15,7 @@ from tensorize.statistics.categories import Categories
 from tensorize.statistics.extremes import Extremes
 from tensorize.statistics.histograms import Histogram
 from tensorize.statistics.moments import Moments
+from tensorize.statistics.nulls import Nulls
 from tensorize.statistics.quantiles import Quantiles
 from tensorize.statistics.vocabulary import VocabularyCounts
 from tensorize.types import BLOCK_ROWS
@@ -184,3 +185,10 @@ def test_a_vocabulary_keeps_the_most_frequent_the_first_where_they_tie():
     assert found.words(max_size=2) == ("b", "d")
     assert found.words(min_count=2) == ("b", "c", "d")
     assert VocabularyCounts().update(pa.array(["x", "y", "x"])).counts == {"x": 2, "y": 1}
+
+
+@given(st.lists(st.one_of(st.none(), st.integers(-9, 9)), max_size=60), st.integers(1, 7))
+def test_nulls_are_counted_in_any_blocks(values, size):
+    found = gathered(Nulls(), pa.array(values, pa.int64()), size)
+    assert found.count == values.count(None)
+    assert Nulls.from_json(found.to_json()) == found

@@ -222,7 +222,7 @@ class SeriesJob:
         cut = self._cut(step)
         uses = series_uses(self._schema, self._roles, self._options)
         learner = ColumnLearner(self._schema, uses, self._kept.policies, self._options)
-        learned = learner.learn(lambda: self._train(cut), self._run.threads)
+        learned = learner.learn(lambda: self._train(cut), lambda batch: batch, self._run.threads)
         self._note(*learner.notes)
         return (*learned, GridState(microseconds=step).learned())
 

@@ -62,7 +62,14 @@ class TableJob:
     def learn(self) -> tuple[Learned, ...]:
         uses = plan_uses(self._scan.schema, self._roles, self._options)
         learner = ColumnLearner(self._scan.schema, uses, self._kept.policies, self._options)
-        learned = learner.learn(self._train, self._run.threads)
+        assignment = self._assignment
+
+        def train(item: tuple[RowBlock, Mask]) -> pa.RecordBatch:
+            block, mask = item
+            rows = assignment.parts(block, mask) == 0
+            return block.batch if rows.all() else block.batch.filter(pa.array(rows))
+
+        learned = learner.learn(self._kept.blocks, train, self._run.threads)
         self._fresh = True
         self._notes += [*self._code_notes(), *learner.notes]
         return learned
@@ -73,13 +80,6 @@ class TableJob:
         return [
             f'"{name}" is kept as text: leading zeros, or too many digits (--type "{name}:number" to count)' for name in codes
         ]
-
-    def _train(self) -> Iterator[pa.RecordBatch]:
-        """Train rows only, a block of source rows at a time."""
-        assignment = self._assignment
-        for block, mask in self._kept:
-            train = assignment.parts(block, mask) == 0
-            yield block.batch if train.all() else block.batch.filter(pa.array(train))
 
     # the finished rows ------------------------------------------------------------------------------------------
 

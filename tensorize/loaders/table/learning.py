@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 
@@ -20,9 +19,10 @@ from tensorize.loaders.table.options import ColumnOptions
 from tensorize.loaders.table.plan import AUTO, Use
 from tensorize.schema import Schema
 from tensorize.statistics.categories import Categories
+from tensorize.statistics.nulls import Nulls
 from tensorize.types import Learned, Statistic
 
-Batches = Callable[[], Iterator[pa.RecordBatch]]
+B = TypeVar("B")
 FILL = "impute"
 
 
@@ -39,24 +39,30 @@ class ColumnLearner:
         self._fills = {name: policies[name] for name in inputs if is_filled(policies[name])}
         self.notes: list[str] = []
 
-    def learn(self, train: Batches, threads: int = 1) -> tuple[Learned, ...]:
-        """Return the learned steps in channel order, then the fills. `train()` starts a pass over blocks of train rows."""
-        wanted: dict[Any, Statistic] = {}
-        for index, use in enumerate(self._uses):
-            statistic = self._statistic(use)
-            if statistic is not None:
-                wanted["use", index] = statistic
-        for name, policy in self._fills.items():
-            statistic = self._limited(Impute.statistic({"policy": policy}))
-            if statistic is not None:
-                wanted["fill", name] = statistic
-        lacking: Counter[str] = Counter()
-        found = gather(wanted, lambda: self._counted(train, lacking), self._observed, threads)
-        if not wanted and self._fills:
-            deque(self._counted(train, lacking), maxlen=0)
+    def learn(
+        self, blocks: Callable[[], Iterable[B]], train: Callable[[B], pa.RecordBatch], threads: int = 1
+    ) -> tuple[Learned, ...]:
+        """Return the learned steps in channel order, then the fills.
+
+        `blocks()` starts a pass over blocks, and `train(block)` gives the train rows of one: it is called in threads.
+        """
+
+        def observed(block: B, keys: Iterable[Any]) -> dict[Any, Any]:
+            batch = train(block)
+            return {key: self._look(batch, *key) for key in keys}
+
+        found = gather(self._wanted(), blocks, observed, threads)
         steps = [self._finish(use, found.get(("use", index))) for index, use in enumerate(self._uses)]
-        fills = [self._fill(name, found.get(("fill", name)), lacking[name] > 0) for name in self._fills]
+        fills = [self._fill(name, found.get(("fill", name)), found.get(("nulls", name))) for name in self._fills]
         return (*steps, *fills)
+
+    def _wanted(self) -> dict[Any, Statistic]:
+        """What is to be gathered, by what it is for."""
+        found: dict[Any, Statistic | None] = {("use", index): self._statistic(use) for index, use in enumerate(self._uses)}
+        for name, policy in self._fills.items():
+            found["fill", name] = self._limited(Impute.statistic({"policy": policy}))
+            found["nulls", name] = Nulls() if self._options.indicator else None
+        return {key: statistic for key, statistic in found.items() if statistic is not None}
 
     def _statistic(self, use: Use) -> Statistic | None:
         if use.step == AUTO:
@@ -84,22 +90,12 @@ class ColumnLearner:
 
         return Transformed.of(use.step)
 
-    def _counted(self, train: Batches, lacking: Counter[str]) -> Iterator[pa.RecordBatch]:
-        """The blocks of train rows, while the missing values of each column are counted."""
-        lacking.clear()
-        for batch in train():
-            for name in self._fills:
-                lacking[name] += batch.column(name).null_count
-            yield batch
-
-    def _observed(self, batch: pa.RecordBatch, keys: Iterable[Any]) -> dict[Any, Any]:
-        """What each statistic looks at in a block: the values that are there."""
-        return {key: self._look(batch, *key) for key in keys}
-
     def _look(self, batch: pa.RecordBatch, sort: str, which: Any) -> Any:
-        """What one statistic looks at: the values of its column that are there."""
-        column = which if sort == "fill" else self._uses[which].column
+        """What one statistic looks at: the values of its column that are there, or all where they are counted."""
+        column = self._uses[which].column if sort == "use" else which
         values = batch.column(column)
+        if sort == "nulls":
+            return values
         values = values.drop_null() if values.null_count else values
         if sort == "fill":
             return Impute.observe_as(values, self._fills[column])
@@ -159,10 +155,10 @@ class ColumnLearner:
             f'the column "{column}" has more than {limit:,} distinct values in train', hint=f'say --drop "{column}"{hint}'
         )
 
-    def _fill(self, name: str, statistic: Statistic | None, lacks: bool) -> Learned:
+    def _fill(self, name: str, statistic: Statistic | None, nulls: Statistic | None) -> Learned:
         if isinstance(statistic, Categories) and statistic.overflowed:
             raise self._too_many(name, statistic.limit)
         params = {"policy": self._fills[name], "kind": self._schema[name].storage}
-        indicator = "true" if self._options.indicator and lacks else "false"
+        indicator = "true" if isinstance(nulls, Nulls) and nulls.count else "false"
         fill = Impute.learn(statistic, {**params, "indicator": indicator})
         return Learned(FILL, name, fill.model_dump(mode="json"), "meta")

@@ -70,17 +70,14 @@ class Parsed:
 
     columns: Mapping[str, pa.Array | Repeats]
     seen: tuple[Seen, ...]
+    whole: tuple[bool, ...]
+    """(column) whether no cell is missing or infinite."""
     rows: int
 
     @property
     def cells(self) -> Mapping[str, pa.Array]:
         """What stands in each column, once or more often."""
         return {name: column.cells if isinstance(column, Repeats) else column for name, column in self.columns.items()}
-
-    @property
-    def whole(self) -> tuple[bool, ...]:
-        """(column) whether no cell is missing or infinite."""
-        return tuple(_is_whole(cells) for cells in self.cells.values())
 
     def last(self, rows: int) -> pa.RecordBatch:
         """The rows at the end, as many as there are."""
@@ -101,12 +98,13 @@ def parse(data: bytes, reader: Reader) -> Parsed:
 def parsed(table: pa.Table, reader: Reader, typed: Mapping[str, pa.DataType] = _NOTHING) -> Parsed:
     """Turn columns of text into numbers where all their cells are; those in `typed` have their types already."""
     columns: dict[str, pa.Array | Repeats] = {}
-    seen = []
+    seen, whole = [], []
     for name in reader.wanted:
         cells = _one(table.column(name))
         columns[name], what = (cells, _SEEN[typed[name]]) if name in typed else _by_runs(cells, reader, name)
         seen.append(what)
-    return Parsed(columns, tuple(seen), table.num_rows)
+        whole.append(_is_whole(columns[name]))
+    return Parsed(columns, tuple(seen), tuple(whole), table.num_rows)
 
 
 def _guessed(reader: Reader) -> dict[str, pa.DataType]:
@@ -151,12 +149,13 @@ def _read(data: bytes, reader: Reader, typed: Mapping[str, pa.DataType]) -> pa.T
     return table
 
 
-def _is_whole(column: pa.Array) -> bool:
-    if column.null_count:
+def _is_whole(column: pa.Array | Repeats) -> bool:
+    cells = column.cells if isinstance(column, Repeats) else column
+    if cells.null_count:
         return False
-    if not pa.types.is_floating(column.type):
+    if not pa.types.is_floating(cells.type):
         return True
-    values = column.to_numpy()
+    values = cells.to_numpy()
     with np.errstate(over="ignore", invalid="ignore"):
         is_finite = bool(np.isfinite(values.sum()))  # a sum that is finite has finite parts
     return is_finite or bool(np.isfinite(values).all())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Protocol, Self
 
 import pyarrow as pa
@@ -15,18 +16,23 @@ from tensorize.types import BLOCK_ROWS, Facts, Mask
 
 @dataclass(frozen=True)
 class RowBlock:
-    """Up to 65,536 parsed rows: `batch` in the storage types of the schema, missing cells null.
+    """Up to 65,536 parsed rows, in the storage types of the schema, missing cells null: `parts` that follow each other.
 
     `start` is the 0-based source row of the first. `bad` (row) bool are rows that could not be read and were left out:
     they hold no value. None where there is none.
     """
 
     start: int
-    batch: pa.RecordBatch
+    parts: tuple[pa.RecordBatch, ...]
     bad: Mask | None = None
 
     def __len__(self) -> int:
-        return int(self.batch.num_rows)
+        return sum(part.num_rows for part in self.parts)
+
+    @cached_property
+    def batch(self) -> pa.RecordBatch:
+        """The rows as one batch, each column contiguous; joined by the thread that asks first."""
+        return self.parts[0] if len(self.parts) == 1 else pa.concat_batches(self.parts)
 
 
 @dataclass(frozen=True)
@@ -105,15 +111,10 @@ def blocks(batches: Iterable[pa.RecordBatch], rows: int = BLOCK_ROWS) -> Iterato
         batch = given
         while count + batch.num_rows >= rows:
             take = rows - count
-            yield RowBlock(start, _joined([*held, batch.slice(0, take)]))
+            yield RowBlock(start, (*held, batch.slice(0, take)))
             batch, held, count, start = batch.slice(take), [], 0, start + rows
         if batch.num_rows:
             held.append(batch)
             count += batch.num_rows
     if held:
-        yield RowBlock(start, _joined(held))
-
-
-def _joined(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
-    """One batch of many, each column contiguous."""
-    return batches[0] if len(batches) == 1 else pa.concat_batches(list(batches))
+        yield RowBlock(start, tuple(held))

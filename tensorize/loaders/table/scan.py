@@ -31,7 +31,7 @@ from tensorize.schema import Schema
 from tensorize.sources import InputFile
 from tensorize.types import Facts, Run
 
-GUESS_BYTES = 256 << 10
+GUESS_BYTES = 64 << 10
 
 
 class CsvScan:
