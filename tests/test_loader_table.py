@@ -266,6 +266,14 @@ def test_an_indicator_keeps_a_trace(write):
     assert ts["features"][:, -3:].tolist() == [[0, 0, 0], [1, 0, 1], [0, 1, 0], [0, 0, 0]]
 
 
+def test_an_indicator_is_for_what_train_rows_lack_where_nothing_else_is_learned(write):
+    lacking = "a,b,t\n1,,4\n2,5,3\n,6,2\n4,7,1\n"
+    ts = table(write(lacking), missing="0", indicator=True, scale="none", split="0.5,0.5", order="t")
+    assert ts.labels("train/features", "feature") == ("a", "b", "a is missing")
+    assert ts["train/features"].tolist() == [[0, 6, 1], [4, 7, 0]]
+    assert ts["test/features"].tolist() == [[1, 0, 0], [2, 5, 0]]
+
+
 def test_drop_leaves_the_rows_out(write):
     ts = table(write(GAPS), missing="drop", scale="none")
     assert ts["row"].tolist() == [0, 3]

@@ -66,8 +66,7 @@ class TableJob:
 
         def train(item: tuple[RowBlock, Mask]) -> pa.RecordBatch:
             block, mask = item
-            rows = assignment.parts(block, mask) == 0
-            return block.batch if rows.all() else block.batch.filter(pa.array(rows))
+            return block.picked(assignment.parts(block, mask) == 0)
 
         learned = learner.learn(self._kept.blocks, train, self._run.threads)
         self._fresh = True
@@ -135,8 +134,7 @@ class TableJob:
         self._notes += tensors.remarks()
 
     def _values(self, tensors: Tensors, block: RowBlock, mask: Mask) -> dict[str, Array]:
-        batch = block.batch if mask.all() else block.batch.filter(pa.array(mask))
-        return tensors.values(batch, np.flatnonzero(mask) + block.start)
+        return tensors.values(block.picked(mask), np.flatnonzero(mask) + block.start)
 
     def describe(self, tensor: str, learned: Sequence[Learned]) -> str:
         return self._tensors(learned).describe(tensor)

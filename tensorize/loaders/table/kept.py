@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from tensorize.engine.packed import Packed
@@ -59,7 +58,7 @@ class Kept:
             yield from self._scan.packed(columns)
             return
         for block, mask in self.blocks(columns):
-            yield Packed.of(block.batch.filter(pa.array(mask)))
+            yield Packed.of(block.picked(mask))
 
     def leave_out(self, rows: Array) -> None:
         """Leave out more rows, (row) int64, their source positions, sorted: those of a series that have no time."""
@@ -106,8 +105,7 @@ class Kept:
             return
         unseen = Unseen()
         for block, mask in self:
-            batch = block.batch if mask.all() else block.batch.filter(pa.array(mask))
-            unseen.look(batch, np.flatnonzero(mask) + block.start, fitted, parts)
+            unseen.look(block.picked(mask), np.flatnonzero(mask) + block.start, fitted, parts)
         if unseen.cells.counts:
             raise unseen_error(unseen.cells, self._places(unseen.cells), [part.column for part in fitted.targets])
 

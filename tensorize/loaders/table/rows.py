@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Protocol, Self
 
 import pyarrow as pa
@@ -29,10 +28,16 @@ class RowBlock:
     def __len__(self) -> int:
         return sum(part.num_rows for part in self.parts)
 
-    @cached_property
+    @property
     def batch(self) -> pa.RecordBatch:
-        """The rows as one batch, each column contiguous; joined by the thread that asks first."""
-        return self.parts[0] if len(self.parts) == 1 else pa.concat_batches(self.parts)
+        """The rows as one batch, each column contiguous: joined by the thread that asks first, and then the only part."""
+        if len(self.parts) > 1:
+            object.__setattr__(self, "parts", (pa.concat_batches(self.parts),))
+        return self.parts[0]
+
+    def picked(self, mask: Mask) -> pa.RecordBatch:
+        """The rows in `mask` (row) bool."""
+        return self.batch if mask.all() else self.batch.filter(pa.array(mask))
 
 
 @dataclass(frozen=True)
