@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 
 import tensorize
 from tensorize import DataError, Recipe, UsageError, prepare
+from tensorize.engine import local
 from tensorize.loaders.table import read_table
+from tensorize.types import BLOCK_ROWS, Run
 
 HOUSES = """id,area,rooms,city,heated,price
 h1,50,2,Bonn,true,100.5
@@ -82,6 +84,13 @@ def test_a_column_near_1_7e9_with_a_spread_of_1_is_scaled_right():
     got = table({"t": values})["features"][:, 0].double()
     assert abs(got.mean()) < 1e-5
     assert abs(got.std() - 1) < 1e-5
+
+
+def test_values_that_float32_cannot_hold_are_counted_whatever_the_threads():
+    column = {"stamp": pa.array(1.7e9 + np.arange(20 * BLOCK_ROWS) % 2)}
+    for threads in (1, 8):
+        result = local.prepare("table", column, {"scale": "none"}, Run(threads), local.Output())
+        assert result.notes == ('"stamp": 655,360 values do not fit float32 exactly; say --zscore or --drop "stamp"',)
 
 
 def test_a_constant_column_is_zero_and_said(capsys, houses):

@@ -41,8 +41,6 @@ class Fitted:
     """Everything learned, as encoders. The channels are the inputs in the order of the recipe, then the indicators."""
 
     learned: Sequence[Learned]
-    unplaced: set[str] = field(default_factory=set, compare=False, repr=False)
-    """Columns of which a value was met that has no place: filled by `encode`, from any thread."""
 
     @cached_property
     def inputs(self) -> tuple[Channelled, ...]:
@@ -83,26 +81,24 @@ class Fitted:
             values = self.fills[column].fill_nulls(values)
         return values
 
-    def encode(self, batch: pa.RecordBatch, out: Array, parts: Sequence[Channelled]) -> None:
-        """Write the channels of `parts` into `out` (row, channel), which is zeroed; unseen categories stay zero."""
+    def encode(self, batch: pa.RecordBatch, out: Array, parts: Sequence[Channelled]) -> set[str]:
+        """Write the channels of `parts` into `out` (row, channel), which is zeroed; unseen categories stay zero.
+
+        Return the columns with an unseen category.
+        """
+        unseen: set[str] = set()
         for part in parts:
             values = ready(self.filled(batch, part.column), part)
             if isinstance(part.encoder, OneHot):
-                ids = self.placed(part, values)
+                ids = part.encoder.ids(values)
                 rows = np.flatnonzero(ids >= 0)
                 out[rows, part.start + ids[rows]] = 1
+                some_unseen = len(rows) < len(ids)
             else:
                 out[:, part.start : part.stop] = part.encoder.encode(values)
-                if isinstance(part.encoder, Ordinal) and (out[:, part.start] < 0).any():
-                    self.unplaced.add(part.column)
-
-    def placed(self, part: Channelled, values: pa.Array) -> Array:
-        """The ids (row) int64 of a one-hot column, −1 for a value that has no place."""
-        assert isinstance(part.encoder, OneHot)
-        ids = part.encoder.ids(values)
-        if len(ids) and ids.min() < 0:
-            self.unplaced.add(part.column)
-        return ids
+                some_unseen = isinstance(part.encoder, Ordinal) and bool((out[:, part.start] < 0).any())
+            unseen |= {part.column} if some_unseen else set()
+        return unseen
 
     def indicate(self, batch: pa.RecordBatch, out: Array) -> None:
         """Write the indicators into the last channels of `out` (row, channel)."""

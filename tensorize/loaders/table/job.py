@@ -18,8 +18,8 @@ from tensorize.loaders.table.options import ColumnOptions
 from tensorize.loaders.table.plan import plan_uses
 from tensorize.loaders.table.roles import one
 from tensorize.loaders.table.rows import RowBlock, TableScan
-from tensorize.loaders.table.tensors import Tensors
-from tensorize.types import Array, Learned, Mask, Piece, Run, TensorSpec
+from tensorize.loaders.table.tensors import Found, Tensors
+from tensorize.types import Learned, Mask, Piece, Run, TensorSpec
 
 
 class TableJob:
@@ -114,27 +114,26 @@ class TableJob:
         tensors = self._tensors(learned)
         names: Sequence[str | None] = self._assignment.names or (None,)
 
-        def work(item: tuple[RowBlock, Mask]) -> list[Piece]:
+        def work(item: tuple[RowBlock, Mask]) -> list[tuple[Piece, Found]]:
             block, mask = item
             parts = self._assignment.parts(block, mask)
             return [
-                Piece(name, self._values(tensors, block, parts == index))
-                for index, name in enumerate(names)
-                if (parts == index).any()
+                self._piece(tensors, name, block, parts == index) for index, name in enumerate(names) if (parts == index).any()
             ]
 
-        done = 0
+        found, done = Found(), 0
         for pieces in ordered_map(work, self._kept, self._run.threads):
-            yield from pieces
-            done += sum(len(piece.values["row"]) for piece in pieces)
+            for piece, seen in pieces:
+                yield piece
+                found.add(seen)
+                done += len(piece.values["row"])
             self._run.report("write", done, sum(self._assignment.counts))
-        self._kept.check_unseen(
-            tensors.fitted, [part for part in tensors.may_be_unseen if part.column in tensors.fitted.unplaced]
-        )
-        self._notes += tensors.remarks()
+        self._kept.check_unseen(tensors.fitted, [part for part in tensors.may_be_unseen if part.column in found.unseen])
+        self._notes += found.remarks()
 
-    def _values(self, tensors: Tensors, block: RowBlock, mask: Mask) -> dict[str, Array]:
-        return tensors.values(block.picked(mask), np.flatnonzero(mask) + block.start)
+    def _piece(self, tensors: Tensors, split: str | None, block: RowBlock, mask: Mask) -> tuple[Piece, Found]:
+        values, found = tensors.values(block.picked(mask), np.flatnonzero(mask) + block.start)
+        return Piece(split, values), found
 
     def describe(self, tensor: str, learned: Sequence[Learned]) -> str:
         return self._tensors(learned).describe(tensor)

@@ -23,6 +23,29 @@ EXACT = 1 << 24
 
 
 @dataclass(frozen=True)
+class Found:
+    """What a block's values showed: counted by the thread that makes the block, added up in block order by one thread."""
+
+    inexact: Counter[str] = field(default_factory=Counter)
+    """Column → values that float32 cannot hold."""
+    unseen: set[str] = field(default_factory=set)
+    """Columns with a category that train has not."""
+
+    def add(self, other: Found) -> None:
+        """Add what another block showed."""
+        self.inexact.update(other.inexact)
+        self.unseen.update(other.unseen)
+
+    def remarks(self) -> list[str]:
+        """Warnings about what was written."""
+        return [
+            f'"{name}": {plural(count, "value does", "values do")} not fit float32 exactly; say --zscore or --drop "{name}"'
+            for name, count in self.inexact.items()
+            if count
+        ]
+
+
+@dataclass(frozen=True)
 class Tensors:
     """What the rows of a table become: `features`, `categories`, `target`, `row` and a numeric `id`."""
 
@@ -32,7 +55,6 @@ class Tensors:
     with_target: bool
     origin: str = ""
     """Where the statistics come from, in words."""
-    _inexact: Counter[str] = field(default_factory=Counter, repr=False)
 
     @property
     def as_ids(self) -> bool:
@@ -110,51 +132,50 @@ class Tensors:
         axis = "class" if len(parts) == 1 else "target"
         return TensorSpec("target", (rows, len(names)), "float32", ("row", axis), "target", {axis: names}, split)
 
-    def values(self, batch: pa.RecordBatch, rows: Array) -> dict[str, Array]:
+    def values(self, batch: pa.RecordBatch, rows: Array) -> tuple[dict[str, Array], Found]:
         """The values of every tensor for the rows of a batch; `rows` (row) int64 are their source rows."""
         count = batch.num_rows
         width = sum(part.stop - part.start for part in self.plain) + len(self.fitted.indicators)
         features = np.zeros((count, width), dtype=np.float32)
-        self.fitted.encode(batch, features, self.plain)
+        seen = Found(unseen=self.fitted.encode(batch, features, self.plain))
         self.fitted.indicate(batch, features)
-        self._count_inexact(batch, features)
+        seen.inexact.update(self._inexact(batch, features))
         found: dict[str, Array] = {"features": features}
         if self.as_ids and self.blocks:
-            found["categories"] = np.stack([self._ids(batch, part) + self.reserved for part in self.blocks], axis=1)
+            found["categories"] = np.stack([self._ids(batch, part, seen) + self.reserved for part in self.blocks], axis=1)
         if self.fitted.targets and self.with_target:
-            found["target"] = self._target(batch)
+            found["target"] = self._target(batch, seen)
         found["row"] = rows
         if self.id:
             found["id"] = batch.column(self.id).to_numpy(zero_copy_only=False)
-        return found
+        return found, seen
 
-    def _ids(self, batch: pa.RecordBatch, part: Channelled) -> Array:
-        return self.fitted.placed(part, self.fitted.filled(batch, part.column))
+    def _ids(self, batch: pa.RecordBatch, part: Channelled, seen: Found) -> Array:
+        """The ids (row) int64 of a one-hot column, −1 for an unseen category."""
+        assert isinstance(part.encoder, OneHot)
+        ids = part.encoder.ids(self.fitted.filled(batch, part.column))
+        if len(ids) and ids.min() < 0:
+            seen.unseen.add(part.column)
+        return ids
 
-    def _target(self, batch: pa.RecordBatch) -> Array:
+    def _target(self, batch: pa.RecordBatch, seen: Found) -> Array:
         parts = self.fitted.targets
         if self.target_is_index:
-            return self._ids(batch, parts[0])
+            return self._ids(batch, parts[0], seen)
         values = np.zeros((batch.num_rows, parts[-1].stop), dtype=np.float32)
-        self.fitted.encode(batch, values, parts)
+        seen.unseen.update(self.fitted.encode(batch, values, parts))
         return values[:, 0] if values.shape[1] == 1 and len(parts) == 1 else values
 
-    def _count_inexact(self, batch: pa.RecordBatch, features: Array) -> None:
+    def _inexact(self, batch: pa.RecordBatch, features: Array) -> Counter[str]:
         """Count the values of unscaled columns that float32 cannot hold: ids above 2^24, time stamps."""
+        found: Counter[str] = Counter()
         for part in self.plain:
             if part.stop - part.start == 1 and part.encoder.describe() == "raw":
                 given = ready(self.fitted.filled(batch, part.column), part).to_numpy(zero_copy_only=False).astype(np.float64)
                 large = np.abs(given) > EXACT
                 if large.any():
-                    self._inexact[part.column] += int((large & (features[:, part.start] != given)).sum())
-
-    def remarks(self) -> list[str]:
-        """Warnings about what was written."""
-        return [
-            f'"{name}": {plural(count, "value does", "values do")} not fit float32 exactly; say --zscore or --drop "{name}"'
-            for name, count in self._inexact.items()
-            if count
-        ]
+                    found[part.column] = int((large & (features[:, part.start] != given)).sum())
+        return found
 
     def describe(self, tensor: str) -> str:
         """A few words on how a tensor was made."""
