@@ -13,9 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tensorize
-from tensorize import DataError, Recipe, UsageError, prepare
+from tensorize import DataError, Recipe, UsageError, prepare, registry
+from tensorize.encoders.base import Encoder
 from tensorize.engine import local
 from tensorize.loaders.table import read_table
+from tensorize.statistics.categories import Categories
 from tensorize.types import BLOCK_ROWS, Run
 
 HOUSES = """id,area,rooms,city,heated,price
@@ -398,6 +400,48 @@ def test_an_unseen_category_is_an_error_or_an_all_zero_block():
 
 
 # recipes -------------------------------------------------------------------------------------------------------------
+
+
+class Length(Encoder):
+    """The plug-in of a test: the length of words, none longer than those of train."""
+
+    kinds = frozenset({"category"})
+    longest: int
+
+    @classmethod
+    def statistic(cls, params):
+        return Categories()
+
+    @classmethod
+    def observe(cls, column):
+        return column
+
+    @classmethod
+    def learn(cls, statistic, params):
+        return cls(longest=max(map(len, statistic.values)))
+
+    def encode(self, column):
+        lengths = np.array([len(word) for word in column.to_pylist()], dtype=np.float64)[:, None]
+        return np.where(lengths > self.longest, np.nan, lengths)
+
+    def unseen(self, column):
+        return np.isnan(self.encode(column)[:, 0])
+
+
+@pytest.fixture
+def length(monkeypatch):
+    entries, known = {"length": registry.Entry("length", f"{__name__}:Length", "", "somebody")}, registry.table
+    monkeypatch.setattr(registry, "table", lambda group: {**known(group), **(entries if group == "encoders" else {})})
+
+
+@pytest.mark.usefixtures("length")
+@pytest.mark.parametrize("role", [{}, {"target": "w"}], ids=["input", "target"])
+def test_what_is_unseen_by_a_plug_ins_step_is_an_error(role):
+    recipe = table({"w": ["a", "abc"], "n": [1, 2]}, step="length:w", **role).recipe
+    assert recipe.apply({"w": ["ab", "abc"], "n": [1, 2]})["features"].isfinite().all()
+    with pytest.raises(DataError, match="category") as caught:
+        recipe.apply({"w": ["ab", "abcd"], "n": [1, 2]})
+    assert caught.value.details[0] == "row 1  w  abcd"
 
 
 def test_apply_equals_the_original_and_a_row_equals_its_row(houses):

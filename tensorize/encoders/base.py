@@ -26,7 +26,6 @@ class Encoder(BaseModel):
     kinds: ClassVar[frozenset[str]] = frozenset({"number"})
     params: ClassVar[tuple[str, ...]] = ()
     invertible: ClassVar[bool] = True
-    may_be_unseen: ClassVar[bool] = False
 
     @classmethod
     def statistic(cls, params: Mapping[str, str]) -> Statistic | None:

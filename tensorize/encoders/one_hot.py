@@ -34,7 +34,6 @@ class OneHot(Encoder):
 
     kinds = frozenset({"number", "category", "bool"})
     params: ClassVar[tuple[str, ...]] = ("values", "max")
-    may_be_unseen = True
 
     categories: Annotated[tuple[Category, ...], Field(max_length=MOST)]
 

@@ -24,7 +24,6 @@ class Ordinal(Encoder):
 
     kinds = frozenset({"category"})
     params: ClassVar[tuple[str, ...]] = ("order",)
-    may_be_unseen = True
 
     order: Annotated[tuple[str, ...], Field(min_length=1)]
 

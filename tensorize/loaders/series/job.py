@@ -367,7 +367,7 @@ class SeriesJob:
     def _may_be_unseen(self, fitted: Fitted) -> list[Channelled]:
         unknown = self._options.unseen == "unknown"
         parts = [part for part in fitted.inputs if not (unknown and isinstance(part.encoder, OneHot))]
-        return [part for part in (*parts, *fitted.targets) if part.encoder.may_be_unseen]
+        return [part for part in (*parts, *fitted.targets) if part.may_be_unseen]
 
     def _check_constants(self, fitted: Fitted, cut: Cut) -> None:
         """Raise DataError for a value that fills gaps and is none of the categories of its column."""

@@ -15,7 +15,6 @@ from tensorize import registry
 from tensorize.encoders.base import Encoder
 from tensorize.encoders.impute import Impute
 from tensorize.encoders.one_hot import OneHot
-from tensorize.encoders.ordinal import Ordinal
 from tensorize.errors import SHOWN, RecipeError
 from tensorize.loaders.table.cells import Cells
 from tensorize.loaders.table.times import to_times
@@ -34,6 +33,11 @@ class Channelled:
     @property
     def names(self) -> tuple[str, ...]:
         return self.encoder.channels(self.column)
+
+    @property
+    def may_be_unseen(self) -> bool:
+        """Whether a value may have no place in the encoder: it overrides `Encoder.unseen`."""
+        return type(self.encoder).unseen is not Encoder.unseen
 
 
 @dataclass(frozen=True)
@@ -96,7 +100,8 @@ class Fitted:
                 some_unseen = len(rows) < len(ids)
             else:
                 out[:, part.start : part.stop] = part.encoder.encode(values)
-                some_unseen = isinstance(part.encoder, Ordinal) and bool((out[:, part.start] < 0).any())
+                mask = part.encoder.unseen(values)
+                some_unseen = mask is not None and bool(mask.any())
             unseen |= {part.column} if some_unseen else set()
         return unseen
 

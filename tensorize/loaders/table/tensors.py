@@ -86,7 +86,7 @@ class Tensors:
         """Where a value without a place is an error: everywhere, or in targets and ranks alone."""
         strict = [part for part in self.fitted.inputs if not (self.reserved and isinstance(part.encoder, OneHot))]
         parts = [*strict, *(self.fitted.targets if self.with_target else ())]
-        return tuple(part for part in parts if part.encoder.may_be_unseen)
+        return tuple(part for part in parts if part.may_be_unseen)
 
     @cached_property
     def target_is_index(self) -> bool:
