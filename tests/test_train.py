@@ -19,6 +19,7 @@ from tensorize.train import Callback, Checkpoint, evaluate, fit, predict
 from tensorize.train import plan as planning
 from tensorize.train.augment import flipped, shifted
 from tensorize.train.loop import Trainer
+from tensorize.train.metrics import ClassMeter, torchmetrics
 from tensorize.train.target import task_of
 from tensorize.train.task import Classes
 
@@ -296,12 +297,25 @@ def test_the_metrics_of_classes_are_those_of_the_predictions(wine: TensorSet) ->
     with torch.no_grad():
         predicted = checkpoint.build()(wine["test/features"]).argmax(1)
     target = wine["test/target"]
-    assert found.metrics["accuracy"] == pytest.approx((predicted == target).float().mean().item())
+    assert found.metrics["accuracy"] == (predicted == target).double().mean().item()
     assert found.per_class["6"] == pytest.approx((predicted[target == 6] == 6).float().mean().item())
     assert np.array(found.confusion).sum() == 100
     most = wine["train/target"].bincount().argmax()
-    assert found.trivial["accuracy"] == pytest.approx((target == most).float().mean().item())
+    assert found.trivial["accuracy"] == (target == most).double().mean().item()
     assert found.trivial_is == f'always "{most}"'
+
+
+def test_scores_of_classes_are_those_of_torchmetrics_in_float64():
+    generator = torch.Generator().manual_seed(3)
+    predicted, truth = torch.rand(997, 5, generator=generator), torch.randint(0, 4, (997,), generator=generator)
+    predicted[:, 2] = 0
+    meter = ClassMeter(Classes("quality", ("a", "b", "c", "d", "e"), (1, 1, 1, 1, 1)), torch.device("cpu"))
+    meter.update(predicted, truth)
+    scores, kinds = meter.compute(), torchmetrics().classification
+    assert scores.values["accuracy"] == int((predicted.argmax(1) == truth).sum()) / 997
+    wanted = kinds.MulticlassF1Score(5, average="macro")(predicted, truth).item()
+    assert scores.values["macro_f1"] == pytest.approx(wanted, abs=1e-6)
+    assert scores.values["macro_f1"] != wanted
 
 
 def test_errors_of_numbers_are_in_the_units_of_the_raw_data(houses: TensorSet) -> None:
