@@ -40,7 +40,7 @@ MaxSize = Annotated[
     typer.Option(
         "--max-size",
         metavar="SIZE",
-        help="Allow an output of up to this size, such as 10GB. [default: 2 GiB, or 4 × the input]",
+        help=r"Allow an output of up to this size, such as 10GB. \[default: 2 GiB, or 4 × the input]",
         rich_help_panel=OUTPUT,
     ),
 ]
@@ -62,21 +62,22 @@ Rejects = Annotated[
     ),
 ]
 Threads = Annotated[
-    int | None, typer.Option("--threads", metavar="N", min=1, help="Threads. [default: one for each CPU]", rich_help_panel=HOW)
+    int | None,
+    typer.Option("--threads", metavar="N", min=1, help=r"Threads. \[default: one for each CPU]", rich_help_panel=HOW),
 ]
 Device = Annotated[
     str, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda, cuda:1 or mps.", rich_help_panel="Where to run")
 ]
 ChunkBytes = Annotated[
     str | None,
-    typer.Option("--chunk-bytes", metavar="SIZE", help="How much is read at a time. [default: 4MiB]", rich_help_panel=HOW),
+    typer.Option("--chunk-bytes", metavar="SIZE", help=r"How much is read at a time. \[default: 4MiB]", rich_help_panel=HOW),
 ]
 Scratch = Annotated[
     Path | None,
     typer.Option(
         "--scratch",
         metavar="DIR",
-        help="Where to keep what does not fit in memory. [default: beside the output]",
+        help=r"Where to keep what does not fit in memory. \[default: beside the output]",
         rich_help_panel=HOW,
     ),
 ]
@@ -94,7 +95,7 @@ MaxHeader = Annotated[
         "--max-header",
         metavar="SIZE",
         callback=_allow_header,
-        help="Read a file that holds more than this beside its tensors. [default: 256MiB]",
+        help=r"Read a file that holds more than this beside its tensors. \[default: 256MiB]",
         rich_help_panel=HOW,
     ),
 ]

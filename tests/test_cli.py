@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 import h5py
 import pytest
 import torch
+from tensorize_cli.group import load_command
 
 import tensorize as library
 from tensorize import registry
@@ -210,6 +212,7 @@ PANDAS = """
 import sys
 sys.argv = ["tensorize", *sys.argv[1:]]
 from tensorize import registry
+from tensorize_cli.group import load_command
 import tensorize_cli.main as command
 if "plugged" in sys.argv[-1]:
     entry = registry.Entry("mine", "tensorize.exporters.pt:Pt", "", "somebody")
@@ -284,6 +287,15 @@ def test_every_command_has_help(tensorize, name):
     done = tensorize(name, "--help")
     assert done.returncode == 0
     assert "Usage: tensorize " + name in done.stdout
+
+
+@pytest.mark.parametrize("name", [*registry.LOADERS, "apply", "train", "evaluate", "predict"])
+def test_every_default_in_a_help_is_shown(tensorize, name):
+    shown = tensorize(name, "--help", env={"COLUMNS": "250"}).stdout
+    helps = [parameter.help.replace("\\[", "[") for parameter in load_command(name).params if getattr(parameter, "help", None)]
+    defaults = [default for text in helps for default in re.findall(r"\[default: [^]]*\]", text)]
+    assert defaults
+    assert [default for default in defaults if default not in shown] == []
 
 
 def test_every_option_of_a_loader_is_a_flag(tensorize):
