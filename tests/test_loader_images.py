@@ -675,3 +675,25 @@ def test_scaled_decoding_does_nothing_above_half_the_size(tmp_path: Path) -> Non
     Image.fromarray(noise).save(tmp_path / "a.jpg")
     made = [prepare("images", tmp_path, size="60", scaled_decode=way)["images"] for way in (True, False)]
     assert bool((made[0] == made[1]).all())
+
+
+@pytest.mark.parametrize(
+    ("options", "prepared", "applied"),
+    [
+        ({}, "z-score of each channel, learned from all images", "z-score of each channel, as the recipe says"),
+        ({"split": "0.75,0.25"}, "z-score of each channel, learned from train", "z-score of each channel, as the recipe says"),
+        (
+            {"dtype": "uint8"},
+            "z-score of each channel on reading, learned from all images",
+            "z-score of each channel on reading, as the recipe says",
+        ),
+        ({"normalize": "half"}, "normalised by mean 0.5 and std 0.5", "normalised by mean 0.5 and std 0.5"),
+    ],
+    ids=str,
+)
+def test_the_summary_says_what_was_learned_and_from_which_images(
+    samples: Path, options: dict[str, Any], prepared: str, applied: str
+) -> None:
+    made = local.prepare("images", samples / "shapes-synthetic", options, Run(), local.Output())
+    again = local.apply(made.recipe, samples / "shapes-synthetic", Run(), local.Output())
+    assert (made.made["images"], again.made["images"]) == (prepared, applied)

@@ -22,7 +22,7 @@ from tensorize.types import Array, Learned, Piece, Run, TensorSpec
 _AXES = ("row", "channel", "height", "width")
 _FITTED = {"crop": "scaled and cropped to", "pad": "scaled and padded to", "stretch": "stretched to"}
 _BY = {
-    "dataset": "z-score of each channel, learned from train",
+    "dataset": "z-score of each channel",
     "imagenet": "normalised by ImageNet's mean and std",
     "half": "normalised by mean 0.5 and std 0.5",
     "none": "pixel / {top}",
@@ -40,6 +40,7 @@ class ImageJob:
         self._parts = parts(self._listing, options, scan.rows)
         self._passed: Histogram | None = None
         self._notes: dict[str, None] = {}
+        self._fresh = False
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -58,6 +59,7 @@ class ImageJob:
 
     def learn(self) -> tuple[Learned, ...]:
         """The classes, the shape, and the mean and std of each channel over all train pixels, exact from counts."""
+        self._fresh = True
         if self._options.normalize != "dataset":
             return self._learned(constant(self._options.normalize, len(self._options.channel_names)))
         if self._passed is not None:
@@ -197,7 +199,13 @@ class ImageJob:
     def _said(self, shape: Shape) -> str:
         scaled = f"{_FITTED[self._options.fit]} {shape.height}×{shape.width}, " if self._options.size else ""
         by = _BY[self._options.normalize].format(top=(1 << shape.bits) - 1)
-        return f"{scaled}{by}{' on reading' if self._options.dtype == 'uint8' else ''}"
+        when = " on reading" if self._options.dtype == "uint8" else ""
+        return f"{scaled}{by}{when}{self._origin if self._options.normalize == 'dataset' else ''}"
+
+    @property
+    def _origin(self) -> str:
+        """Where the mean and std come from, in words."""
+        return f", learned from {self._parts.names[0] or 'all images'}" if self._fresh else ", as the recipe says"
 
 
 def _text(shape: Shape) -> str:
