@@ -255,6 +255,38 @@ def test_pandas_is_not_imported_for_pyarrow_unless_somebody_elses_part_may_run(t
     assert verified.returncode == 0
 
 
+FRAMES = """
+import sys
+from tensorize import registry
+import tensorize_cli.main as command
+import pyarrow
+from tensorize.loaders.table import Table
+
+class Frames(Table):
+    def scan(self, source, options, run, schema=None):
+        pyarrow.array([1])
+        assert "pandas" not in sys.modules
+        return super().scan(frame(source), options, run, schema)
+
+def frame(source):
+    {import_}
+    read = pandas.read_csv(source)
+    return {{"n": pyarrow.array(read["n"]), "m": pyarrow.Table.from_pandas(read).column("n").combine_chunks()}}
+
+registry.LOADERS["frames"] = ("__main__:Frames", "A table through pandas.")
+command.main()
+"""
+
+
+@pytest.mark.parametrize("import_", ["import pandas", "pandas = __import__('importlib').import_module('pandas')"])
+def test_a_built_in_loader_may_import_pandas(tmp_path, import_):
+    (tmp_path / "d.csv").write_text('n\n1\n""\n3\n')
+    command = [sys.executable, "-c", FRAMES.format(import_=import_), "frames", "d.csv", "--missing", "mean", "--scale", "none"]
+    done = subprocess.run([*command, "-o", "d.h5"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert library.read(tmp_path / "d.h5")["features"].tolist() == [[1, 1], [2, 2], [3, 3]]
+
+
 def test_help_version_and_completion_import_nothing_heavy():
     code = (
         "import sys\n"
