@@ -117,7 +117,7 @@ def cifar(folder: Path, count: int) -> None:
 def larger_than_memory(path: Path, source: Path, scale: float) -> None:
     """The pictures of a prepared file over and over, 1.2 times as many bytes as the machine has memory."""
     import tensorize
-    from tensorize import registry
+    from tensorize.core import registry
 
     size = 1.2 * os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") * scale
     with tensorize.read(source) as ts:

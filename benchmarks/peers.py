@@ -275,8 +275,7 @@ def ours_work(source: str, out: str) -> None:
     import pandas
     import pyarrow.csv
 
-    from tensorize import encoders, engine, exporters, statistics
-    from tensorize.engine import local
+    from tensorize import encoders, engine, exporters, pipeline, statistics
     from tensorize.engine.allocator import keep_freed
     from tensorize.loaders import table, wine
 
@@ -286,8 +285,8 @@ def ours_work(source: str, out: str) -> None:
             import_module(f"{package.__name__}.{module.name}")
     keep_freed()
     started = time.perf_counter()
-    output = local.Output(Path(out), force=True, max_size=1 << 40)
-    local.prepare("wine", source, {"onehot": "quality"}, local.make_run(), output)
+    output = pipeline.Output(Path(out), force=True, max_size=1 << 40)
+    pipeline.prepare("wine", source, {"onehot": "quality"}, pipeline.make_run(), output)
     print(time.perf_counter() - started)
 
 

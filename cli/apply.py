@@ -37,15 +37,15 @@ def run_apply(
     debug: flags.Debug = False,
 ) -> None:
     """Do what a recipe says to new data: the same columns, statistics and categories; nothing is learned or split."""
-    from tensorize.engine import local
-    from tensorize.recipe import Recipe as RecipeFile
+    from tensorize import pipeline
+    from tensorize.core.recipe import Recipe as RecipeFile
 
     del debug
     output = output_of(source, out, format, max_size, force=force, dry_run=dry_run, rejects=rejects)
     found = RecipeFile.read(recipe)
     changed = flags.changes(found, {"on_bad": on_bad, "max_bad": max_bad}, limits, max_header)
     with running(quiet or as_json, threads, chunk_bytes, scratch) as run:
-        result = local.apply(found, only(source), run, output, changed)
+        result = pipeline.apply(found, only(source), run, output, changed)
     print_result("apply", result, as_json=as_json, quiet=quiet, verbose=verbose)
 
 

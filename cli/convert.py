@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tensorize.units import size
+from tensorize.core.units import size
 
 from . import flags
 from .show import print_json, say
@@ -28,7 +28,7 @@ def command(
     debug: flags.Debug = False,
 ) -> None:
     """Write a prepared file in another format: the same tensors, the same recipe."""
-    from tensorize.tensorset import read
+    from tensorize.core.tensorset import read
 
     del debug, max_header
     with read(file) as tensors:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tensorize.errors import UsageError
-from tensorize.units import size
+from tensorize.core.errors import UsageError
+from tensorize.core.units import size
 
 from . import flags
 from .show import print_json, say

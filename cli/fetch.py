@@ -28,7 +28,7 @@ def command(
     debug: flags.Debug = False,
 ) -> None:
     """Download public data sets, each checked by its SHA-256."""
-    from tensorize.fetch import ORIGINALS, fetch
+    from tensorize.sources.fetch import ORIGINALS, fetch
 
     del debug
     if not names:

@@ -12,13 +12,13 @@ import typer
 from pydantic import BeforeValidator
 from pydantic.fields import FieldInfo
 
-from tensorize import registry
-from tensorize.limits import allow_header
-from tensorize.options import Options
-from tensorize.units import parse_size
+from tensorize.core import registry
+from tensorize.core.limits import allow_header
+from tensorize.core.options import Options
+from tensorize.core.units import parse_size
 
 if TYPE_CHECKING:
-    from tensorize.recipe import Recipe
+    from tensorize.core.recipe import Recipe
 
 OUTPUT, HOW, TELL = "Output", "How to run (never changes a bit of the result)", "What is said"
 

@@ -11,9 +11,9 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from tensorize import registry
-from tensorize.errors import near
-from tensorize.version import __version__
+from tensorize.core import registry
+from tensorize.core.errors import near
+from tensorize.core.version import __version__
 
 from .show import safe
 

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tensorize.errors import UsageError
-from tensorize.exporters.plain import escape
-from tensorize.units import size
+from tensorize.core.errors import UsageError
+from tensorize.core.units import size
+from tensorize.storage.layout import escape
 
 from . import flags
 from .show import json_safe, print_json, print_schema, print_tensors, say, tensors_body
 
 if TYPE_CHECKING:
-    from tensorize.tensorset import TensorSet
+    from tensorize.core.tensorset import TensorSet
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="A prepared file (.h5, .pt).")]
 OnlyRecipe = Annotated[bool, typer.Option("--recipe", help="Print the recipe as JSON, and nothing else.")]
@@ -38,7 +38,7 @@ def command(
     debug: flags.Debug = False,
 ) -> None:
     """Show what is in a prepared file: tensors, channels, and how they were made."""
-    from tensorize.tensorset import read
+    from tensorize.core.tensorset import read
 
     del debug, max_header
     if out is not None and not recipe:

@@ -14,7 +14,7 @@ from typing import NoReturn
 
 from typer.exceptions import Abort, TyperException
 
-from tensorize.errors import RunError, TensorizeError
+from tensorize.core.errors import RunError, TensorizeError
 
 from .group import root
 from .process import leave, take_over

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tensorize.units import size
+from tensorize.core.units import size
 
 from . import flags
 from .show import print_json, say

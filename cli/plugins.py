@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tensorize import registry
+from tensorize.core import registry
 
 from . import flags
 from .show import print_json, say

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tensorize.errors import UsageError
-from tensorize.units import seconds, size
+from tensorize.core.errors import UsageError
+from tensorize.core.units import seconds, size
 
 from . import flags
 from .running import only, running
@@ -52,7 +52,7 @@ def run_predict(
     debug: flags.Debug = False,
 ) -> None:
     """Predict from raw data: the model's recipe prepares them, and classes and original units come out."""
-    from tensorize.engine import local
+    from tensorize import pipeline
     from tensorize.train import Checkpoint
     from tensorize.train.predict import predictions
     from tensorize.train.write import write_file, write_stream
@@ -61,7 +61,7 @@ def run_predict(
     began, path = time.monotonic(), _target(out, as_json, force)
     found = Checkpoint.load(model)
     changed = flags.changes(found.recipe, {"on_bad": on_bad, "max_bad": max_bad}, limits, max_header)
-    output = local.make_output(None, force=force, rejects=rejects)
+    output = pipeline.make_output(None, force=force, rejects=rejects)
     with (
         running(quiet or as_json or path is None, threads, chunk_bytes, scratch) as run,
         predictions(found, only(source), run, output=output, device=device, changed=changed) as made,
@@ -81,7 +81,7 @@ def run_predict(
 
 def _target(out: str, as_json: bool, force: bool) -> Path | None:
     """The file to write, None for standard output. Raises UsageError before the model is read where it cannot be written."""
-    from tensorize.partfile import exists
+    from tensorize.storage.partfile import exists
     from tensorize.train.write import check_suffix
 
     if out == "-":

@@ -6,8 +6,8 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from tensorize import registry
-from tensorize.options import Options
+from tensorize.core import registry
+from tensorize.core.options import Options
 
 from . import flags
 from .running import only, output_of, running
@@ -47,10 +47,10 @@ def run_loader(
     debug: flags.Debug = False,
 ) -> None:
     """Prepare a source and print the summary."""
-    from tensorize.engine import local
+    from tensorize import pipeline
 
     del debug
     output = output_of(source, out, format, max_size, force=force, dry_run=dry_run, rejects=rejects)
     with running(quiet or as_json, threads, chunk_bytes, scratch) as run:
-        result = local.prepare(kind, only(source), options, run, output)
+        result = pipeline.prepare(kind, only(source), options, run, output)
     print_result(kind, result, as_json=as_json, quiet=quiet, verbose=verbose)

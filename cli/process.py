@@ -13,7 +13,7 @@ from importlib.machinery import ModuleSpec, PathFinder
 from types import FrameType, ModuleType
 from typing import NoReturn
 
-from tensorize import registry
+from tensorize.core import registry
 from tensorize.engine.allocator import keep_freed
 
 

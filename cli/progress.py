@@ -22,7 +22,7 @@ def progress(silent: bool) -> Iterator[Report | None]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-    from tensorize.units import size
+    from tensorize.core.units import size
 
     columns = (
         TextColumn("{task.description}"),

@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tensorize.units import parse_size
+from tensorize.core.units import parse_size
 
 from .progress import progress
 
 if TYPE_CHECKING:
-    from tensorize.engine.local import Output
-    from tensorize.types import Run
+    from tensorize.core.contracts import Run
+    from tensorize.pipeline import Output
 
 
 def only(source: list[str]) -> str | list[str]:
@@ -32,15 +32,15 @@ def default_out(source: list[str]) -> Path:
 
 def output_of(source: list[str], out: Path | None, format: str | None, max_size: str | None, **more: Any) -> Output:
     """Where a prepared file goes; `more` are `force`, `dry_run` and `rejects`."""
-    from tensorize.engine import local
+    from tensorize import pipeline
 
-    return local.make_output(out or default_out(source), format, max_size=parse_size(max_size) if max_size else None, **more)
+    return pipeline.make_output(out or default_out(source), format, max_size=parse_size(max_size) if max_size else None, **more)
 
 
 @contextmanager
 def running(silent: bool, threads: int | None, chunk_bytes: str | None, scratch: Path | None) -> Iterator[Run]:
     """How to run, with a bar for each stage unless `silent`."""
-    from tensorize.engine import local
+    from tensorize import pipeline
 
     with progress(silent) as report:
-        yield local.make_run(threads, parse_size(chunk_bytes) if chunk_bytes else None, scratch, report)
+        yield pipeline.make_run(threads, parse_size(chunk_bytes) if chunk_bytes else None, scratch, report)

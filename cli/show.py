@@ -12,14 +12,14 @@ import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tensorize.errors import TensorizeError, some
-from tensorize.types import Layout, TensorSpec
-from tensorize.units import seconds, size
+from tensorize.core.contracts import Layout, TensorSpec
+from tensorize.core.errors import TensorizeError, some
+from tensorize.core.units import seconds, size
 
 if TYPE_CHECKING:
-    from tensorize.engine.local import Result
-    from tensorize.rejects import Rejects
-    from tensorize.schema import Schema
+    from tensorize.core.rejects import Rejects
+    from tensorize.core.schema import Schema
+    from tensorize.pipeline import Result
 
 JSON_VERSION = 1
 

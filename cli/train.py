@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tensorize.errors import plural
-from tensorize.units import seconds, size
+from tensorize.core.errors import plural
+from tensorize.core.units import seconds, size
 
 from . import flags
 from .show import number, print_json, safe, say, table

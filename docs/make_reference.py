@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic.fields import FieldInfo
 from tensorize_cli.group import COMMANDS
 
-from tensorize import registry
+from tensorize.core import registry
 
 HEAD = """# Reference
 

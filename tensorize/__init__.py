@@ -11,27 +11,27 @@ Names are resolved when they are first used, so that importing this package impo
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from tensorize.version import __version__
+from tensorize.core.version import __version__
 
 if TYPE_CHECKING:
     from tensorize.api import prepare
-    from tensorize.errors import DataError, RecipeError, RunError, TensorizeError, UsageError
-    from tensorize.fetch import fetch
-    from tensorize.recipe import Recipe
-    from tensorize.tensorset import TensorSet, read, verify
+    from tensorize.core.errors import DataError, RecipeError, RunError, TensorizeError, UsageError
+    from tensorize.core.recipe import Recipe
+    from tensorize.core.tensorset import TensorSet, read, verify
+    from tensorize.sources.fetch import fetch
 
 _WHERE = {
-    "DataError": "tensorize.errors",
-    "Recipe": "tensorize.recipe",
-    "RecipeError": "tensorize.errors",
-    "RunError": "tensorize.errors",
-    "TensorSet": "tensorize.tensorset",
-    "TensorizeError": "tensorize.errors",
-    "UsageError": "tensorize.errors",
-    "fetch": "tensorize.fetch",
+    "DataError": "tensorize.core.errors",
+    "Recipe": "tensorize.core.recipe",
+    "RecipeError": "tensorize.core.errors",
+    "RunError": "tensorize.core.errors",
+    "TensorSet": "tensorize.core.tensorset",
+    "TensorizeError": "tensorize.core.errors",
+    "UsageError": "tensorize.core.errors",
+    "fetch": "tensorize.sources.fetch",
     "prepare": "tensorize.api",
-    "read": "tensorize.tensorset",
-    "verify": "tensorize.tensorset",
+    "read": "tensorize.core.tensorset",
+    "verify": "tensorize.core.tensorset",
 }
 
 __all__ = [

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tensorize.engine import local
+from tensorize import pipeline
 
 if TYPE_CHECKING:
-    from tensorize.tensorset import TensorSet
+    from tensorize.core.tensorset import TensorSet
 
 
 def prepare(
@@ -45,6 +45,6 @@ def prepare(
     >>> ts["features"].shape, ts.labels("features", "feature")
     (torch.Size([3, 3]), ('area', 'city=a', 'city=b'))
     """
-    run = local.make_run(threads, chunk_bytes, scratch, progress)
-    output = local.make_output(out, format, force=force, max_size=max_size, rejects=rejects)
-    return local.prepare(kind, source, options, run, output).tensors
+    run = pipeline.make_run(threads, chunk_bytes, scratch, progress)
+    output = pipeline.make_output(out, format, force=force, max_size=max_size, rejects=rejects)
+    return pipeline.prepare(kind, source, options, run, output).tensors

@@ -8,7 +8,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from tensorize import prepare, read
-from tensorize.errors import UsageError
+from tensorize.core.errors import UsageError
 
 
 @pytest.fixture

@@ -13,11 +13,10 @@ import pytest
 from conftest import Command
 from PIL import Image
 
-from tensorize import prepare
-from tensorize.changes import HEAD_BYTES
-from tensorize.engine import local
-from tensorize.errors import DataError
-from tensorize.sources import resolve
+from tensorize import pipeline, prepare
+from tensorize.core.errors import DataError
+from tensorize.sources.changes import HEAD_BYTES
+from tensorize.sources.files import resolve
 
 ROWS = 60_000
 Change = Callable[[Path], None]
@@ -175,8 +174,8 @@ def test_input_that_changes_while_a_recipe_is_applied(tmp_path: Path, what: str,
         if how == "apply":
             recipe.apply(source, out=tmp_path / "x.h5", progress=once, threads=1, chunk_bytes=4096, **skip)
             return
-        run = local.make_run(threads=1, chunk_bytes=4096, progress=once)
-        with local.stream(recipe, source, run, local.Output(), skip) as stream:
+        run = pipeline.make_run(threads=1, chunk_bytes=4096, progress=once)
+        with pipeline.stream(recipe, source, run, pipeline.Output(), skip) as stream:
             list(stream.pieces)
 
     with pytest.raises(DataError, match="has changed while it was read"):

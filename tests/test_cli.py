@@ -16,7 +16,7 @@ import torch
 from tensorize_cli.group import load_command
 
 import tensorize as library
-from tensorize import registry
+from tensorize.core import registry
 
 TABLE = "area,city,price\n50,Bonn,1\n70,Ulm,2\n90,Bonn,3\n60,Ulm,4\n80,Bonn,5\n"
 COMMANDS = ["apply", "inspect", "convert", "verify", "fetch", "plugins"]
@@ -211,11 +211,11 @@ def test_names_out_of_a_file_cannot_command_the_terminal(tensorize, tmp_path):
 PANDAS = """
 import sys
 sys.argv = ["tensorize", *sys.argv[1:]]
-from tensorize import registry
+from tensorize.core import registry
 from tensorize_cli.group import load_command
 import tensorize_cli.main as command
 if "plugged" in sys.argv[-1]:
-    entry = registry.Entry("mine", "tensorize.exporters.pt:Pt", "", "somebody")
+    entry = registry.Entry("mine", "tensorize.exporters.pt.exporter:Pt", "", "somebody")
     more = {"exporters": {"mine": entry}}
     registry.table = lambda group, table=registry.table: {**table(group), **more.get(group, {})}
 command.leave = lambda code: print("pandas" in sys.modules)
@@ -257,7 +257,7 @@ def test_pandas_is_not_imported_for_pyarrow_unless_somebody_elses_part_may_run(t
 
 FRAMES = """
 import sys
-from tensorize import registry
+from tensorize.core import registry
 import tensorize_cli.main as command
 import pyarrow
 from tensorize.loaders.table import Table

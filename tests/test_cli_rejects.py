@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from conftest import Command
 
-from tensorize import registry
+from tensorize.core import registry
 
 
 @dataclass(frozen=True)

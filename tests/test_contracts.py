@@ -12,13 +12,14 @@ import pytest
 import torch
 from PIL import Image
 
-from tensorize import Recipe, prepare, read, registry
+from tensorize import Recipe, prepare, read
+from tensorize.core import registry
+from tensorize.core.errors import RecipeError, UsageError
 from tensorize.encoders.calendar import Calendar
 from tensorize.encoders.impute import Impute
 from tensorize.encoders.one_hot import OneHot
 from tensorize.encoders.ordinal import Ordinal
 from tensorize.encoders.scale import MinMax, Raw, ZScore
-from tensorize.errors import RecipeError, UsageError
 
 RNG = np.random.default_rng(7)
 SPLIT = "0.6,0.2,0.2"

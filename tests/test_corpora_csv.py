@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tensorize.errors import DataError, TensorizeError
+from tensorize.core.contracts import Run
+from tensorize.core.errors import DataError, TensorizeError
+from tensorize.core.rejects import collecting
 from tensorize.loaders import read_table
 from tensorize.loaders.table import Table
-from tensorize.rejects import collecting
-from tensorize.types import Run
 
 # csv-spectrum --------------------------------------------------------------------------------------------------------
 

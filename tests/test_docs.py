@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, Command
 
-from tensorize import registry
+from tensorize.core import registry
 
 sys.path.insert(0, str(ROOT / "docs"))
 

@@ -19,8 +19,8 @@ from conftest import Command
 from torch import Tensor, nn
 
 import tensorize as tz
+from tensorize.core.errors import RunError, UsageError
 from tensorize.encoders.calendar import Calendar
-from tensorize.errors import RunError, UsageError
 from tensorize.loaders.table import read_table
 from tensorize.train import fit
 from tensorize.train.export import export_onnx
@@ -317,7 +317,7 @@ def test_columns_may_be_called_what_the_graph_calls_its_own(tmp_path: Path) -> N
     assert [port.name for port in session.get_inputs()] == [port["name"] for port in made.inputs]
     assert [port.get("column") for port in made.inputs] == [None, *names]
     assert json.loads(session.get_modelmeta().custom_metadata_map["tensorize.inputs"]) == list(made.inputs)
-    assert session.get_modelmeta().custom_metadata_map["tensorize.recipe"] == history.checkpoint.recipe_json
+    assert session.get_modelmeta().custom_metadata_map["tensorize.core.recipe"] == history.checkpoint.recipe_json
 
 
 def test_the_same_model_makes_the_same_bytes_without_a_trace_of_where(tmp_path: Path) -> None:

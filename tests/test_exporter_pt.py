@@ -13,9 +13,9 @@ import pytest
 import torch
 from conftest import Command
 
-from tensorize.exporters import pickled
-from tensorize.exporters.archive import ALIGNMENT, directory, lay_out, read_members
-from tensorize.types import TensorSpec
+from tensorize.core.contracts import TensorSpec
+from tensorize.exporters.pt import pickled
+from tensorize.exporters.pt.archive import ALIGNMENT, directory, lay_out, read_members
 
 ABOUT = {"text": "é\n", "none": None, "yes": True, "list": [1, -2, 2**40, 1.5, "é\n"], "empty": {}}
 

@@ -24,11 +24,11 @@ from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
 import tensorize
-from tensorize import registry
-from tensorize.errors import DataError, RunError, TensorizeError, UsageError
-from tensorize.exporters.plain import padded
-from tensorize.tensorset import MemoryStore, TensorSet
-from tensorize.types import Layout, TensorSpec
+from tensorize.core import registry
+from tensorize.core.contracts import Layout, TensorSpec
+from tensorize.core.errors import DataError, RunError, TensorizeError, UsageError
+from tensorize.core.tensorset import MemoryStore, TensorSet
+from tensorize.storage.layout import padded
 
 SUFFIXES = [registry.load("exporters", name).suffixes[0] for name in registry.EXPORTERS]
 ODD = (
@@ -226,7 +226,7 @@ def test_what_is_no_file_of_ours_says_so(tmp_path, suffix):
 def test_a_newer_format_says_update(tmp_path, suffix, monkeypatch):
     plan, arrays = small()
     path = written(tmp_path / f"x{suffix}", plan, arrays)
-    monkeypatch.setattr("tensorize.exporters.plain.FORMAT", 0)
+    monkeypatch.setattr("tensorize.storage.layout.FORMAT", 0)
     with pytest.raises(UsageError, match="format 1") as caught:
         tensorize.read(path)
     assert "pip install --upgrade" in caught.value.hint
@@ -505,7 +505,7 @@ def test_a_disk_that_fails_while_it_is_synced_in_between_leaves_nothing(tmp_path
     def failing(fd):
         raise OSError(errno.EIO, "no disk")
 
-    monkeypatch.setattr("tensorize.exporters.slots._SYNCED", 1000)
+    monkeypatch.setattr("tensorize.storage.slots._SYNCED", 1000)
     monkeypatch.setattr(os, "fdatasync", failing, raising=False)
     with pytest.raises(RunError, match=r"o\.\w+ cannot be written: Input/output error"):
         tensorize.prepare("table", {"x": list(range(5000)), "y": list(range(5000))}, out=tmp_path / f"o{suffix}")
@@ -515,7 +515,7 @@ def test_a_disk_that_fails_while_it_is_synced_in_between_leaves_nothing(tmp_path
 INTERRUPTED = """
 import os, signal, sys
 import tensorize_cli.main as command
-from tensorize.exporters.hdf5_layout import Metadata
+from tensorize.exporters.hdf5.layout import Metadata
 name, at, number = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 real, calls = getattr(Metadata, name), []
 def interrupted(*given):

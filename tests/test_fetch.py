@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tensorize.errors import DataError, RunError, UsageError
-from tensorize.fetch import ORIGINALS, fetch
+from tensorize.core.errors import DataError, RunError, UsageError
+from tensorize.sources.fetch import ORIGINALS, fetch
 
 pytest.importorskip("pooch")
 

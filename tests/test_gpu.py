@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 import tensorize as tz
-from tensorize.errors import RunError, UsageError
-from tensorize.tensorset import TensorSet
+from tensorize.core.errors import RunError, UsageError
+from tensorize.core.tensorset import TensorSet
 from tensorize.train import Checkpoint, evaluate, fit, predict
 from tensorize.train import plan as planning
 

@@ -20,12 +20,11 @@ import pytest
 from conftest import Command
 from PIL import Image
 
-from tensorize import prepare
-from tensorize.engine import local
-from tensorize.errors import DataError, RunError
+from tensorize import pipeline, prepare
+from tensorize.core.errors import DataError, RunError
+from tensorize.core.rejects import TooManyBadError
 from tensorize.loaders.images import limits, pool
 from tensorize.loaders.images.limits import is_progressive
-from tensorize.rejects import TooManyBadError
 
 SIDE = 16
 
@@ -240,7 +239,7 @@ def test_a_hostile_file_takes_neither_the_process_nor_its_time(tmp_path: Path) -
     code = (
         "import pathlib, resource, tensorize\n"
         "try: tensorize.prepare('images', '.', size=8, max_seconds=2, max_memory='200MB')\n"
-        "except tensorize.errors.DataError as error: print(len(error.details))\n"
+        "except tensorize.core.errors.DataError as error: print(len(error.details))\n"
         "print(pathlib.Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0])\n"
         "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
     )
@@ -470,8 +469,8 @@ def test_the_exit_code_tells_whether_too_much_was_bad(tensorize: Command, spoile
 def test_a_class_of_which_no_image_is_left_is_told_of(spoiled: Path) -> None:
     for path in (spoiled / "b").iterdir():
         path.write_bytes(b"")
-    run, output = local.make_run(), local.Output()
-    result = local.prepare("images", str(spoiled), SKIP, run, output)
+    run, output = pipeline.make_run(), pipeline.Output()
+    result = pipeline.prepare("images", str(spoiled), SKIP, run, output)
     assert any("no image is left of the 1 class b" in note for note in result.facts.notes)
     for path in (spoiled / "a").iterdir():
         path.write_bytes(b"")

@@ -10,8 +10,9 @@ import pytest
 from conftest import Command
 from PIL import Image
 
-from tensorize import prepare, registry
-from tensorize.errors import DataError, UsageError
+from tensorize import prepare
+from tensorize.core import registry
+from tensorize.core.errors import DataError, UsageError
 
 
 def table(path: Path) -> Path:

@@ -10,7 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tensorize import Recipe, prepare, read
-from tensorize.errors import DataError, UsageError
+from tensorize.core.errors import DataError, UsageError
 
 
 def hours(first="2024-01-01", count=48):
@@ -283,7 +283,7 @@ def test_repeated_times_keep_the_first_or_the_mean():
 
 @pytest.mark.parametrize("size", [1, 2, 5, 1000])
 def test_repeats_over_the_border_of_a_block_are_one(monkeypatch, size):
-    monkeypatch.setattr("tensorize.loaders.table.rows.BLOCK_ROWS", size)
+    monkeypatch.setattr("tensorize.columns.rows.BLOCK_ROWS", size)
     import pyarrow as pa
 
     from tensorize.loaders.series import rows

@@ -13,12 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tensorize
-from tensorize import DataError, Recipe, UsageError, prepare, registry
+from tensorize import DataError, Recipe, UsageError, pipeline, prepare, registry
+from tensorize.core.contracts import BLOCK_ROWS, Run
 from tensorize.encoders.base import Encoder
-from tensorize.engine import local
 from tensorize.loaders.table import read_table
 from tensorize.statistics.categories import Categories
-from tensorize.types import BLOCK_ROWS, Run
 
 HOUSES = """id,area,rooms,city,heated,price
 h1,50,2,Bonn,true,100.5
@@ -91,7 +90,7 @@ def test_a_column_near_1_7e9_with_a_spread_of_1_is_scaled_right():
 def test_values_that_float32_cannot_hold_are_counted_whatever_the_threads():
     column = {"stamp": pa.array(1.7e9 + np.arange(20 * BLOCK_ROWS) % 2)}
     for threads in (1, 8):
-        result = local.prepare("table", column, {"scale": "none"}, Run(threads), local.Output())
+        result = pipeline.prepare("table", column, {"scale": "none"}, Run(threads), pipeline.Output())
         assert result.notes == ('"stamp": 655,360 values do not fit float32 exactly; say --zscore or --drop "stamp"',)
 
 

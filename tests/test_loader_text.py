@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tensorize import prepare, read
-from tensorize.errors import DataError, UsageError
+from tensorize.core.errors import DataError, UsageError
 from tensorize.loaders.text.tokens import STRIPPED, cut
 
 TEXT = "The cat, the dog.\n\nA “grey” cat -- and\tthe naïve dog!\n"

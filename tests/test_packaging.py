@@ -119,7 +119,7 @@ def test_the_module_runs_like_the_command(python: Path) -> None:
 
 
 def test_fetch_without_its_extra_names_the_install(python: Path) -> None:
-    code = "from tensorize.fetch import fetch; fetch('wine', '.')"
+    code = "from tensorize.sources.fetch import fetch; fetch('wine', '.')"
     done = subprocess.run([str(python), "-c", code], capture_output=True, text=True, check=False)
     assert 'pip install "tensorize[fetch]"' in done.stderr
 

@@ -10,7 +10,7 @@ import pollution
 import pytest
 
 from tensorize import prepare
-from tensorize.errors import TensorizeError
+from tensorize.core.errors import TensorizeError
 from tensorize.loaders import read_table
 
 COUNT = int(os.environ.get("TENSORIZE_POLLUTED", "268"))

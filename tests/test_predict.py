@@ -16,7 +16,7 @@ import pytest
 from conftest import Command
 
 import tensorize as tz
-from tensorize.tensorset import TensorSet
+from tensorize.core.tensorset import TensorSet
 from tensorize.train import evaluate, fit, predict
 from tensorize.train.metrics import ClassMeter, NumberMeter
 

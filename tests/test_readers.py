@@ -14,11 +14,13 @@ import torch
 from conftest import Command
 
 import tensorize
-from tensorize import Recipe, limits
-from tensorize.digest import DIGEST_SIZE, digest
-from tensorize.errors import DataError, RecipeError, TensorizeError, UsageError
-from tensorize.exporters import hdf5_index, unpickled
-from tensorize.exporters.dense import Dense, NotPlainError
+from tensorize import Recipe
+from tensorize.core import limits
+from tensorize.core.errors import DataError, RecipeError, TensorizeError, UsageError
+from tensorize.exporters.hdf5 import index as hdf5_index
+from tensorize.exporters.pt import unpickled
+from tensorize.exporters.pt.dense import Dense, NotPlainError
+from tensorize.storage.digest import DIGEST_SIZE, digest
 
 SUFFIXES = [".h5", ".pt"]
 

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 import tensorize
-from tensorize import recycled
+from tensorize.loaders.images import recycled
 from tensorize.loaders.images.normalize import normalized, table
+from tensorize.loaders.images.recycled import Recycled
 from tensorize.loaders.images.state import Normalize
-from tensorize.recycled import Recycled
 
 SHAPE = (600, 600)
 

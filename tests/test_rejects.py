@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from conftest import Command
 
-from tensorize import prepare, registry
-from tensorize.errors import DataError, UsageError
-from tensorize.rejects import RAW_CHARS, Reject, Rejects, TooManyBadError, allowed, collecting
+from tensorize import prepare
+from tensorize.core import registry
+from tensorize.core.errors import DataError, UsageError
+from tensorize.core.rejects import RAW_CHARS, Reject, Rejects, TooManyBadError, allowed, collecting
 
 
 def bad(row: int, raw: str = "a,b,c") -> Reject:

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import tensorize
+from tensorize.core.errors import RunError
 from tensorize.engine import scratch
 from tensorize.engine.scratch import Scratch
-from tensorize.errors import RunError
 
 
 @pytest.mark.parametrize("memory", [0, 5, 1000])

@@ -14,8 +14,8 @@ import pytest
 from conftest import Command, refused, summary
 
 from tensorize import TensorSet, prepare
-from tensorize.errors import DataError
-from tensorize.rejects import TooManyBadError
+from tensorize.core.errors import DataError
+from tensorize.core.rejects import TooManyBadError
 
 SKIP = {"on_bad": "skip", "max_bad": "100%"}
 WRONG = {5: "yesterday", 17: "2024-13-01 00:00", 30: "", 40: "2024-01-02 25:00"}

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tensorize.columns.options import CsvOptions
 from tensorize.engine.packed import Packed, pack
 from tensorize.loaders.series.clock import Clock
 from tensorize.loaders.series.options import SeriesOptions
 from tensorize.loaders.series.runs import NEW, find_runs
-from tensorize.loaders.table import parse as parser
-from tensorize.loaders.table.dialect import find_dialect
-from tensorize.loaders.table.options import CsvOptions
+from tensorize.readers.csv import parse as parser
+from tensorize.readers.csv.dialect import find_dialect
 
 HOUR = 3600 * 1_000_000
 

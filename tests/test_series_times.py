@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tensorize
-from tensorize.errors import DataError, UsageError
+from tensorize.core.errors import DataError, UsageError
 from tensorize.loaders.series.clock import step_of
 from tensorize.loaders.series.grid import Grid, owners
 

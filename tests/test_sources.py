@@ -16,7 +16,7 @@ import pytest
 from conftest import Command
 
 from tensorize import prepare
-from tensorize.errors import DataError
+from tensorize.core.errors import DataError
 from tensorize.loaders import read_table
 
 TEXT = b"a,b\n1,x\n2,y\n"

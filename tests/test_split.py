@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tensorize import UsageError, prepare
-from tensorize.engine.split import Ranked, find_cuts, grouped, hash_keys, sizes, stratified, value_keys
+from tensorize.core.splits import Ranked, find_cuts, grouped, hash_keys, sizes, stratified, value_keys
 
 RATIOS = st.lists(st.integers(1, 100), min_size=2, max_size=3).map(lambda parts: [part / sum(parts) for part in parts])
 

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from tensorize.engine.learn import gather
+from tensorize.core.contracts import BLOCK_ROWS
+from tensorize.engine.gather import gather
 from tensorize.statistics.categories import Categories
 from tensorize.statistics.extremes import Extremes
 from tensorize.statistics.histograms import Histogram
@@ -18,7 +19,6 @@ from tensorize.statistics.moments import Moments
 from tensorize.statistics.nulls import Nulls
 from tensorize.statistics.quantiles import Quantiles
 from tensorize.statistics.vocabulary import VocabularyCounts
-from tensorize.types import BLOCK_ROWS
 
 RNG = np.random.default_rng(20261123)
 NUMBERS = st.floats(-1e9, 1e9).map(lambda value: value if abs(value) > 1e-100 else 0.0)

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from pollution import Clean, Style
 
 from tensorize import prepare
-from tensorize.errors import DataError, TensorizeError, UsageError
+from tensorize.core.contracts import Run
+from tensorize.core.errors import DataError, TensorizeError, UsageError
 from tensorize.loaders import read_table
 from tensorize.loaders.table import Table
-from tensorize.types import Run
 
 Write = Callable[..., Path]
 

@@ -10,8 +10,8 @@ import pytest
 from conftest import Command, refused, summary
 
 from tensorize import TensorSet, prepare
-from tensorize.errors import DataError
-from tensorize.rejects import TooManyBadError
+from tensorize.core.errors import DataError
+from tensorize.core.rejects import TooManyBadError
 
 SKIP = {"on_bad": "skip", "max_bad": "100%"}
 LINES = [b"one two", b"\xff\xfe", b"", b"three \xc3\xa9", b"fo\xc3", b"\xc3\xa9 five five", b"six", b"\x80 seven"]

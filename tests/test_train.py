@@ -12,9 +12,9 @@ import torch
 from torch import nn
 
 import tensorize as tz
-from tensorize import registry
-from tensorize.errors import DataError, TensorizeError
-from tensorize.tensorset import MemoryStore, TensorSet
+from tensorize.core import registry
+from tensorize.core.errors import DataError, TensorizeError
+from tensorize.core.tensorset import MemoryStore, TensorSet
 from tensorize.train import Callback, Checkpoint, evaluate, fit, predict
 from tensorize.train import plan as planning
 from tensorize.train.augment import flipped, shifted

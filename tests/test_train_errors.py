@@ -19,8 +19,8 @@ from conftest import Command
 from torch import nn
 
 import tensorize as tz
-from tensorize.errors import DataError, RunError, TensorizeError, UsageError
-from tensorize.tensorset import TensorSet
+from tensorize.core.errors import DataError, RunError, TensorizeError, UsageError
+from tensorize.core.tensorset import TensorSet
 from tensorize.train import Checkpoint, checkpoint, evaluate, fit, predict
 from tensorize.train.plot import plot
 

@@ -10,13 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from tensorize import encoders, prepare, registry, transforms
+from tensorize import encoders, prepare, transforms
+from tensorize.core import registry
+from tensorize.core.errors import UsageError
 from tensorize.encoders.impute import Impute as ImputeColumn
 from tensorize.encoders.one_hot import OneHot as OneHotColumn
 from tensorize.encoders.ordinal import Ordinal as OrdinalColumn
 from tensorize.encoders.scale import MinMax as MinMaxColumn
 from tensorize.encoders.scale import ZScore as ZScoreColumn
-from tensorize.errors import UsageError
 from tensorize.transforms import Fold, Impute, MinMax, OneHot, Ordinal, Vocabulary, Windows, ZScore, one_hot
 
 assert encoders

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict
 
-from tensorize.errors import RecipeError, UsageError, near
-from tensorize.types import Array, Floats, Mask, Statistic
+from tensorize.core.contracts import Array, Floats, Mask, Statistic
+from tensorize.core.errors import RecipeError, UsageError, near
 
 
 class Encoder(BaseModel):

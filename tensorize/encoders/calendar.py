@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
+from tensorize.core.contracts import Floats
+from tensorize.core.errors import UsageError, near
 from tensorize.encoders.base import Encoder, floats
-from tensorize.errors import UsageError, near
-from tensorize.types import Floats
 
 Part = Literal["year", "month", "day", "weekday", "dayofyear", "hour", "minute"]
 DEFAULT: tuple[Part, ...] = ("month", "day", "weekday", "hour")

@@ -10,12 +10,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import FiniteFloat, StrictBool, StrictInt, StrictStr
 
+from tensorize.core.contracts import Floats
+from tensorize.core.errors import DataError, RecipeError, UsageError
 from tensorize.encoders.base import Encoder, floats
-from tensorize.errors import DataError, RecipeError, UsageError
 from tensorize.statistics.categories import Categories
 from tensorize.statistics.moments import Moments
 from tensorize.statistics.quantiles import Quantiles
-from tensorize.types import Floats
 
 _NUMBERS = ("int64", "float64")
 

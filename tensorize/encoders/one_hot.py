@@ -13,10 +13,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr, field_validator
 
+from tensorize.core.contracts import Array, Floats, Mask
+from tensorize.core.errors import RecipeError, UsageError
 from tensorize.encoders.base import Encoder
-from tensorize.errors import RecipeError, UsageError
 from tensorize.statistics.categories import MOST, Categories
-from tensorize.types import Array, Floats, Mask
 
 Category = StrictBool | StrictInt | StrictFloat | StrictStr
 _RANGE = re.compile(r"(-?\d+)\.\.(-?\d+)")

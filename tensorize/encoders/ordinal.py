@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field, field_validator
 
+from tensorize.core.contracts import Array, Floats, Mask
+from tensorize.core.errors import UsageError
 from tensorize.encoders.base import Encoder
-from tensorize.errors import UsageError
-from tensorize.types import Array, Floats, Mask
 
 
 class Ordinal(Encoder):

@@ -9,11 +9,11 @@ from typing import Any, ClassVar, Self
 import pyarrow as pa
 from pydantic import Field, FiniteFloat
 
+from tensorize.core.contracts import Array, Floats
+from tensorize.core.errors import DataError, UsageError
 from tensorize.encoders.base import Encoder, floats
-from tensorize.errors import DataError, UsageError
 from tensorize.statistics.extremes import Extremes
 from tensorize.statistics.moments import Moments
-from tensorize.types import Array, Floats
 
 NUMERIC = frozenset({"number", "bool"})
 

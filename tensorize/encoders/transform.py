@@ -10,9 +10,9 @@ import numpy as np
 import pyarrow as pa
 from pydantic import JsonValue
 
-from tensorize import registry
+from tensorize.core import registry
+from tensorize.core.contracts import Array, Floats, Statistic
 from tensorize.encoders.base import Encoder, floats
-from tensorize.types import Array, Floats, Statistic
 
 if TYPE_CHECKING:
     from tensorize.transforms.base import Transform

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Self
 
-from tensorize.errors import RunError
+from tensorize.core.errors import RunError
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from tensorize.columns.options import flag
+from tensorize.core.options import Several
 from tensorize.loaders.series import Series
 from tensorize.loaders.series.options import SeriesOptions
-from tensorize.loaders.table.options import flag
-from tensorize.options import Several
 
 
 class BikesOptions(SeriesOptions):

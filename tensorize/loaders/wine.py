@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
+from tensorize.columns.options import TableOptions, flag
+from tensorize.core.options import Several
 from tensorize.loaders.table import Table
-from tensorize.loaders.table.options import TableOptions, flag
-from tensorize.options import Several
 
 
 class WineOptions(TableOptions):

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from tensorize.types import Floats
+from tensorize.core.contracts import Floats
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from tensorize.types import Array
+from tensorize.core.contracts import Array
 
 _ROW = 1 << 20
 """Bytes that Pillow counts at a time: as one row of a picture."""

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from tensorize.types import Floats
+from tensorize.core.contracts import Floats
 
 
 def two_sum(left: float, right: float) -> tuple[float, float]:

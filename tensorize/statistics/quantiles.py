@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from tensorize.types import Floats
+from tensorize.core.contracts import Floats
 
 _DIGIT = 16
 _BINS = 1 << _DIGIT

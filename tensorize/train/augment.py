@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tensorize.errors import UsageError
+from tensorize.core.errors import UsageError
 from tensorize.train.settings import Settings
 
 

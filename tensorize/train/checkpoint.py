@@ -14,13 +14,13 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from tensorize.digest import DIGEST_SIZE, digest
-from tensorize.errors import DataError, UsageError
-from tensorize.exporters.archive import read_members
-from tensorize.exporters.unpickled import unpickled
-from tensorize.limits import check_header
-from tensorize.partfile import PartFile
-from tensorize.recipe import Recipe
+from tensorize.core.errors import DataError, UsageError
+from tensorize.core.limits import check_header
+from tensorize.core.recipe import Recipe
+from tensorize.exporters.pt.archive import read_members
+from tensorize.exporters.pt.unpickled import unpickled
+from tensorize.storage.digest import DIGEST_SIZE, digest
+from tensorize.storage.partfile import PartFile
 from tensorize.train.history import Epoch
 from tensorize.train.named import build_model
 from tensorize.train.settings import Settings
@@ -78,7 +78,7 @@ class Checkpoint:
     def save(self, path: str | Path, *, force: bool = False) -> Path:
         """Write the file. Raises UsageError where it exists, unless `force`; RunError where it cannot be written.
 
-        The digest is the comment of the archive, which is its end: see `tensorize.digest`.
+        The digest is the comment of the archive, which is its end: see `tensorize.storage.digest`.
         """
         part = PartFile(Path(path), force=force)
         try:
@@ -142,7 +142,7 @@ class Checkpoint:
 
 def _read(path: Path) -> Mapping[str, Any]:
     if not path.exists():
-        from tensorize.sources import missing_file
+        from tensorize.sources.files import missing_file
 
         raise missing_file(path)
     try:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from tensorize.errors import RunError, UsageError
+from tensorize.core.errors import RunError, UsageError
 
 UNKNOWN = 1 << 30
 """What data may take where the system does not tell what is free."""

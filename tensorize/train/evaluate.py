@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from tensorize.errors import UsageError, near
-from tensorize.tensorset import TensorSet, read
+from tensorize.core.errors import UsageError, near
+from tensorize.core.tensorset import TensorSet, read
 from tensorize.train.checkpoint import Checkpoint
 from tensorize.train.device import device_of, enough_memory, resident_bytes
 from tensorize.train.judge import judge

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from tensorize.errors import DataError
-from tensorize.partfile import exists
-from tensorize.tensorset import TensorSet, read
+from tensorize.core.errors import DataError
+from tensorize.core.tensorset import TensorSet, read
+from tensorize.storage.partfile import exists
 from tensorize.train.callbacks import Callback
 from tensorize.train.checkpoint import Checkpoint
 from tensorize.train.device import device_of, enough_memory, threads

@@ -12,14 +12,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tensorize.errors import DataError
+from tensorize.core.contracts import Array
+from tensorize.core.errors import DataError
 from tensorize.train.augment import augmentation
 from tensorize.train.callbacks import Callback
 from tensorize.train.history import Epoch
 from tensorize.train.parts import edges_of
 from tensorize.train.plan import Plan
 from tensorize.train.schedule import factor
-from tensorize.types import Array
 
 LOOK = 256
 """Steps after which the losses are looked at: each look waits for the device."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from tensorize.errors import UsageError
+from tensorize.core.errors import UsageError
 from tensorize.train.named import call_of, part_of
 from tensorize.train.settings import Settings
 from tensorize.train.task import Classes, Task

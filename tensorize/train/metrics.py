@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tensorize.errors import UsageError
+from tensorize.core.errors import UsageError
 from tensorize.train.task import Classes, Numbers, Task
 from tensorize.train.units import Units
 

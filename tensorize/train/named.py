@@ -13,8 +13,8 @@ from typing import Any
 
 from torch import nn
 
-from tensorize import registry
-from tensorize.errors import UsageError, near
+from tensorize.core import registry
+from tensorize.core.errors import UsageError, near
 
 
 def value_of(text: str) -> Any:

@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tensorize.dataset import batches_of
-from tensorize.engine.split import hash_keys, sizes
-from tensorize.errors import DataError, UsageError
-from tensorize.tensorset import SHARED, TensorSet
-from tensorize.types import Array, Layout, Store, TensorSpec
+from tensorize.core.batches import batches_of
+from tensorize.core.contracts import Array, Layout, Store, TensorSpec
+from tensorize.core.errors import DataError, UsageError
+from tensorize.core.splits import hash_keys, sizes
+from tensorize.core.tensorset import SHARED, TensorSet
 
 PICKED_BYTES = 1 << 20
 """What is picked from resident rows in one go."""

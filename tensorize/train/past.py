@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from tensorize.columns.fitted import Channelled
+from tensorize.core.recipe import Recipe
 from tensorize.encoders.scale import MinMax, Raw, ZScore
-from tensorize.loaders.table.fitted import Channelled
-from tensorize.recipe import Recipe
 from tensorize.train.task import Numbers, Task
 from tensorize.train.units import affine, channels
 

@@ -10,10 +10,10 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from tensorize import registry
-from tensorize.errors import UsageError, plural
-from tensorize.recipe import Recipe
-from tensorize.tensorset import TensorSet
+from tensorize.core import registry
+from tensorize.core.errors import UsageError, plural
+from tensorize.core.recipe import Recipe
+from tensorize.core.tensorset import TensorSet
 from tensorize.train.augment import augmentation
 from tensorize.train.device import SMALL_STEP, forward_flops, resident_bytes
 from tensorize.train.history import Facts

@@ -7,8 +7,8 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from tensorize.errors import UsageError, shown
-from tensorize.partfile import PartFile
+from tensorize.core.errors import UsageError, shown
+from tensorize.storage.partfile import PartFile
 from tensorize.train.checkpoint import Checkpoint
 from tensorize.train.evaluate import Evaluation
 from tensorize.train.metrics import main_metric

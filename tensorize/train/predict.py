@@ -14,14 +14,14 @@ import pyarrow as pa
 import torch
 from torch import Tensor, nn
 
-from tensorize.engine import local
-from tensorize.tensorset import TensorSet
+from tensorize import pipeline
+from tensorize.core.contracts import Facts, Run
+from tensorize.core.tensorset import TensorSet
 from tensorize.train.checkpoint import Checkpoint
 from tensorize.train.device import device_of, enough_memory
 from tensorize.train.runner import ROWS, Runner
 from tensorize.train.task import Classes, Numbers, Task
 from tensorize.train.units import Units, units_of
-from tensorize.types import Facts, Run
 
 
 def predict(
@@ -42,7 +42,7 @@ def predict(
     Raises what `Recipe.apply` raises.
     """
     found = checkpoint if isinstance(checkpoint, Checkpoint) else Checkpoint.load(checkpoint)
-    with predictions(found, source, local.make_run(**run), model=model, device=device, changed=changed) as made:
+    with predictions(found, source, pipeline.make_run(**run), model=model, device=device, changed=changed) as made:
         return pa.Table.from_batches(made.tables, schema=made.schema)
 
 
@@ -53,7 +53,7 @@ class Predictions:
     facts: Facts
     schema: pa.Schema
     tables: Iterator[pa.RecordBatch]
-    stream: local.Stream
+    stream: pipeline.Stream
 
 
 @contextmanager
@@ -62,7 +62,7 @@ def predictions(
     source: Any,
     run: Run,
     *,
-    output: local.Output | None = None,
+    output: pipeline.Output | None = None,
     model: nn.Module | None = None,
     device: str = "auto",
     changed: Mapping[str, Any] | None = None,
@@ -72,7 +72,7 @@ def predictions(
     where, units = device_of(device), units_of(recipe)
     with enough_memory(where):
         runner = Runner.of(checkpoint.build(model), where, checkpoint.settings.precision)
-        with local.stream(recipe, source, run, output or local.Output(), changed) as stream:
+        with pipeline.stream(recipe, source, run, output or pipeline.Output(), changed) as stream:
             schema = _schema(checkpoint.task, stream)
             tables = (
                 _table(schema, part, checkpoint.task, units, _values(checkpoint.task, runner, part)) for part in stream.pieces
@@ -87,7 +87,7 @@ def _values(task: Task, runner: Runner, part: TensorSet) -> Tensor:
     return torch.cat([task.read(runner.predict(batch)).cpu() for batch in inputs])
 
 
-def _schema(task: Task, stream: local.Stream) -> pa.Schema:
+def _schema(task: Task, stream: pipeline.Stream) -> pa.Schema:
     kept: list[tuple[str, pa.DataType]] = [("row", pa.int64())]
     kept += [(spec.name, pa.from_numpy_dtype(np.dtype(spec.dtype))) for spec in stream.specs if spec.name == "id"]
     if stream.kind == "images":

@@ -8,8 +8,8 @@ from typing import Any
 
 from torch import nn
 
-from tensorize.errors import UsageError
-from tensorize.tensorset import TensorSet
+from tensorize.core.errors import UsageError
+from tensorize.core.tensorset import TensorSet
 from tensorize.train.checkpoint import Checkpoint
 from tensorize.train.settings import Settings
 

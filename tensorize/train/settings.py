@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from tensorize.options import Options, Ratios
+from tensorize.core.options import Options, Ratios
 
 
 def flag(default: Any, help_: str, metavar: str = "", **limits: Any) -> Any:

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from tensorize.core.contracts import BLOCK_ROWS, Array, TensorSpec
+from tensorize.core.errors import UsageError
+from tensorize.core.tensorset import TensorSet
 from tensorize.encoders.one_hot import OneHot
-from tensorize.errors import UsageError
 from tensorize.statistics.moments import Moments
-from tensorize.tensorset import TensorSet
 from tensorize.train.task import Classes, Numbers, Task
-from tensorize.types import BLOCK_ROWS, Array, TensorSpec
 
 
 def task_of(train: TensorSet, target_scale: str) -> Task:
@@ -53,7 +53,7 @@ def _classes(train: TensorSet, spec: TensorSpec) -> Classes:
 
 def _class_names(train: TensorSet) -> tuple[str, tuple[str, ...]]:
     """The column and its categories, as the recipe has them; empty where it has none."""
-    from tensorize.loaders.table.fitted import build
+    from tensorize.columns.fitted import build
 
     for step in train.recipe.learned:
         if step.role == "target" and "classes" in step.state:

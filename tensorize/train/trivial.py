@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tensorize.loaders.table.fitted import Channelled
-from tensorize.recipe import Recipe
+from tensorize.columns.fitted import Channelled
+from tensorize.core.recipe import Recipe
 from tensorize.train.judge import score
 from tensorize.train.metrics import Scores
 from tensorize.train.parts import Part

@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tensorize import registry
+from tensorize.columns.fitted import Channelled, Fitted
+from tensorize.core import registry
+from tensorize.core.contracts import Array, Role
+from tensorize.core.recipe import Recipe
 from tensorize.encoders.base import Encoder
 from tensorize.encoders.scale import MinMax, ZScore
-from tensorize.loaders.table.fitted import Channelled, Fitted
-from tensorize.recipe import Recipe
-from tensorize.types import Array, Role
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.csv as pc
 import pyarrow.parquet as pq
 
-from tensorize.errors import UsageError, near
-from tensorize.partfile import PartFile
+from tensorize.core.errors import UsageError, near
+from tensorize.storage.partfile import PartFile
 from tensorize.train.predict import Predictions
 
 WRITERS: Mapping[str, Callable[[Any, pa.Schema], Any]] = {".csv": pc.CSVWriter, ".parquet": pq.ParquetWriter}

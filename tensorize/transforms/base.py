@@ -8,8 +8,8 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor, nn
 
-from tensorize.errors import UsageError
-from tensorize.types import BLOCK_ROWS, Floats, Json, Statistic
+from tensorize.core.contracts import BLOCK_ROWS, Floats, Json, Statistic
+from tensorize.core.errors import UsageError
 
 
 class Transform(nn.Module):

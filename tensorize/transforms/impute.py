@@ -8,12 +8,12 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from tensorize.errors import UsageError
+from tensorize.core.contracts import Json, Statistic
+from tensorize.core.errors import UsageError
 from tensorize.statistics.categories import Categories
 from tensorize.statistics.moments import Moments
 from tensorize.statistics.quantiles import Quantiles
 from tensorize.transforms.base import Transform, along_channels, floating, per_channel
-from tensorize.types import Json, Statistic
 
 POLICIES = ("mean", "median", "mode")
 

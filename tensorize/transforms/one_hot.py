@@ -8,10 +8,10 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from tensorize.errors import UsageError
+from tensorize.core.contracts import Json
+from tensorize.core.errors import UsageError
 from tensorize.statistics.extremes import Extremes
 from tensorize.transforms.base import Transform
-from tensorize.types import Json
 
 
 def one_hot(ids: Tensor, classes: int, dim: int = -1, dtype: torch.dtype = torch.float32) -> Tensor:

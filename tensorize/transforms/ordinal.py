@@ -8,10 +8,10 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from tensorize.errors import UsageError
+from tensorize.core.contracts import Json
+from tensorize.core.errors import UsageError
 from tensorize.statistics.categories import Categories
 from tensorize.transforms.base import Transform, floating
-from tensorize.types import Json
 
 
 class Ordinal(Transform):

@@ -8,11 +8,11 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from tensorize.errors import UsageError
+from tensorize.core.contracts import Json
+from tensorize.core.errors import UsageError
 from tensorize.statistics.extremes import Extremes
 from tensorize.statistics.moments import Moments
 from tensorize.transforms.base import Transform, along_channels, floating, per_channel
-from tensorize.types import Json
 
 
 class _Scale(Transform):

@@ -9,10 +9,10 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from tensorize.errors import UsageError
+from tensorize.core.contracts import Json
+from tensorize.core.errors import UsageError
 from tensorize.statistics.vocabulary import VocabularyCounts
 from tensorize.transforms.base import Transform
-from tensorize.types import Json
 
 PAD, UNKNOWN = "<pad>", "<unk>"
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from tensorize.errors import UsageError
+from tensorize.core.contracts import Json
+from tensorize.core.errors import UsageError
 from tensorize.transforms.base import Transform
-from tensorize.types import Json
 
 
 class Windows(Transform):

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import tensorize
-from tensorize.errors import TensorizeError
+from tensorize.core.errors import TensorizeError
 
 MEMORY = 8 << 30
 """What a reader may take: a size out of a damaged file must not be believed."""

@@ -16,7 +16,7 @@ from pathlib import Path
 from PIL import Image
 
 import tensorize
-from tensorize import registry
+from tensorize.core import registry
 
 HERE = Path(__file__).parent
 OLD = "the old file, whole\n" * 50

@@ -21,7 +21,7 @@ import torch
 from tensorize_cli.main import main
 
 import tensorize
-from tensorize.errors import TensorizeError
+from tensorize.core.errors import TensorizeError
 
 WARM = ("tensorize", "tensorize_cli", "torch", "torchmetrics", "pyarrow", "h5py", "numpy", "pandas", "typer", "pydantic")
 """What a run imports on its way is imported here once a first one has told of it, so that a child starts at once."""

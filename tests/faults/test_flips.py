@@ -10,7 +10,7 @@ from harness import FAILED, TRIED
 from test_faults import KILLS
 
 import tensorize
-from tensorize import registry
+from tensorize.core import registry
 
 FLIPS = 10 * KILLS
 """2,000 for each format in a full run."""

@@ -17,12 +17,12 @@ from typing import Any
 
 import tensorize
 from tensorize import Recipe
-from tensorize.digest import DIGEST_SIZE
-from tensorize.errors import TensorizeError
-from tensorize.exporters.dense import NotPlainError
-from tensorize.exporters.hdf5_index import MAGIC
-from tensorize.exporters.unpickled import unpickled
+from tensorize.core.errors import TensorizeError
+from tensorize.exporters.hdf5.index import MAGIC
+from tensorize.exporters.pt.dense import NotPlainError
+from tensorize.exporters.pt.unpickled import unpickled
 from tensorize.loaders import read_table
+from tensorize.storage.digest import DIGEST_SIZE
 
 SIZE = 1 << 20
 """What a recipe may make of a row or two."""

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from tensorize.core.contracts import Array, Run
+from tensorize.core.options import Options
 from tensorize.loaders.images.options import ImagesOptions
-from tensorize.options import Options
-from tensorize.types import Array, Run
 
 if TYPE_CHECKING:
     import torch
 
+    from tensorize.core.recipe import Recipe
+    from tensorize.core.schema import Schema
+    from tensorize.core.tensorset import TensorSet
     from tensorize.loaders.images.job import ImageJob
     from tensorize.loaders.images.scan import ImageScan
-    from tensorize.recipe import Recipe
-    from tensorize.schema import Schema
-    from tensorize.tensorset import TensorSet
 
 
 class Images:

@@ -12,11 +12,11 @@ from PIL import Image, ImageOps
 from PIL.Image import Resampling
 from PIL.PngImagePlugin import PngImageFile
 
+from tensorize.core.contracts import Array
 from tensorize.loaders.images import png
 from tensorize.loaders.images.error import ImageError
 from tensorize.loaders.images.header import Header, decoding, open_image
 from tensorize.loaders.images.options import ImagesOptions
-from tensorize.types import Array
 
 Size = tuple[int, int]
 """Height and width."""

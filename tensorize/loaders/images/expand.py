@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tensorize.core.contracts import Array
 from tensorize.loaders.images.normalize import normalized, pixels, table
 from tensorize.loaders.images.state import State
-from tensorize.types import Array
 
 if TYPE_CHECKING:
     import torch
 
-    from tensorize.recipe import Recipe
-    from tensorize.tensorset import TensorSet
+    from tensorize.core.recipe import Recipe
+    from tensorize.core.tensorset import TensorSet
 
 _ROWS = 256
 

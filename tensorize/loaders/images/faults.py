@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from tensorize.errors import DataError, plural, some
+from tensorize.core.errors import DataError, plural, some
+from tensorize.core.rejects import Reject, Rejects
 from tensorize.loaders.images.decode import TransparentError
 from tensorize.loaders.images.error import ImageError
 from tensorize.loaders.images.source import Source
-from tensorize.rejects import Reject, Rejects
 
 
 class Fault(NamedTuple):

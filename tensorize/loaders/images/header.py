@@ -21,10 +21,10 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
+from tensorize.core.units import size
 from tensorize.loaders.images import png, tiff
 from tensorize.loaders.images.error import ImageError
 from tensorize.loaders.images.frames import count_gif, count_tiff
-from tensorize.units import size
 
 if TYPE_CHECKING:
     from tensorize.loaders.images.limits import Limits

@@ -6,15 +6,15 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from tensorize.engine.parallel import ordered_map
-from tensorize.errors import DataError, plural, some
+from tensorize.core.contracts import Run
+from tensorize.core.errors import DataError, plural, some
+from tensorize.core.threads import ordered_map
 from tensorize.loaders.images.error import ImageError
 from tensorize.loaders.images.faults import Fault
 from tensorize.loaders.images.header import Header
 from tensorize.loaders.images.options import ImagesOptions
 from tensorize.loaders.images.source import Source
 from tensorize.loaders.images.state import Shape
-from tensorize.types import Run
 
 T = TypeVar("T")
 

@@ -8,16 +8,16 @@ from typing import cast
 
 import numpy as np
 
-from tensorize.engine.learn import gather
-from tensorize.engine.parallel import ordered_map
-from tensorize.errors import DataError, RecipeError, near, plural
+from tensorize.core.contracts import Array, Learned, Piece, Run, TensorSpec
+from tensorize.core.errors import DataError, RecipeError, near, plural
+from tensorize.core.threads import ordered_map
+from tensorize.engine.gather import gather
 from tensorize.loaders.images.normalize import constant, normalized
 from tensorize.loaders.images.options import ImagesOptions
 from tensorize.loaders.images.parts import class_names, parts
 from tensorize.loaders.images.scan import Chunk, ImageScan
 from tensorize.loaders.images.state import Classes, Normalize, Shape, State
 from tensorize.statistics.histograms import Histogram
-from tensorize.types import Array, Learned, Piece, Run, TensorSpec
 
 _AXES = ("row", "channel", "height", "width")
 _FITTED = {"crop": "scaled and cropped to", "pad": "scaled and padded to", "stretch": "stretched to"}

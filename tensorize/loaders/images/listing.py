@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from tensorize.errors import DataError, plural, some
-from tensorize.sources import missing_file, resolve
+from tensorize.core.errors import DataError, plural, some
+from tensorize.sources.files import missing_file, resolve
 
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 SPLITS = ("train", "val", "test")

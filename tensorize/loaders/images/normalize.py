@@ -7,9 +7,9 @@ from functools import lru_cache
 
 import numpy as np
 
+from tensorize.core.contracts import Array
+from tensorize.loaders.images.recycled import Recycled
 from tensorize.loaders.images.state import Normalize
-from tensorize.recycled import Recycled
-from tensorize.types import Array
 
 CONSTANTS = {
     "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),

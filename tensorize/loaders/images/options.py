@@ -8,9 +8,9 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
+from tensorize.core.options import BadOptions, SplitOptions
+from tensorize.core.units import parse_size
 from tensorize.loaders.images.limits import Limits
-from tensorize.options import BadOptions, SplitOptions
-from tensorize.units import parse_size
 
 PIXELS = 89_478_485
 

@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tensorize.engine.split import Ranked, find_cuts, hash_keys, sizes, stratified
-from tensorize.errors import DataError, UsageError
+from tensorize.core.contracts import Array
+from tensorize.core.errors import DataError, UsageError
+from tensorize.core.splits import Ranked, find_cuts, hash_keys, sizes, stratified
 from tensorize.loaders.images.listing import SPLITS, Listing
 from tensorize.loaders.images.options import ImagesOptions
-from tensorize.types import Array
 
 
 class Parts(NamedTuple):

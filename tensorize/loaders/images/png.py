@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from PIL.PngImagePlugin import PngImageFile
 
-from tensorize.types import Array
+from tensorize.core.contracts import Array
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _GRAY = 0

@@ -15,13 +15,13 @@ from typing import Any, cast
 import numpy as np
 
 import tensorize
-from tensorize.errors import RunError
+from tensorize.core.errors import RunError
+from tensorize.core.units import size
 from tensorize.loaders.images.decode import Decoded, TransparentError, finish, least_of
 from tensorize.loaders.images.error import ImageError
 from tensorize.loaders.images.header import Header
 from tensorize.loaders.images.options import ImagesOptions
 from tensorize.loaders.images.source import Source
-from tensorize.units import size
 
 _MAIN = "from tensorize.loaders.images.worker import main; main()"
 _FROM_OUTSIDE = {signal.SIGKILL, signal.SIGTERM, signal.SIGHUP}

@@ -11,9 +11,11 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from tensorize.engine.parallel import ordered_map
+from tensorize.core.contracts import Array, Facts, Run
+from tensorize.core.errors import plural
+from tensorize.core.schema import Schema
+from tensorize.core.threads import ordered_map
 from tensorize.engine.scratch import Scratch
-from tensorize.errors import plural
 from tensorize.loaders.images.error import ImageError
 from tensorize.loaders.images.faults import Fault, leave_out, refuse
 from tensorize.loaders.images.header import Header
@@ -21,8 +23,6 @@ from tensorize.loaders.images.headers import agreed, all_faults, caught, read_he
 from tensorize.loaders.images.options import ImagesOptions
 from tensorize.loaders.images.pool import Decoder
 from tensorize.loaders.images.source import Files, Source, open_source
-from tensorize.schema import Schema
-from tensorize.types import Array, Facts, Run
 
 _FORMATS = {
     ".bmp": "BMP",

@@ -11,14 +11,14 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from tensorize.changes import changed
-from tensorize.errors import DataError, UsageError, plural
+from tensorize.core.contracts import Array
+from tensorize.core.errors import DataError, UsageError, plural
 from tensorize.loaders.images.decode import Size, decode
 from tensorize.loaders.images.error import ImageError
 from tensorize.loaders.images.header import HEAD, Header, read_file, read_header
 from tensorize.loaders.images.limits import Limits
 from tensorize.loaders.images.listing import Listing, list_images
-from tensorize.types import Array
+from tensorize.sources.changes import changed
 
 _TICK = 2_000_000_000
 """Nanoseconds: no file system has a coarser clock."""

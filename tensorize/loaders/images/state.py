@@ -7,8 +7,8 @@ from typing import Annotated, Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from tensorize.errors import RecipeError
-from tensorize.types import Learned
+from tensorize.core.contracts import Learned
+from tensorize.core.errors import RecipeError
 
 
 class _State(BaseModel):

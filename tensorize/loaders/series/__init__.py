@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tensorize.loaders.series.options import SeriesOptions
 
 if TYPE_CHECKING:
+    from tensorize.columns.rows import TableScan
+    from tensorize.core.contracts import Run
+    from tensorize.core.recipe import Recipe
+    from tensorize.core.schema import Schema
+    from tensorize.core.tensorset import TensorSet
     from tensorize.loaders.series.job import SeriesJob
-    from tensorize.loaders.table.rows import TableScan
-    from tensorize.recipe import Recipe
-    from tensorize.schema import Schema
-    from tensorize.tensorset import TensorSet
-    from tensorize.types import Run
 
 
 class Series:
@@ -38,7 +38,7 @@ class Series:
     def scan(self, source: Any, options: SeriesOptions, run: Run, schema: Schema | None = None) -> TableScan:
         """Parse what `table` parses."""
         from tensorize.loaders.series.plan import way_of
-        from tensorize.loaders.table.open import open_table
+        from tensorize.readers.open import open_table
 
         way_of(options)
         return open_table(source, options, run, schema)

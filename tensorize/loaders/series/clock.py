@@ -10,10 +10,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tensorize.core.contracts import Array, Mask
+from tensorize.core.errors import DataError, UsageError, plural, shown, some
 from tensorize.engine.packed import Distances, Packed, distances
-from tensorize.errors import DataError, UsageError, plural, shown, some
 from tensorize.loaders.series.options import SeriesOptions
-from tensorize.types import Array, Mask
 
 Times = npt.NDArray[np.int64]
 

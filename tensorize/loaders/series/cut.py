@@ -8,11 +8,11 @@ from functools import cached_property
 
 import numpy as np
 
-from tensorize.engine.split import sizes
-from tensorize.errors import DataError, plural
+from tensorize.core.contracts import Array
+from tensorize.core.errors import DataError, plural
+from tensorize.core.splits import sizes
 from tensorize.loaders.series.grid import Grid, owners
 from tensorize.loaders.series.runs import Ints
-from tensorize.types import Array
 
 BLOCK = 1 << 20
 

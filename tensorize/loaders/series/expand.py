@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from tensorize.loaders.table.fitted import Channelled, Fitted
-from tensorize.types import Array
+from tensorize.columns.fitted import Channelled, Fitted
+from tensorize.core.contracts import Array
 
 if TYPE_CHECKING:
     import torch
 
-    from tensorize.recipe import Recipe
-    from tensorize.tensorset import TensorSet
+    from tensorize.core.recipe import Recipe
+    from tensorize.core.tensorset import TensorSet
 
 
 def expand(recipe: Recipe, batch: Mapping[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor | None]:

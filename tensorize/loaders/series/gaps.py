@@ -9,15 +9,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tensorize.columns.missing import fits
+from tensorize.core.contracts import Array, Floats
+from tensorize.core.errors import DataError, UsageError, plural, some
+from tensorize.core.options import column_and
+from tensorize.core.schema import Column, Schema
 from tensorize.encoders.impute import constant
-from tensorize.errors import DataError, UsageError, plural, some
 from tensorize.loaders.series.clock import DAY, HOUR, Clock, say, step_name
 from tensorize.loaders.series.grid import Grid, Steps
 from tensorize.loaders.series.rows import Rows
-from tensorize.loaders.table.missing import fits
-from tensorize.options import column_and
-from tensorize.schema import Column, Schema
-from tensorize.types import Array, Floats
 
 ERROR, DROP, FFILL, INTERPOLATE, DATE, OWN = "error", "drop", "ffill", "interpolate", "date", "own"
 """`date`: the value of another step of the same day. `own`: what the step's own time says, for the columns of the time."""

@@ -7,10 +7,10 @@ from functools import cached_property
 
 import numpy as np
 
-from tensorize.errors import DataError, plural, some
+from tensorize.core.contracts import Array, Mask
+from tensorize.core.errors import DataError, plural, some
 from tensorize.loaders.series.clock import say, step_name
 from tensorize.loaders.series.runs import NEW, Ints, Runs
-from tensorize.types import Array, Mask
 
 
 def owners(borders: Ints, places: Ints) -> Ints:

@@ -10,11 +10,16 @@ from functools import cached_property
 import numpy as np
 import pyarrow as pa
 
+from tensorize.columns.fitted import Channelled, Fitted
+from tensorize.columns.learning import ColumnLearner
+from tensorize.columns.rows import TableScan
+from tensorize.columns.selection import Kept, left_out
+from tensorize.core.contracts import BLOCK_ROWS, Array, Learned, Piece, Run, TensorSpec
+from tensorize.core.errors import DataError, RecipeError, plural, some
+from tensorize.core.threads import ordered_map
 from tensorize.encoders.one_hot import OneHot
 from tensorize.engine.packed import Distances, Packed
-from tensorize.engine.parallel import ordered_map
 from tensorize.engine.scratch import Spool
-from tensorize.errors import DataError, RecipeError, plural, some
 from tensorize.loaders.series.clock import Clock, say, step_name
 from tensorize.loaders.series.cut import Cut
 from tensorize.loaders.series.gaps import DROP, OWN, WORDS, Filler, check_gaps, gap_policies
@@ -25,11 +30,6 @@ from tensorize.loaders.series.rows import Cursor, Rows, Stream, distinct_rows, k
 from tensorize.loaders.series.runs import Ints, Runs, find_runs, order_of
 from tensorize.loaders.series.stamps import leave_out_untimed
 from tensorize.loaders.series.state import GridState
-from tensorize.loaders.table.fitted import Channelled, Fitted
-from tensorize.loaders.table.kept import Kept, left_out
-from tensorize.loaders.table.learning import ColumnLearner
-from tensorize.loaders.table.rows import TableScan
-from tensorize.types import BLOCK_ROWS, Array, Learned, Piece, Run, TensorSpec
 
 PIECE_BYTES = 8 << 20
 INDEX_STEPS = 4 * BLOCK_ROWS
@@ -51,7 +51,7 @@ class Stretch:
 
 
 class SeriesJob:
-    """See `tensorize.types.Job`."""
+    """See `tensorize.core.contracts.Job`."""
 
     def __init__(self, scan: TableScan, options: SeriesOptions, run: Run, preset_gaps: Mapping[str, str] | None = None) -> None:
         self._scan, self._options, self._run = scan, options, run

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar, Literal, Self
 
-from tensorize.loaders.table.options import ColumnOptions, flag
-from tensorize.options import Several, column_and
+from tensorize.columns.options import ColumnOptions, flag
+from tensorize.core.options import Several, column_and
 
 
 class SeriesOptions(ColumnOptions):

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tensorize.errors import UsageError
+from tensorize.columns.roles import separate
+from tensorize.columns.rows import Roles
+from tensorize.columns.steps import Use, plan_uses
+from tensorize.core.errors import UsageError
+from tensorize.core.options import column_and, columns
+from tensorize.core.schema import Schema
 from tensorize.loaders.series.clock import DAY, step_of
 from tensorize.loaders.series.grid import WEEK
 from tensorize.loaders.series.options import SeriesOptions
-from tensorize.loaders.table.plan import Use, plan_uses
-from tensorize.loaders.table.roles import separate
-from tensorize.loaders.table.rows import Roles
-from tensorize.options import column_and, columns
-from tensorize.schema import Schema
 
 
 def series_uses(schema: Schema, roles: Roles, options: SeriesOptions) -> tuple[Use, ...]:

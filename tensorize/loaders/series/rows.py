@@ -10,10 +10,10 @@ from typing import Protocol
 import numpy as np
 import pyarrow as pa
 
+from tensorize.columns.selection import Kept
+from tensorize.core.contracts import Array, Floats
 from tensorize.engine.packed import Packed, batch_of, pack
 from tensorize.engine.scratch import Spool
-from tensorize.loaders.table.kept import Kept
-from tensorize.types import Array, Floats
 
 BUCKET = 1 << 20
 _RANK, _ROW = "\0rank", "\0row"

@@ -12,11 +12,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tensorize.core.contracts import Array
+from tensorize.core.errors import DataError
 from tensorize.engine.packed import Distances, Packed, Repeats, repeats
-from tensorize.errors import DataError
 from tensorize.loaders.series.clock import Clock
 from tensorize.loaders.series.rows import Stream
-from tensorize.types import Array
 
 Ints = npt.NDArray[np.int64]
 

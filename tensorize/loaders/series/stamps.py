@@ -8,11 +8,11 @@ from collections.abc import Callable
 import numpy as np
 import pyarrow as pa
 
-from tensorize.errors import DataError
+from tensorize.columns.rows import TableScan
+from tensorize.columns.selection import Kept
+from tensorize.core.errors import DataError
+from tensorize.core.rejects import Reject, Rejects
 from tensorize.loaders.series.clock import Clock
-from tensorize.loaders.table.kept import Kept
-from tensorize.loaders.table.rows import TableScan
-from tensorize.rejects import Reject, Rejects
 
 
 def leave_out_untimed(kept: Kept, clock: Callable[[], Clock], scan: TableScan, rejects: Rejects) -> None:

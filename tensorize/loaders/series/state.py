@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from tensorize.errors import RecipeError
-from tensorize.types import Learned
+from tensorize.core.contracts import Learned
+from tensorize.core.errors import RecipeError
 
 STEP = "grid"
 

@@ -5,30 +5,30 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from tensorize.errors import UsageError
-from tensorize.loaders.table.options import ColumnOptions, TableOptions
+from tensorize.columns.options import ColumnOptions, TableOptions
+from tensorize.core.errors import UsageError
 
 if TYPE_CHECKING:
+    from tensorize.columns.rows import TableScan
+    from tensorize.core.contracts import Run
+    from tensorize.core.recipe import Recipe
+    from tensorize.core.schema import Schema
+    from tensorize.core.tensorset import TensorSet
     from tensorize.loaders.table.job import TableJob
-    from tensorize.loaders.table.rows import TableScan
-    from tensorize.recipe import Recipe
-    from tensorize.schema import Schema
-    from tensorize.tensorset import TensorSet
-    from tensorize.types import Run
 
 
 class Table:
     """Rows become `features` (row, feature) float32 and `target`.
 
     A loader for another raw format that has rows and columns derives from this class and overrides `scan` alone, most
-    often with `tensorize.loaders.table.memory.ArrowScan` over its own record batches.
+    often with `tensorize.readers.memory.ArrowScan` over its own record batches.
     """
 
     Options: ClassVar[type[ColumnOptions]] = TableOptions
 
     def scan(self, source: Any, options: Any, run: Run, schema: Schema | None = None) -> TableScan:
         """Parse a file, a glob, a list of them, `-`, a DataFrame, an Arrow table, columns, rows, or one row."""
-        from tensorize.loaders.table.open import open_table
+        from tensorize.readers.open import open_table
 
         return open_table(source, options, run, schema)
 
@@ -62,7 +62,7 @@ def read_table(path: Any, infer: Literal[False] = False, **options: Any) -> Any:
     >>> read_table(path).to_pylist()
     [{'a': '007', 'b': 'x'}]
     """
-    from tensorize.loaders.table.open import read_text
+    from tensorize.readers.open import read_text
 
     if infer:
         raise UsageError("read_table gives every cell as text (infer=False); typed columns come from tensorize.prepare")

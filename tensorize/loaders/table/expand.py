@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from tensorize.columns.fitted import Channelled, Fitted
+from tensorize.core.contracts import Array
 from tensorize.encoders.one_hot import OneHot
-from tensorize.loaders.table.fitted import Channelled, Fitted
 from tensorize.loaders.table.tensors import Tensors
-from tensorize.types import Array
 
 if TYPE_CHECKING:
     import torch
 
-    from tensorize.recipe import Recipe
-    from tensorize.tensorset import TensorSet
+    from tensorize.core.recipe import Recipe
+    from tensorize.core.tensorset import TensorSet
 
 
 def expand(recipe: Recipe, batch: Mapping[str, torch.Tensor]) -> torch.Tensor:

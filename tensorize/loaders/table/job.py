@@ -8,22 +8,22 @@ from functools import cached_property
 import numpy as np
 import pyarrow as pa
 
-from tensorize.engine.parallel import ordered_map
-from tensorize.errors import DataError, plural
-from tensorize.loaders.table.assign import Assignment, SplitBy, assign
-from tensorize.loaders.table.fitted import Fitted
-from tensorize.loaders.table.kept import Kept, left_out
-from tensorize.loaders.table.learning import ColumnLearner
-from tensorize.loaders.table.options import ColumnOptions
-from tensorize.loaders.table.plan import plan_uses
-from tensorize.loaders.table.roles import one
-from tensorize.loaders.table.rows import RowBlock, TableScan
+from tensorize.columns.fitted import Fitted
+from tensorize.columns.learning import ColumnLearner
+from tensorize.columns.options import ColumnOptions
+from tensorize.columns.roles import one
+from tensorize.columns.rows import RowBlock, TableScan
+from tensorize.columns.selection import Kept, left_out
+from tensorize.columns.splits import Assignment, SplitBy, assign
+from tensorize.columns.steps import plan_uses
+from tensorize.core.contracts import Learned, Mask, Piece, Run, TensorSpec
+from tensorize.core.errors import DataError, plural
+from tensorize.core.threads import ordered_map
 from tensorize.loaders.table.tensors import Found, Tensors
-from tensorize.types import Learned, Mask, Piece, Run, TensorSpec
 
 
 class TableJob:
-    """See `tensorize.types.Job`."""
+    """See `tensorize.core.contracts.Job`."""
 
     def __init__(self, scan: TableScan, options: ColumnOptions, run: Run) -> None:
         self._scan, self._options, self._run = scan, options, run

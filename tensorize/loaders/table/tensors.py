@@ -9,14 +9,14 @@ from functools import cached_property
 import numpy as np
 import pyarrow as pa
 
+from tensorize.columns.fitted import Channelled, Fitted, ready
+from tensorize.columns.options import ColumnOptions
+from tensorize.columns.roles import one, separate
+from tensorize.core.contracts import Array, TensorSpec
+from tensorize.core.errors import plural
+from tensorize.core.options import column_and
+from tensorize.core.schema import Schema
 from tensorize.encoders.one_hot import OneHot
-from tensorize.errors import plural
-from tensorize.loaders.table.fitted import Channelled, Fitted, ready
-from tensorize.loaders.table.options import ColumnOptions
-from tensorize.loaders.table.roles import one, separate
-from tensorize.options import column_and
-from tensorize.schema import Schema
-from tensorize.types import Array, TensorSpec
 
 EXACT = 1 << 24
 """float32 holds every integer up to here."""

@@ -11,15 +11,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from tensorize.core.contracts import Run
 from tensorize.loaders.text.options import TextOptions
-from tensorize.types import Run
 
 if TYPE_CHECKING:
+    from tensorize.core.recipe import Recipe
+    from tensorize.core.schema import Schema
+    from tensorize.core.tensorset import TensorSet
     from tensorize.loaders.text.job import TextJob
     from tensorize.loaders.text.scan import TextScan
-    from tensorize.recipe import Recipe
-    from tensorize.schema import Schema
-    from tensorize.tensorset import TensorSet
 
 
 class Text:

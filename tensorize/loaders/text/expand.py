@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from tensorize.core.contracts import Array
 from tensorize.loaders.text.options import TextOptions
 from tensorize.loaders.text.state import TextState
-from tensorize.types import Array
 
 if TYPE_CHECKING:
     import torch
 
-    from tensorize.recipe import Recipe
-    from tensorize.tensorset import TensorSet
+    from tensorize.core.recipe import Recipe
+    from tensorize.core.tensorset import TensorSet
 
 
 def expand(recipe: Recipe, batch: Mapping[str, torch.Tensor]) -> torch.Tensor:

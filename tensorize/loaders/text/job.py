@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tensorize.engine.parallel import ordered_map
-from tensorize.engine.split import sizes
-from tensorize.errors import DataError, UsageError, plural, some
+from tensorize.core.contracts import Array, Learned, Piece, Run, TensorSpec
+from tensorize.core.errors import DataError, UsageError, plural, some
+from tensorize.core.splits import sizes
+from tensorize.core.threads import ordered_map
 from tensorize.loaders.text.lines import Places
 from tensorize.loaders.text.options import TextOptions
 from tensorize.loaders.text.scan import TextChunk, TextScan
 from tensorize.loaders.text.state import ASCII, Length, TextState, Vocabulary
 from tensorize.statistics.vocabulary import VocabularyCounts
-from tensorize.types import Array, Learned, Piece, Run, TensorSpec
 
 PIECE_BYTES = 8 << 20
 _NEWLINE = ord("\n")
@@ -32,7 +32,7 @@ class Part:
 
 
 class TextJob:
-    """See `tensorize.types.Job`."""
+    """See `tensorize.core.contracts.Job`."""
 
     def __init__(self, scan: TextScan, options: TextOptions, run: Run) -> None:
         self._scan, self._options, self._run = scan, options, run

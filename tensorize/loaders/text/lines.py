@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from tensorize.core.contracts import Array
 from tensorize.loaders.text.options import TextOptions
 from tensorize.loaders.text.source import TextFile, known_encoding, plain_newlines, too_long
-from tensorize.sources import is_utf8, pieces, utf8
-from tensorize.types import Array
+from tensorize.sources.files import is_utf8, pieces, utf8
 
 Bad = Callable[[int, str], None]
 """Told of each bad line: its 0-based number in the file, and its text, with bytes that are none as surrogates."""

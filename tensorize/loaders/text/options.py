@@ -6,8 +6,8 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator
 
-from tensorize.loaders.table.options import Bytes, flag
-from tensorize.options import BadOptions, SplitOptions
+from tensorize.columns.options import Bytes, flag
+from tensorize.core.options import BadOptions, SplitOptions
 
 
 def line_range(value: Any) -> Any:

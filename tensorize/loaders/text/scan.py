@@ -10,16 +10,16 @@ from typing import Self
 import numpy as np
 import pyarrow as pa
 
-from tensorize.engine.parallel import ordered_map
+from tensorize.core.contracts import Array, Facts, Run
+from tensorize.core.errors import DataError, plural
+from tensorize.core.rejects import Reject
+from tensorize.core.schema import Schema
+from tensorize.core.threads import ordered_map
 from tensorize.engine.scratch import Scratch
-from tensorize.errors import DataError, plural
 from tensorize.loaders.text.lines import Places, good_lines
 from tensorize.loaders.text.options import TextOptions
 from tensorize.loaders.text.source import TextFile, text_pieces, too_long, undecodable
 from tensorize.loaders.text.tokens import Tokens, Words, ascii_codes, characters, cut
-from tensorize.rejects import Reject
-from tensorize.schema import Schema
-from tensorize.types import Array, Facts, Run
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class _Stored:
 
 
 class TextScan:
-    """See `tensorize.types.Scan`."""
+    """See `tensorize.core.contracts.Scan`."""
 
     schema = Schema()
 

@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from tensorize.errors import DataError, UsageError
+from tensorize.core.errors import DataError, UsageError
+from tensorize.core.units import size
 from tensorize.loaders.text.options import TextOptions
-from tensorize.sources import InputFile, pieces, resolve, utf8
-from tensorize.units import size
+from tensorize.sources.files import InputFile, pieces, resolve, utf8
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from typing import Annotated, Any, NamedTuple, TypeVar
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from tensorize.errors import RecipeError
+from tensorize.core.contracts import Learned
+from tensorize.core.errors import RecipeError
+from tensorize.core.options import LARGEST
 from tensorize.loaders.text.options import TextOptions
-from tensorize.options import LARGEST
-from tensorize.types import Learned
 
 PAD, UNKNOWN = "<pad>", "<unk>"
 ASCII = 128

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 
-from tensorize.types import Array
+from tensorize.core.contracts import Array
 
 STRIPPED = '.,;:"!?“”_-'
 """Taken off both ends of a word."""

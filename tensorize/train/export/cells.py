@@ -12,15 +12,15 @@ import pyarrow as pa
 import torch
 from torch import Tensor, nn
 
+from tensorize.columns.fitted import Channelled
+from tensorize.columns.times import to_times
+from tensorize.core.errors import UsageError
 from tensorize.encoders.calendar import Calendar
 from tensorize.encoders.impute import Impute
 from tensorize.encoders.one_hot import OneHot
 from tensorize.encoders.ordinal import Ordinal
 from tensorize.encoders.scale import MinMax, Raw, ZScore
 from tensorize.encoders.transform import Transformed
-from tensorize.errors import UsageError
-from tensorize.loaders.table.fitted import Channelled
-from tensorize.loaders.table.times import to_times
 from tensorize.train.export.calendar import CalendarParts
 from tensorize.train.export.ports import MISSING, UNSEEN, Port
 from tensorize.train.units import affine

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
-from tensorize.loaders.table.fitted import Fitted
-from tensorize.recipe import Recipe
-from tensorize.schema import Column
+from tensorize.columns.fitted import Fitted
+from tensorize.core.recipe import Recipe
+from tensorize.core.schema import Column
 from tensorize.train.export.cells import CategoryBlock, NumberBlock, TimeBlock
 from tensorize.train.export.ports import Port
 

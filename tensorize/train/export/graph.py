@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from tensorize.core.errors import UsageError
 from tensorize.encoders.scale import MinMax, ZScore
-from tensorize.errors import UsageError
 from tensorize.loaders.images import Images
 from tensorize.loaders.series import Series
 from tensorize.loaders.table import Table
@@ -18,7 +18,7 @@ from tensorize.train.task import Classes, Numbers
 from tensorize.train.units import affine, units_of
 
 if TYPE_CHECKING:
-    from tensorize.recipe import Recipe
+    from tensorize.core.recipe import Recipe
     from tensorize.train.checkpoint import Checkpoint
 
 Preprocessing = Columns | Steps | Pixels

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from tensorize.errors import RunError, UsageError, plural
-from tensorize.partfile import PartFile, exists
+from tensorize.core.contracts import Array, Json
+from tensorize.core.errors import RunError, UsageError, plural
+from tensorize.storage.partfile import PartFile, exists
 from tensorize.train.export.graph import Predictor
 from tensorize.train.export.ports import MISSING, UNSEEN, names_of
 from tensorize.train.export.trace import traced
 from tensorize.train.task import Classes
-from tensorize.types import Array, Json
 
 if TYPE_CHECKING:
     from tensorize.train.checkpoint import Checkpoint
@@ -99,7 +99,7 @@ def _described(
             "tensorize.inputs": json.dumps(inputs, ensure_ascii=False),
             "tensorize.output": json.dumps(output, ensure_ascii=False),
             "tensorize.ids": json.dumps({"unseen": UNSEEN, "missing": MISSING}),
-            "tensorize.recipe": checkpoint.recipe_json,
+            "tensorize.core.recipe": checkpoint.recipe_json,
         }
     )
     return inputs, output

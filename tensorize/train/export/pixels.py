@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from tensorize.core.recipe import Recipe
 from tensorize.loaders.images.normalize import divisors
 from tensorize.loaders.images.state import State
-from tensorize.recipe import Recipe
 from tensorize.train.export.ports import Port
 from tensorize.transforms import ZScore
 

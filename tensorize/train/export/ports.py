@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import torch
 
-from tensorize.types import Json
+from tensorize.core.contracts import Json
 
 UNSEEN, MISSING = -1, -2
 """Ids that stand for no category: one that is not in the vocabulary, and none at all."""

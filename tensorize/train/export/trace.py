@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tensorize.errors import UsageError
+from tensorize.core.errors import UsageError
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from tensorize.errors import UsageError
+from tensorize.core.errors import UsageError
 from tensorize.train.models.head import head
 
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from tensorize.errors import UsageError
+from tensorize.core.errors import UsageError
 
 
 class Resnet(nn.Module):

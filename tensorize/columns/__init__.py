@@ -1,0 +1,1 @@
+"""What all loaders of rows share: roles, filters, missing values, splits, fitting and encoding."""

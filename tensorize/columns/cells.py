@@ -1,0 +1,74 @@
+"""Faulty cells of a table: gathered over all blocks, then told all at once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from tensorize.columns.rows import RowBlock
+from tensorize.core.contracts import Array, Mask
+from tensorize.core.errors import SHOWN, DataError, plural, some
+from tensorize.core.schema import Schema
+
+
+class Cells:
+    """How many faulty cells there are in each column, and the first few of them as (source row, column, value)."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.first: list[tuple[int, str, str]] = []
+
+    def look(self, block: RowBlock, kept: Mask, column: str, is_faulty: Callable[[pa.Array], Any]) -> None:
+        """Add the kept cells of a column of which `is_faulty(column)`, (row) bool, is true."""
+        values = block.batch.column(column)
+        faulty = is_faulty(values)
+        if faulty.true_count:
+            at = np.flatnonzero(faulty.fill_null(False).to_numpy(zero_copy_only=False) & kept)
+            self.add(column, at + block.start, values.take(pa.array(at[:SHOWN])).to_pylist(), len(at))
+
+    def add(self, column: str, rows: Array, values: Sequence[Any], count: int) -> None:
+        """Add `count` cells, of which the first few are given."""
+        if not count:
+            return
+        self.counts[column] += count
+        said = ["(empty)" if value is None else str(value) for value in values[:SHOWN]]
+        found = [(int(row), column, value) for row, value in zip(rows[:SHOWN], said, strict=True)]
+        self.first = sorted([*self.first, *found])[:SHOWN]
+
+    @property
+    def total(self) -> int:
+        return sum(self.counts.values())
+
+    def lines(self, places: Sequence[str]) -> list[str]:
+        """What a message lists: the first cells, and the count of each column."""
+        cells = [f"{place}  {column}  {value}" for place, (_, column, value) in zip(places, self.first, strict=True)]
+        each = ", ".join(f"{name} {count:,}" for name, count in self.counts.most_common())
+        return [*some(cells, self.total), f"in: {each}"]
+
+
+def missing_error(cells: Cells, places: Sequence[str], schema: Schema) -> DataError:
+    """The error for missing values that no policy covers."""
+    words = [name for name in cells.counts if schema[name].kind == "category"]
+    hint = "say what to do: --missing drop | mean | median | mode | VALUE (with --indicator to keep a trace)"
+    if words:
+        hint += f'; for one column: --missing "{words[0]}=mode"'
+    return DataError(f"{plural(cells.total, 'value is', 'values are')} missing", cells.lines(places), hint)
+
+
+def endless_error(cells: Cells, places: Sequence[str]) -> DataError:
+    """The error for numbers that are infinite, or too large for float64."""
+    hint = "say that the word means missing: --na inf, with --missing drop | mean | median; or drop the column"
+    return DataError(f"{plural(cells.total, 'number is', 'numbers are')} infinite", cells.lines(places), hint)
+
+
+def unseen_error(cells: Cells, places: Sequence[str], targets: Sequence[str]) -> DataError:
+    """The error for categories that the recipe has no place for."""
+    what = f"{plural(cells.total, 'value is a category', 'values are categories')} that train has not"
+    hint = "say --unseen unknown for an all-zero block (id 0 with ids)"
+    if any(name in cells.counts for name in targets):
+        hint = "a target needs a class: leave the rows out with --where, or split with --stratify"
+    return DataError(what, cells.lines(places), hint)

@@ -1,0 +1,164 @@
+"""Learn the steps of columns from train rows: every statistic from the parsed, observed values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import pyarrow as pa
+
+from tensorize.columns.fitted import ready_values
+from tensorize.columns.missing import LEARNED, is_filled
+from tensorize.columns.options import ColumnOptions
+from tensorize.columns.steps import AUTO, Use
+from tensorize.core import registry
+from tensorize.core.contracts import Learned, Statistic
+from tensorize.core.errors import DataError, plural
+from tensorize.core.schema import Schema
+from tensorize.encoders.base import Encoder
+from tensorize.encoders.impute import Impute, constant
+from tensorize.engine.gather import gather
+from tensorize.statistics.categories import Categories
+from tensorize.statistics.nulls import Nulls
+
+B = TypeVar("B")
+FILL = "impute"
+
+
+class ColumnLearner:
+    """Learns what the uses and the missing policies of a table (or a series) need.
+
+    `notes` are warnings, such as of a constant column.
+    """
+
+    def __init__(self, schema: Schema, uses: Sequence[Use], policies: Mapping[str, str], options: ColumnOptions) -> None:
+        self._schema, self._options = schema, options
+        self._uses = uses
+        inputs = dict.fromkeys(use.column for use in uses if use.role == "input")
+        self._fills = {name: policies[name] for name in inputs if is_filled(policies[name])}
+        self.notes: list[str] = []
+
+    def learn(
+        self, blocks: Callable[[], Iterable[B]], train: Callable[[B], pa.RecordBatch], threads: int = 1
+    ) -> tuple[Learned, ...]:
+        """Return the learned steps in channel order, then the fills.
+
+        `blocks()` starts a pass over blocks, and `train(block)` gives the train rows of one: it is called in threads.
+        """
+
+        def observed(block: B, keys: Iterable[Any]) -> dict[Any, Any]:
+            batch = train(block)
+            return {key: self._look(batch, *key) for key in keys}
+
+        found = gather(self._wanted(), blocks, observed, threads)
+        steps = [self._finish(use, found.get(("use", index))) for index, use in enumerate(self._uses)]
+        fills = [self._fill(name, found.get(("fill", name)), found.get(("nulls", name))) for name in self._fills]
+        return (*steps, *fills)
+
+    def _wanted(self) -> dict[Any, Statistic]:
+        """What is to be gathered, by what it is for."""
+        found: dict[Any, Statistic | None] = {("use", index): self._statistic(use) for index, use in enumerate(self._uses)}
+        for name, policy in self._fills.items():
+            found["fill", name] = self._limited(Impute.statistic({"policy": policy}))
+            found["nulls", name] = Nulls() if self._options.indicator else None
+        return {key: statistic for key, statistic in found.items() if statistic is not None}
+
+    def _statistic(self, use: Use) -> Statistic | None:
+        if use.step == AUTO:
+            column = self._schema[use.column]
+            classes = self._options.task == "classes" or (self._options.task == "auto" and column.storage != "float64")
+            declared = self._options.declared(use.column)
+            return self._limited(Categories(limit=self._limit)) if classes and not declared else None
+        return self._limited(self._class(use).statistic(use.params))
+
+    def _limited(self, statistic: Statistic | None) -> Statistic | None:
+        """Distinct values are held in memory: no more of them than `--max-distinct` allows."""
+        if isinstance(statistic, Categories):
+            return replace(statistic, limit=min(statistic.limit, self._options.max_distinct))
+        return statistic
+
+    @property
+    def _limit(self) -> int:
+        """The values up to which a target of integers or words is one of classes, where nothing is said."""
+        return self._options.max_distinct if self._options.task == "classes" else self._options.max_categories
+
+    def _class(self, use: Use) -> Any:
+        if use.step in registry.table("encoders"):
+            return registry.load("encoders", use.step)
+        from tensorize.encoders.transform import Transformed
+
+        return Transformed.of(use.step)
+
+    def _look(self, batch: pa.RecordBatch, sort: str, which: Any) -> Any:
+        """What one statistic looks at: the values of its column that are there, or all where they are counted."""
+        column = self._uses[which].column if sort == "use" else which
+        values = batch.column(column)
+        if sort == "nulls":
+            return values
+        values = values.drop_null() if values.null_count else values
+        if sort == "fill":
+            return Impute.observe_as(values, self._fills[column])
+        if self._uses[which].step == AUTO:
+            return values
+        owner = self._class(self._uses[which])
+        return owner.observe(ready_values(values, owner.kinds, column))
+
+    def _finish(self, use: Use, statistic: Statistic | None) -> Learned:
+        use, statistic = self._decided(use, statistic)
+        self._check_distinct(use, statistic)
+        if isinstance(statistic, Categories) and use.role == "input":
+            statistic = statistic.merge(self._declared_fill(use.column))
+        params = {**use.params, "kind": self._schema[use.column].kind}
+        encoder: Encoder = self._class(use).learn(statistic, params)
+        self.notes += encoder.remarks(use.column)
+        if use.automatic:
+            self.notes.append(f'"{use.column}" is text of {plural(len(encoder.channels(use.column)), "value")}: one-hot')
+        return Learned(use.step, use.column, encoder.model_dump(mode="json"), use.role)
+
+    def _decided(self, use: Use, statistic: Statistic | None) -> tuple[Use, Statistic | None]:
+        """Decide the task of a target that no flag settled: class ids, or the number itself."""
+        if use.step != AUTO:
+            return use, statistic
+        declared = self._options.declared(use.column)
+        if declared and self._options.task != "numbers":
+            return replace(use, step="onehot", params={"values": declared}), None
+        if isinstance(statistic, Categories) and (not statistic.overflowed or self._options.task == "classes"):
+            return replace(use, step="onehot"), statistic
+        if self._schema[use.column].kind not in ("number", "bool"):
+            raise DataError(
+                f'the target "{use.column}" has more than {self._limit} values in train',
+                hint="is it the right column? Else say --task classes, or raise --max-categories",
+            )
+        return replace(use, step="raw"), None
+
+    def _declared_fill(self, name: str) -> Categories:
+        """A constant that stands for what is missing is a category of its own: declared, not learned."""
+        policy = self._fills.get(name, LEARNED[0])
+        return Categories() if policy in LEARNED else Categories(counts={constant(policy, self._schema[name].storage): 0})
+
+    def _check_distinct(self, use: Use, statistic: Statistic | None) -> None:
+        """Raise DataError for a column of more values than may become channels: 100, unless a flag asks for them all."""
+        if not isinstance(statistic, Categories) or not statistic.overflowed:
+            return
+        if not use.automatic:
+            raise self._too_many(use.column, statistic.limit)
+        raise DataError(
+            f'the text column "{use.column}" has more than {statistic.limit:,} values',
+            hint=f'say --drop "{use.column}", or --onehot "{use.column}" to have them all, or raise --max-categories',
+        )
+
+    def _too_many(self, column: str, limit: int) -> DataError:
+        most = self._options.max_distinct
+        hint = f", or allow more: --max-distinct {10 * most}" if limit == most else ""
+        return DataError(
+            f'the column "{column}" has more than {limit:,} distinct values in train', hint=f'say --drop "{column}"{hint}'
+        )
+
+    def _fill(self, name: str, statistic: Statistic | None, nulls: Statistic | None) -> Learned:
+        if isinstance(statistic, Categories) and statistic.overflowed:
+            raise self._too_many(name, statistic.limit)
+        params = {"policy": self._fills[name], "kind": self._schema[name].storage}
+        indicator = "true" if isinstance(nulls, Nulls) and nulls.count else "false"
+        fill = Impute.learn(statistic, {**params, "indicator": indicator})
+        return Learned(FILL, name, fill.model_dump(mode="json"), "meta")

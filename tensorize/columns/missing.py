@@ -1,0 +1,72 @@
+"""What is done with missing values: the policy of each column."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tensorize.core.contracts import Mask
+from tensorize.core.errors import UsageError
+from tensorize.core.options import column_and
+from tensorize.core.schema import Column, Schema
+
+ERROR, DROP = "error", "drop"
+LEARNED = ("mean", "median", "mode")
+
+
+def policies(
+    flags: Sequence[str], schema: Schema, inputs: Sequence[str], targets: Sequence[str], absent: Sequence[str] = ()
+) -> dict[str, str]:
+    """Return column → error, drop, mean, median, mode or a value.
+
+    A policy without a column holds for the inputs that it can hold for (a mean is nothing for words), and `drop` for
+    the targets, too. `absent` columns may be named to no effect. Raises UsageError for an unknown column.
+    """
+    found = dict.fromkeys((*inputs, *targets), ERROR)
+    for flag in flags:
+        name, policy = column_and(flag, [*schema.names, *absent], "=")
+        if policy is None:
+            found.update({column: flag for column in inputs if fits(schema[column], flag)})
+            found.update(dict.fromkeys(targets, DROP) if flag == DROP else {})
+        elif name in found:
+            if name in targets and policy not in (ERROR, DROP):
+                raise UsageError(f"--missing {flag}: a target is never invented", hint=f'say --missing "{name}=drop"')
+            found[name] = policy
+        elif name not in absent:
+            raise UsageError(f'--missing {flag}: there is no input column "{name}"', hint="columns: " + ", ".join(found))
+    return found
+
+
+def fits(column: Column, policy: str) -> bool:
+    """Whether a policy that names no column means this one."""
+    if policy in (ERROR, DROP, "mode"):
+        return True
+    if column.kind == "number":
+        return policy in ("mean", "median") or _is_number(policy)
+    return column.kind == "category" and policy not in ("mean", "median") and not _is_number(policy)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def is_filled(policy: str) -> bool:
+    """Whether a policy puts a value in the place of a missing one."""
+    return policy not in (ERROR, DROP)
+
+
+def complete(batch: pa.RecordBatch, names: Sequence[str]) -> Mask:
+    """(row) bool: no cell of these columns is missing."""
+    kept: Mask = np.ones(batch.num_rows, dtype=bool)
+    for name in names:
+        column = batch.column(name)
+        if column.null_count:
+            kept &= pc.is_valid(column).to_numpy(zero_copy_only=False)
+    return kept

@@ -1,0 +1,137 @@
+"""Which row goes to which split: exact sizes, in bounded memory, the same for the same seed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tensorize.columns.rows import RowBlock
+from tensorize.columns.times import to_times
+from tensorize.core.contracts import Mask
+from tensorize.core.errors import DataError, UsageError
+from tensorize.core.splits import Cuts, Ints, Keys, Ranked, find_cuts, grouped, hash_keys, sizes, stratified, value_keys
+
+Parts = npt.NDArray[np.int8]
+Kept = Iterable[tuple[RowBlock, Mask]]
+MAX_CLASSES = 1000
+
+
+@dataclass(frozen=True)
+class SplitBy:
+    """The flags that say how rows are shared out."""
+
+    names: tuple[str, ...]
+    ratios: tuple[float, ...]
+    seed: int
+    stratify: str | None = None
+    group: str | None = None
+    order: str | None = None
+
+    def __post_init__(self) -> None:
+        ways = [f"--{way}" for way in ("stratify", "group", "order") if getattr(self, way)]
+        if len(ways) > 1:
+            raise UsageError(f"{' and '.join(ways)} exclude each other", hint="choose one of them")
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """The finished split: names and sizes, and the part of every row. Without a split: no name, one part."""
+
+    names: tuple[str, ...]
+    counts: tuple[int, ...]
+    _parts: Callable[[RowBlock, Mask], Parts]
+
+    def parts(self, block: RowBlock, kept: Mask) -> Parts:
+        """(row) int8: the index of the split, −1 where the row is not kept."""
+        parts: Parts = np.full(len(block), -1, dtype=np.int8)
+        parts[kept] = self._parts(block, kept)
+        return parts
+
+
+def assign(by: SplitBy, kept: Callable[[], Kept], count: int) -> Assignment:
+    """Find the split of the `count` rows that `kept()` yields: blocks, and (row) bool of what is kept in each."""
+    if not by.names:
+        return Assignment((), (count,), lambda _, mask: np.zeros(int(mask.sum()), dtype=np.int8))
+    if by.group:
+        return _by_group(by, by.group, kept)
+    classes = _classes(by.stratify, kept)
+    counts = stratified(list(classes.counts.values()), by.ratios) if by.stratify else [sizes(count, by.ratios)]
+
+    def ranked(block: RowBlock, mask: Mask) -> Ranked:
+        rows = np.flatnonzero(mask) + block.start
+        keys = _order_keys(block, mask, by.order) if by.order else hash_keys(by.seed, rows)
+        return Ranked(keys, rows, classes.of(block, mask))
+
+    def blocks() -> Iterator[Ranked]:
+        return (ranked(block, mask) for block, mask in kept())
+
+    cuts: Cuts = find_cuts(blocks, dict(enumerate(counts)))
+    totals = tuple(sum(row[part] for row in counts) for part in range(len(by.names)))
+    return Assignment(by.names, totals, lambda block, mask: cuts.parts(ranked(block, mask)))
+
+
+@dataclass(frozen=True)
+class _Classes:
+    """The classes of a stratified split, in the order of their first row; one class where there is none."""
+
+    column: str | None
+    counts: Mapping[Any, int]
+
+    def of(self, block: RowBlock, mask: Mask) -> Ints:
+        if self.column is None:
+            return np.zeros(int(mask.sum()), dtype=np.int64)
+        values = block.batch.column(self.column).filter(pa.array(mask))
+        index = {value: position for position, value in enumerate(self.counts)}
+        encoded = values.dictionary_encode(null_encoding="encode")
+        table = np.array([index[value] for value in encoded.dictionary.to_pylist()], dtype=np.int64)
+        return table[encoded.indices.to_numpy()] if len(table) else np.zeros(0, dtype=np.int64)
+
+
+def _classes(column: str | None, kept: Callable[[], Kept]) -> _Classes:
+    counts: Counter[Any] = Counter()
+    if column is not None:
+        counts = _count(column, kept)
+        if len(counts) > MAX_CLASSES:
+            raise UsageError(f'--stratify: "{column}" has {len(counts):,} values', hint="stratify by a column of few values")
+    return _Classes(column, counts)
+
+
+def _count(column: str, kept: Callable[[], Kept]) -> Counter[Any]:
+    """Value → rows, in the order of first rows."""
+    counts: Counter[Any] = Counter()
+    for block, mask in kept():
+        values = block.batch.column(column).filter(pa.array(mask))
+        for item in pc.value_counts(values).to_pylist():
+            counts[item["values"]] += item["counts"]
+    return counts
+
+
+def _by_group(by: SplitBy, column: str, kept: Callable[[], Kept]) -> Assignment:
+    counts = {str(value): rows for value, rows in _count(column, kept).items()}
+    part = grouped(counts, by.ratios, by.seed)
+    totals = [sum(rows for name, rows in counts.items() if part[name] == index) for index in range(len(by.names))]
+
+    def parts(block: RowBlock, mask: Mask) -> Parts:
+        values = block.batch.column(column).filter(pa.array(mask)).to_pylist()
+        return np.array([part[str(value)] for value in values], dtype=np.int8)
+
+    return Assignment(by.names, tuple(totals), parts)
+
+
+def _order_keys(block: RowBlock, mask: Mask, column: str) -> Keys:
+    """Keys of the same order as the column's values. Raises DataError for a missing one."""
+    values = block.batch.column(column)
+    if values.null_count:
+        raise DataError(
+            f'--order: "{column}" lacks values', hint=f'keep the rows that have one: --where "{column} is not missing"'
+        )
+    if pa.types.is_string(values.type):
+        values = pc.cast(to_times(values, column), pa.int64())
+    return value_keys(np.ascontiguousarray(values.to_numpy(zero_copy_only=False)[mask]))

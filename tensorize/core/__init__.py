@@ -1,0 +1,1 @@
+"""What everything stands on: errors, contracts, schema, options, recipe and tensor set."""

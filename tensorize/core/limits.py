@@ -1,0 +1,43 @@
+"""Limits for input that may be hostile: what a file can make us hold in memory before its numbers are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from tensorize.core.errors import DataError
+from tensorize.core.units import size
+
+HEADER_BYTES = 256 << 20
+"""Bytes in each part of a prepared file that has to be held in memory beside the tensors: the recipe, the names, the texts."""
+_HEADER: ContextVar[int] = ContextVar("tensorize_max_header", default=HEADER_BYTES)
+
+
+@contextmanager
+def max_header(limit: int) -> Iterator[None]:
+    """Another limit than `HEADER_BYTES` for the files that are opened in here.
+
+    >>> with max_header(1 << 30):
+    ...     check_header("large.h5", 1 << 29)
+    """
+    token = _HEADER.set(limit)
+    try:
+        yield
+    finally:
+        _HEADER.reset(token)
+
+
+def allow_header(limit: int) -> None:
+    """Another limit than `HEADER_BYTES` from here on, for a command."""
+    _HEADER.set(limit)
+
+
+def check_header(path: Any, found: int) -> None:
+    """Raise DataError where a part of a file that has to be held in memory is over the limit."""
+    if found > _HEADER.get():
+        raise DataError(
+            f"{path} holds {size(found)} beside its tensors, over the limit of {size(_HEADER.get())}",
+            hint=f"where that is right, allow it: --max-header {found}",
+        )

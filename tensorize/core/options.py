@@ -1,0 +1,199 @@
+"""Options: what to make. A pydantic model for each kind; recorded in the recipe, turned into a command's flags.
+
+`Run` (in `tensorize.core.contracts`) is the other half: how to do it, never recorded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from tensorize.core.errors import UsageError, near
+from tensorize.core.rejects import allowed
+
+LARGEST = 10**12
+"""What a whole number among the options, or learned, is at most."""
+
+
+def as_list(value: Any) -> Any:
+    """One value, or a list of them, becomes a tuple; a flag may be given once or many times."""
+    if value is None:
+        return ()
+    return tuple(value) if isinstance(value, list | tuple) else (value,)
+
+
+Several = Annotated[tuple[str, ...], BeforeValidator(as_list)]
+"""Column lists as the user gave them; `columns()` takes them apart once the names are known."""
+
+
+def ratios(value: Any) -> Any:
+    """`"0.8,0.1,0.1"`, a sequence of numbers or a single one → a tuple of floats."""
+    if value is None or value == "":
+        return ()
+    if isinstance(value, int | float):
+        return (float(value),)
+    return tuple(float(part) for part in value.split(",")) if isinstance(value, str) else tuple(value)
+
+
+def _limit(value: Any) -> Any:
+    """A count may be a number."""
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if isinstance(text, str):
+        allowed(text, 0)
+    return text
+
+
+Ratios = Annotated[tuple[float, ...], BeforeValidator(ratios)]
+
+
+class Options(BaseModel):
+    """The root of every kind's options: frozen, unknown names refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    limiting: ClassVar[tuple[str, ...]] = ()
+    """The fields that say how much may be read or held: `apply` takes others than the recipe's, since they change no bit."""
+
+    @model_validator(mode="after")
+    def _within_reach(self) -> Self:
+        """Numbers that no input has can only be meant to break something."""
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            if type(value) is int and name != "seed" and not -LARGEST <= value <= LARGEST:
+                raise ValueError(f"{name.replace('_', '-')} is at most {LARGEST:,}")
+        return self
+
+    def for_apply(self) -> Self:
+        """The options that `apply` repeats: everything but what picks or splits rows of the first source."""
+        return self
+
+    def for_predict(self) -> Self:
+        """The options of `apply` that make inputs alone, whatever a source has of targets."""
+        return self.for_apply()
+
+    @classmethod
+    def parse(cls, values: dict[str, Any]) -> Self:
+        """Validate, and turn pydantic's report into a `UsageError` that names every wrong option."""
+        unknown = [name for name in values if name not in cls.model_fields]
+        if unknown:
+            known = sorted(cls.model_fields)
+            raise UsageError(
+                "; ".join(f'there is no option "{name}"{near(name, known)}' for name in unknown),
+                hint="options: " + ", ".join(known),
+            )
+        try:
+            return cls(**values)
+        except ValidationError as error:
+            raise UsageError(*_explained(error)) from None
+
+
+class BadOptions(Options):
+    """Options of every kind that can leave out what is bad; its loader hands bad items to `Run.rejects`."""
+
+    on_bad: Literal["error", "skip"] = Field(
+        "error", description="What cannot be read as what it should be: an error, or left out, counted and listed."
+    )
+    max_bad: Annotated[str, BeforeValidator(_limit)] = Field(
+        "0.5%",
+        description="With --on-bad skip: how much may be bad, a percentage or a count; above it the run fails.",
+        json_schema_extra={"metavar": "N|N%"},
+    )
+
+    @field_validator("max_bad")
+    @classmethod
+    def _skips(cls, limit: str, info: ValidationInfo) -> str:
+        if info.data.get("on_bad") == "error":
+            raise ValueError("nothing bad is left out without --on-bad skip")
+        return limit
+
+
+class SplitOptions(Options):
+    """Options of every kind that can be split."""
+
+    split: Ratios = Field(
+        (),
+        description="Ratios of train, test or train, val, test, such as 0.8,0.1,0.1.",
+        json_schema_extra={"metavar": "RATIOS"},
+    )
+    seed: int = Field(0, ge=0, lt=1 << 63, description="Seed of the split: the same seed gives the same rows.")
+
+    @field_validator("split")
+    @classmethod
+    def _ratios(cls, split: tuple[float, ...]) -> tuple[float, ...]:
+        if split and (len(split) not in (2, 3) or min(split) <= 0 or abs(sum(split) - 1) > 1e-9):
+            raise ValueError("give two ratios (train, test) or three (train, val, test) that sum to 1, such as 0.8,0.1,0.1")
+        return split
+
+    @property
+    def split_names(self) -> tuple[str, ...]:
+        """`()`, `("train", "test")` or `("train", "val", "test")`."""
+        return {0: (), 2: ("train", "test"), 3: ("train", "val", "test")}[len(self.split)]
+
+    def for_apply(self) -> Self:
+        return self.model_copy(update={"split": ()})
+
+
+def _explained(error: ValidationError) -> tuple[str, list[str]]:
+    """Pydantic's report as a headline and a line for each option."""
+    lines = []
+    for item in error.errors():
+        name = ".".join(str(part) for part in item["loc"][:1]).replace("_", "-")
+        lines.append(f"--{name} {item['input']!r}: {item['msg'].removeprefix('Value error, ')}")
+    return ("an option is wrong" if len(lines) == 1 else "some options are wrong"), lines
+
+
+def columns(flags: Sequence[str], known: Iterable[str], flag: str) -> list[str]:
+    """Take column lists apart: a whole name first, then split on commas.
+
+    Raises UsageError that names every unknown column, with the nearest known one.
+
+    >>> columns(["a,b", "x, y"], ["a", "b", "x, y"], "--drop")
+    ['a', 'b', 'x, y']
+    """
+    names = list(known)
+    found: list[str] = []
+    wrong: list[str] = []
+    for value in flags:
+        parts = [value] if value in names else value.split(",")
+        for part in parts:
+            name = part if part in names else part.strip()
+            (found if name in names else wrong).append(name)
+    if wrong:
+        raise unknown_columns(wrong, names, flag)
+    return list(dict.fromkeys(found))
+
+
+def unknown_columns(wrong: Sequence[str], known: Sequence[str], flag: str) -> UsageError:
+    """The error for column names that do not exist."""
+    said = "; ".join(f'"{name}"{near(name, known)}' for name in dict.fromkeys(wrong))
+    noun = "column" if len(set(wrong)) == 1 else "columns"
+    return UsageError(f"there is no {noun} {said}  ({flag})", hint="columns: " + ", ".join(known))
+
+
+def column_and(value: str, known: Iterable[str], sign: str = ":") -> tuple[str, str | None]:
+    """Split `COL:REST` (or `COL=REST`) at the sign after the longest column name that is known.
+
+    >>> column_and("a:b:1..4", ["a", "a:b"])
+    ('a:b', '1..4')
+    >>> column_and("a", ["a"])
+    ('a', None)
+    """
+    names = list(known)
+    if value in names:
+        return value, None
+    for name in sorted(names, key=len, reverse=True):
+        if value.startswith(name + sign):
+            return name, value[len(name) + len(sign) :]
+    head, found, rest = value.partition(sign)
+    return head, rest if found else None

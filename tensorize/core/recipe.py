@@ -1,0 +1,255 @@
+"""The recipe: how raw data became tensors, as plain, versioned JSON. Applying it never learns anything."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+
+from tensorize.core import registry
+from tensorize.core.contracts import Learned, Role
+from tensorize.core.errors import DataError, RecipeError, UsageError, some
+from tensorize.core.limits import check_header
+from tensorize.core.schema import Schema
+from tensorize.storage.digest import DIGEST_SIZE, check_digest
+from tensorize.storage.partfile import PartFile
+
+if TYPE_CHECKING:
+    from tensorize.core.contracts import Loader
+    from tensorize.core.options import Options
+    from tensorize.core.tensorset import TensorSet
+
+VERSION = 1
+DIGEST = "sha256"
+"""The key of a recipe file that is none of the recipe: its own digest."""
+DEPTH = 32
+"""Lists and objects within one another; our own recipes need less than ten."""
+MAX_STEPS = 1_000_000
+_HALF = re.compile(r"[\ud800-\udfff]|\\u[dD][89a-fA-F]")
+_Name = Annotated[str, Field(max_length=1 << 20)]
+
+
+class Step(BaseModel):
+    """One learned step: its registered name, what it works on, and its state."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    step: _Name
+    of: _Name
+    state: dict[str, JsonValue]
+    role: Role = "input"
+
+
+class Recipe(BaseModel):
+    """Schema, options, and everything learned. Frozen.
+
+    >>> recipe = Recipe(kind="text", options={"level": "char"})
+    >>> Recipe.from_json(recipe.to_json()) == recipe
+    True
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+
+    tensorize: int = Field(VERSION, description="The version of this format.")
+    kind: _Name
+    options: dict[str, JsonValue]
+    schema_: Schema = Field(Schema(), alias="schema")
+    steps: tuple[Step, ...] = Field((), max_length=MAX_STEPS)
+
+    @classmethod
+    def of(cls, kind: str, options: Options, schema: Schema, learned: tuple[Learned, ...]) -> Self:
+        """Put a recipe together from the parts of a finished run."""
+        steps = [Step(step=item.step, of=item.of, state=dict(item.state), role=item.role) for item in learned]
+        dumped = options.model_dump(mode="json", exclude_defaults=True)
+        return cls(kind=kind, options=dumped, schema=schema, steps=tuple(steps))  # type: ignore[call-arg]
+
+    @property
+    def schema(self) -> Schema:  # type: ignore[override]
+        return self.schema_
+
+    @property
+    def loader(self) -> Loader:
+        """The loader of this kind. Raises UsageError where it is not installed."""
+        loader: Loader = registry.load("loaders", self.kind)()
+        return loader
+
+    def parsed_options(self, changed: Mapping[str, Any] | None = None) -> Any:
+        """The options as the loader's model, those in `changed` in place of the recipe's own.
+
+        Raises RecipeError where the recipe's do not fit it, UsageError where the changed ones do not.
+        """
+        try:
+            own = self.loader.Options.parse(dict(self.options))
+        except UsageError as error:
+            raise RecipeError(f"the recipe's options are wrong: {error.what}", error.details, error.hint) from None
+        if not changed:
+            return own
+        self._check_changed(changed, own.limiting)
+        given = {**self.options, **changed}
+        if changed.get("on_bad") == "error" and "max_bad" not in changed:
+            given.pop("max_bad", None)
+        return self.loader.Options.parse(given)
+
+    def _check_changed(self, changed: Mapping[str, Any], limiting: Sequence[str]) -> None:
+        """Raise UsageError for options that only the recipe can hold."""
+        known = ("on_bad", "max_bad", *limiting)
+        wrong = [name for name in changed if name not in known]
+        if wrong:
+            names = ", ".join("--" + name.replace("_", "-") for name in wrong)
+            raise UsageError(
+                f"{names} cannot be changed for a recipe of {self.kind}",
+                hint="what can be: " + ", ".join("--" + name.replace("_", "-") for name in known),
+            )
+
+    @property
+    def learned(self) -> tuple[Learned, ...]:
+        return tuple(Learned(step.step, step.of, step.state, step.role) for step in self.steps)
+
+    def to_json(self, indent: int | None = None) -> str:
+        """The recipe as JSON, the same bytes for the same recipe."""
+        return self.model_dump_json(by_alias=True, indent=indent)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Read a recipe. Raises RecipeError for what is not one: no JSON, a key twice, an unknown field, a newer version."""
+        try:
+            raw = json.loads(text, object_pairs_hook=_no_key_twice, parse_constant=_no_constant, parse_float=_finite)
+        except (ValueError, RecursionError) as error:
+            raise RecipeError(f"the recipe is not JSON: {error}") from None
+        if not _is_shallow(raw):
+            raise RecipeError(f"the recipe is nested more than {DEPTH} deep")
+        version = raw.get("tensorize") if isinstance(raw, dict) else None
+        if not isinstance(version, int) or isinstance(version, bool):
+            raise RecipeError(
+                "this is not a tensorize recipe", hint='a recipe is a JSON object with a number "tensorize", its version'
+            )
+        if version > VERSION:
+            raise RecipeError(
+                f"the recipe has version {version}; this tensorize reads up to version {VERSION}",
+                hint="update it: pip install --upgrade tensorize",
+            )
+        if _HALF.search(text) and not _is_text(raw):
+            raise RecipeError("the recipe holds half a character (U+D800 to U+DFFF)")
+        raw.pop(DIGEST, None)
+        try:
+            return cls.model_validate(raw)
+        except ValidationError as error:
+            found = error.errors(include_url=False, include_input=False)
+            lines = [f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in found]
+            raise RecipeError("the recipe cannot be read", some(lines)) from None
+
+    @classmethod
+    def read(cls, path: str | Path) -> Self:
+        """Read the recipe of a prepared file (`wine.h5`), or a recipe alone (`wine.json`)."""
+        if Path(path).suffix.lower() == ".json":
+            try:
+                check_header(path, Path(path).stat().st_size)
+                return cls.from_json(Path(path).read_text("utf-8"))
+            except (OSError, UnicodeDecodeError) as error:
+                raise RecipeError(f"{path}: {error}") from None
+        from tensorize.core.tensorset import read
+
+        with read(path) as tensors:
+            return cls.from_json(tensors.recipe_json)
+
+    def save(self, path: str | Path, *, force: bool = False) -> Path:
+        """Write the recipe alone, as JSON with a digest that `tensorize verify` checks; whole or not at all.
+
+        Raises UsageError where the file exists, unless `force`, RunError where it cannot be written.
+        """
+        head = f'{self.to_json(indent=2)[:-2]},\n  "{DIGEST}": "'.encode()
+        tail = b'"\n}\n'
+        whole = hashlib.sha256(head + b"\0" * DIGEST_SIZE + tail).hexdigest()
+        part = PartFile(Path(path), force=force)
+        try:
+            part.reserve(len(head) + DIGEST_SIZE + len(tail))
+            part.write(0, head + whole.encode() + tail)
+            part.commit()
+        finally:
+            part.abort()
+        return Path(path)
+
+    def apply(
+        self,
+        source: Any,
+        *,
+        out: str | Path | None = None,
+        format: str | None = None,
+        force: bool = False,
+        max_size: int | None = None,
+        on_bad: str | None = None,
+        max_bad: str | int | None = None,
+        rejects: str | Path | None = None,
+        limits: Mapping[str, Any] | None = None,
+        **run: Any,
+    ) -> TensorSet:
+        """Do the same to new data: a path, a table, or one row as a mapping. Nothing is learned, nothing is split.
+
+        `out` and the other keywords are those of `tensorize.prepare`; `run` takes threads, chunk_bytes, scratch and
+        progress. `on_bad` and `max_bad` are the recipe's where they are not given, and so are the `limits` of what is
+        read, such as `{"max_cell": "64MB"}`. A row comes out with the very bits that it has in the file.
+        """
+        from tensorize import pipeline
+
+        output = pipeline.make_output(out, format, force=force, max_size=max_size, rejects=rejects)
+        policy = {name: value for name, value in (("on_bad", on_bad), ("max_bad", max_bad)) if value is not None}
+        return pipeline.apply(self, source, pipeline.make_run(**run), output, {**policy, **(limits or {})}).tensors
+
+    def inverse(self, tensors: TensorSet) -> Any:
+        """Undo what can be undone: scaled and one-hot tensors to columns in their original units, ids to words."""
+        return self.loader.inverse(self, tensors)
+
+
+def verify_recipe(path: Path) -> None:
+    """Raise DataError where a byte of a recipe file has changed, or where it has no digest, RecipeError where it is none."""
+    Recipe.read(path)
+    end = re.search(rb'"%s": "([0-9a-f]{64})"\n}\n\Z' % DIGEST.encode(), path.read_bytes())
+    if end is None:
+        raise DataError(
+            f"{path} carries no digest, so that a change cannot be found",
+            hint="tensorize inspect --recipe -o FILE writes one",
+        )
+    check_digest(path, end.start(1))
+
+
+def _is_text(raw: Any) -> bool:
+    """Whether every string can be written as UTF-8."""
+    try:
+        json.dumps(raw, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _is_shallow(value: Any) -> bool:
+    """Whether JSON is at most `DEPTH` deep."""
+    layer = [value]
+    for _ in range(DEPTH):
+        inner = (item.values() if isinstance(item, dict) else item for item in layer if isinstance(item, dict | list))
+        layer = [item for items in inner for item in items if isinstance(item, dict | list)]
+    return not layer
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError(f"{text[:40]} is no number that can be held")
+    return value
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number of JSON")
+
+
+def _no_key_twice(pairs: list[tuple[str, Any]]) -> Mapping[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"the key {next(name for name in names if names.count(name) > 1)!r} stands twice")
+    return found

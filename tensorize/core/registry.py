@@ -1,0 +1,157 @@
+"""The tables of what there is: name → where it lives and what it is, in one line each.
+
+Nothing is imported before it is asked for: names and summaries come from here, those of plug-ins from their entry
+points and distributions. Outsiders add to a table through the entry-point groups `tensorize.loaders`, `.encoders`,
+`.transforms`, `.exporters` and `.models`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from tensorize.core.errors import UsageError, near
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One registered part: `where` is `module:Class`."""
+
+    name: str
+    where: str
+    summary: str
+    distribution: str = "tensorize"
+
+    def load(self) -> Any:
+        """Import the module and return the class. Raises UsageError where a plug-in cannot be imported."""
+        module, _, attribute = self.where.partition(":")
+        try:
+            return getattr(import_module(module), attribute)
+        except (ImportError, AttributeError) as error:
+            if self.distribution == "tensorize":
+                raise
+            raise UsageError(
+                f'the plug-in "{self.name}" of {self.distribution} cannot be loaded: {error}',
+                hint=f"update it, or remove it: pip uninstall {self.distribution}",
+            ) from error
+
+
+LOADERS = {
+    "table": ("tensorize.loaders.table:Table", "A CSV or TSV table: rows become feature vectors."),
+    "wine": ("tensorize.loaders.wine:Wine", "The wine quality files: a table with target quality, scores 0 to 9."),
+    "series": ("tensorize.loaders.series:Series", "A time series: steps become days, periods or windows."),
+    "bikes": ("tensorize.loaders.bikes:Bikes", "The hourly bike-sharing file: days of 17 channels × 24 hours."),
+    "text": ("tensorize.loaders.text:Text", "Plain text: characters or words become one-hot rows or ids."),
+    "images": ("tensorize.loaders.images:Images", "A folder of images, or class folders: pixels become float tensors."),
+}
+
+ENCODERS = {
+    "zscore": ("tensorize.encoders.scale:ZScore", "(x − mean) / std, the sample standard deviation of train."),
+    "minmax": ("tensorize.encoders.scale:MinMax", "(x − min) / (max − min) of train; values outside are not clipped."),
+    "raw": ("tensorize.encoders.scale:Raw", "The number as it is."),
+    "onehot": ("tensorize.encoders.one_hot:OneHot", "One channel for each category."),
+    "ordinal": ("tensorize.encoders.ordinal:Ordinal", "The rank in a declared order, 0 for the lowest."),
+    "calendar": ("tensorize.encoders.calendar:Calendar", "Parts of a time stamp: month, day, weekday, hour, minute."),
+    "impute": ("tensorize.encoders.impute:Impute", "A value for what is missing, with an indicator on request."),
+}
+
+TRANSFORMS = {
+    "ZScore": ("tensorize.transforms.scale:ZScore", "(x − mean) / std on tensors."),
+    "MinMax": ("tensorize.transforms.scale:MinMax", "(x − min) / (max − min) on tensors."),
+    "OneHot": ("tensorize.transforms.one_hot:OneHot", "Integer ids to one-hot along any axis, by scatter_."),
+    "Ordinal": ("tensorize.transforms.ordinal:Ordinal", "Values to their rank in a declared order."),
+    "Impute": ("tensorize.transforms.impute:Impute", "Replace NaN by mean, median, mode or a constant."),
+    "Vocabulary": ("tensorize.transforms.vocabulary:Vocabulary", "Tokens to ids and back."),
+    "Fold": ("tensorize.transforms.fold:Fold", "Rows × C to N × C × L, by position."),
+    "Windows": ("tensorize.transforms.windows:Windows", "Sliding windows with length, horizon and stride."),
+}
+
+EXPORTERS = {
+    "hdf5": ("tensorize.exporters.hdf5.exporter:Hdf5", "HDF5: one contiguous dataset for each tensor (.h5, .hdf5)."),
+    "pt": ("tensorize.exporters.pt.exporter:Pt", "A torch file that opens with weights_only=True (.pt, .pth)."),
+}
+
+MODELS = {
+    "linear": ("tensorize.train.models.linear:Linear", "One linear layer: linear and logistic regression."),
+    "mlp": ("tensorize.train.models.mlp:Mlp", "Linear layers with ReLU between them: hidden=128,128 dropout=0."),
+    "cnn": ("tensorize.train.models.cnn:Cnn", "Three padded convolutions, for images of any size."),
+    "resnet": ("tensorize.train.models.resnet:Resnet", "A small residual net that learns fast, for images: width=64."),
+    "conv1d": ("tensorize.train.models.conv1d:Conv1d", "Convolutions over time, for series."),
+}
+
+BUILT_IN: Mapping[str, Mapping[str, tuple[str, str]]] = {
+    "loaders": LOADERS,
+    "encoders": ENCODERS,
+    "transforms": TRANSFORMS,
+    "exporters": EXPORTERS,
+    "models": MODELS,
+}
+
+SUFFIXES = {".h5": "hdf5", ".hdf5": "hdf5", ".pt": "pt", ".pth": "pt"}
+"""The suffixes of the built-in formats, here so that looking one up imports no exporter."""
+
+
+@cache
+def table(group: str) -> Mapping[str, Entry]:
+    """Return name → entry for `loaders`, `encoders`, `transforms`, `exporters` or `models`: built-in ones first.
+
+    A plug-in never takes the name of a built-in part.
+    """
+    built_in = {name: Entry(name, where, summary) for name, (where, summary) in BUILT_IN.get(group, {}).items()}
+    plugged = {point.name: _plugged(point) for point in entry_points(group=f"tensorize.{group}")}
+    return built_in | {name: entry for name, entry in plugged.items() if name not in built_in}
+
+
+def _plugged(point: EntryPoint) -> Entry:
+    """An entry from another distribution, whose own summary stands for the part's."""
+    dist = point.dist
+    summary = (dist.metadata["Summary"] if dist is not None else None) or "(no summary)"
+    return Entry(point.name, point.value, summary, dist.name if dist is not None else "?")
+
+
+def load(group: str, name: str) -> Any:
+    """Import and return the class registered as `name`.
+
+    Raises UsageError, with the near name, where there is none.
+    """
+    entries = table(group)
+    if name not in entries:
+        noun = group.removesuffix("s")
+        raise UsageError(f'there is no {noun} "{name}"{near(name, entries)}', hint=f"{group}: " + ", ".join(entries))
+    return entries[name].load()
+
+
+def plugins() -> Iterator[tuple[str, Entry]]:
+    """Yield (group, entry) for everything there is."""
+    for group in BUILT_IN:
+        for entry in table(group).values():
+            yield group, entry
+
+
+def suffixes() -> Mapping[str, str]:
+    """Return suffix → exporter name, those of plug-ins included."""
+    found = dict(SUFFIXES)
+    for name, entry in table("exporters").items():
+        if name not in EXPORTERS:
+            found.update({suffix: name for suffix in entry.load().suffixes if suffix not in found})
+    return found
+
+
+def exporter_for(path: Any, name: str | None = None) -> Any:
+    """Return the exporter for a path by its suffix, or the one called `name`.
+
+    Raises UsageError that lists the suffixes, the near one first, where the suffix is unknown.
+    """
+    from pathlib import Path
+
+    if name is not None:
+        return load("exporters", name)()
+    suffix, known = Path(path).suffix.lower(), suffixes()
+    if suffix not in known:
+        said = f'the suffix "{suffix}"' if suffix else "a name without a suffix"
+        raise UsageError(f"{said} ({path}) names no format{near(suffix, known)}", hint="suffixes: " + ", ".join(sorted(known)))
+    return load("exporters", known[suffix])()

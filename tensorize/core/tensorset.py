@@ -1,0 +1,331 @@
+"""TensorSet: the result. Named tensors with named axes, channel names, a role and a split; plus the recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from tensorize.core import registry
+from tensorize.core.contracts import Array, Layout, Role, Store, TensorSpec
+from tensorize.core.errors import UsageError, near
+
+if TYPE_CHECKING:
+    import torch
+    from torch.utils.data import Dataset
+
+    from tensorize.core.batches import Batches
+    from tensorize.core.contracts import Loader
+    from tensorize.core.recipe import Recipe
+
+WRITE_BYTES = 8 << 20
+SHARED = ("step",)
+"""First axes of tensors that belong to all rows, such as the steps that windows are taken from."""
+
+
+@dataclass(frozen=True)
+class MemoryStore:
+    """Tensors that are held in memory, as numpy arrays."""
+
+    arrays: Mapping[str, Array]
+
+    def read(self, key: str, start: int, stop: int) -> Array:
+        return self.arrays[key][start:stop]
+
+    def take(self, key: str, rows: Array) -> Array:
+        return self.arrays[key][rows]
+
+    def expect(self, key: str, rows: Array) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+@dataclass(frozen=True)
+class TensorSet:
+    """Immutable, and lazy where it was read from a file: a tensor is loaded when it is asked for.
+
+    `ts["features"]` is what is stored; `ts.dataset()` gives what a model wants. On a split set the names are
+    `train/features` and so on, and `ts.split("train")` is the set of one split.
+    """
+
+    layout: Layout
+    store: Store = field(repr=False, compare=False)
+
+    @property
+    def kind(self) -> str:
+        return self.layout.kind
+
+    @property
+    def recipe_json(self) -> str:
+        return self.layout.recipe
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """How it was made. Raises RecipeError where it cannot be read."""
+        from tensorize.core.recipe import Recipe
+
+        return Recipe.from_json(self.layout.recipe)
+
+    @cached_property
+    def specs(self) -> dict[str, TensorSpec]:
+        """Key → spec, in the order of the file."""
+        return {spec.key: spec for spec in self.layout.tensors}
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """`()` without a split, else such as `("train", "val", "test")`."""
+        return tuple(dict.fromkeys(spec.split for spec in self.layout.tensors if spec.split))
+
+    @property
+    def meta(self) -> Mapping[str, Sequence[str]]:
+        """What is not a tensor: image paths, text ids."""
+        return self.layout.texts
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.specs)
+
+    def keys(self) -> tuple[str, ...]:
+        return tuple(self.specs)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self.specs
+
+    def __len__(self) -> int:
+        """The number of tensors."""
+        return len(self.layout.tensors)
+
+    def spec(self, key: str) -> TensorSpec:
+        """The spec of a tensor. Raises UsageError with the near name where there is none."""
+        specs = self.specs
+        if key in specs:
+            return specs[key]
+        parts = [f'ts["{split}/{key}"]' for split in self.splits if f"{split}/{key}" in specs]
+        if parts:
+            raise UsageError(f'this set is split; say {", ".join(parts)}, or ts.split("{self.splits[0]}")["{key}"]')
+        raise UsageError(f'there is no tensor "{key}"{near(key, specs)}', hint="tensors: " + ", ".join(specs))
+
+    def numpy(self, key: str) -> Array:
+        """Return a tensor as a numpy array, in its stored shape and dtype."""
+        spec = self.spec(key)
+        return self.store.read(key, 0, spec.shape[0])
+
+    def __getitem__(self, key: str) -> torch.Tensor:
+        """Return a tensor, in its stored shape and dtype."""
+        return _tensor(self.numpy(key))
+
+    def labels(self, key: str, axis: str) -> tuple[str, ...]:
+        """The names of the positions of an axis, such as the feature names; empty where it has none."""
+        return self.spec(key).labels.get(axis, ())
+
+    def split(self, name: str) -> TensorSet:
+        """Return the set of one split; its tensors lose the prefix. Raises UsageError where there is no such split."""
+        if name not in self.splits:
+            hint = (
+                "splits: " + ", ".join(self.splits)
+                if self.splits
+                else "this set has no split; prepare it with --split 0.8,0.1,0.1"
+            )
+            raise UsageError(f'there is no split "{name}"{near(name, self.splits)}', hint=hint)
+        specs = tuple(
+            TensorSpec(s.name, s.shape, s.dtype, s.axes, s.role, s.labels) for s in self.layout.tensors if s.split == name
+        )
+        prefix = f"{name}/"
+        texts = {key.removeprefix(prefix): value for key, value in self.meta.items() if key.startswith(prefix)}
+        return TensorSet(Layout(self.kind, specs, self.recipe_json, texts), _Prefixed(self.store, prefix))
+
+    def by_role(self, role: Role) -> tuple[TensorSpec, ...]:
+        """The specs of a role, in the order of the file."""
+        return tuple(spec for spec in self.layout.tensors if spec.role == role)
+
+    @property
+    def rows(self) -> int:
+        """The number of samples. Raises UsageError on a split set."""
+        self._unsplit("rows")
+        return next(spec for spec in self.by_role("input") if spec.axes[0] not in SHARED).shape[0]
+
+    def batch(self, rows: Array | slice, device: Any = "cpu") -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Return (input, target) of some rows as a model wants them, on `device`. Target is None where there is none.
+
+        `rows` is an int64 array of positions, or a slice with step 1. The stored tensors are moved first and expanded
+        (one-hot, normalised) on the device.
+        """
+        self._unsplit("batch")
+        specs = (*self.by_role("input"), *self.by_role("target"))
+        stored = {spec.name: self._stored(spec, rows, device) for spec in specs}
+        return self._loader.expand(self.recipe, stored)
+
+    def expect(self, rows: Array) -> None:
+        """Say that a `batch` of these rows, an int64 array of positions, is asked for soon: a file is read ahead."""
+        for spec in (*self.by_role("input"), *self.by_role("target")):
+            if spec.axes[0] not in SHARED:
+                self.store.expect(spec.key, rows)
+
+    @cached_property
+    def _loader(self) -> Loader:
+        return self.recipe.loader
+
+    @cached_property
+    def _shared(self) -> dict[tuple[str, str], torch.Tensor]:
+        """What all batches share, on each device that asked for it."""
+        return {}
+
+    def _stored(self, spec: TensorSpec, rows: Array | slice, device: Any) -> torch.Tensor:
+        """Rows of a tensor on a device; the whole of it where its first axis is no row, kept there."""
+        if spec.axes[0] not in SHARED:
+            values = self._rows(spec, rows)
+            return (values.pin_memory() if "cuda" in str(device) else values).to(device, non_blocking=True)
+        key = spec.key, str(device)
+        if key not in self._shared:
+            self._shared[key] = self[spec.key].to(device)
+        return self._shared[key]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For workers: what is cached is not sent along."""
+        return {"layout": self.layout, "store": self.store}
+
+    def batches(
+        self,
+        batch_size: int,
+        *,
+        split: str | None = None,
+        device: Any = "cpu",
+        shuffle: bool = False,
+        seed: int = 0,
+        drop_last: bool = False,
+    ) -> Batches:
+        """Return the (input, target) batches of one split, as a model wants them, from memory or straight from the file.
+
+        They can be gone through again and again; with `shuffle` the order is another one each time, and the same for
+        the same `seed`. Compact tensors (ids, uint8 images, an index of windows) are moved to `device` first and expanded
+        there. As the dataset of a `DataLoader(..., batch_size=None, num_workers=n)` every batch comes once.
+
+        >>> from tensorize import prepare
+        >>> ts = prepare("table", {"x": [1.0, 2.0, 3.0], "y": [0, 1, 0]}, target="y", scale="none")
+        >>> [(x.tolist(), y.tolist()) for x, y in ts.batches(2)]
+        [([[1.0], [2.0]], [0, 1]), ([[3.0]], [0])]
+        """
+        from tensorize.core.batches import Batches
+
+        tensors = self.split(split) if split is not None else self
+        tensors._unsplit("batches")
+        return Batches(tensors, batch_size, device, shuffle=shuffle, seed=seed, drop_last=drop_last)
+
+    def _rows(self, spec: TensorSpec, rows: Array | slice) -> torch.Tensor:
+        if isinstance(rows, slice):
+            start, stop, _ = rows.indices(spec.shape[0])
+            return _tensor(self.store.read(spec.key, start, stop))
+        return _tensor(self.store.take(spec.key, rows))
+
+    def dataset(self) -> Dataset[Any]:
+        """Return a map-style `torch.utils.data.Dataset` of (input, target), for a `DataLoader`.
+
+        It has `__getitems__`, so that a `DataLoader` fetches a batch at a time.
+        """
+        self._unsplit("dataset")
+        from tensorize.core.batches import TensorSetDataset
+
+        return TensorSetDataset(self)
+
+    def save(self, path: str | Path, *, format: str | None = None, force: bool = False) -> Path:
+        """Write to a file; the format comes from the suffix. Raises UsageError where it exists, unless `force`."""
+        writer = registry.exporter_for(path, format).create(Path(path), self.layout, force=force)
+        try:
+            for spec in self.layout.tensors:
+                rows = spec.shape[0]
+                step = max(1, WRITE_BYTES // max(1, spec.nbytes // max(1, rows)))
+                for start in range(0, rows, step):
+                    writer.write(spec.key, start, self.store.read(spec.key, start, min(rows, start + step)))
+            writer.commit(self.layout.recipe)
+        finally:
+            writer.abort()
+        return Path(path)
+
+    def equals(self, other: TensorSet) -> bool:
+        """True where kind, recipe, specs, texts and every bit of every tensor agree."""
+        same = self.layout == other.layout
+        return same and all(self.numpy(key).tobytes() == other.numpy(key).tobytes() for key in self)
+
+    def _unsplit(self, what: str) -> None:
+        if self.splits:
+            raise UsageError(f'this set is split; say ts.split("{self.splits[0]}").{what}')
+
+    def close(self) -> None:
+        """Close the file behind a lazy set."""
+        self.store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        lines = [f"  {spec.key}  {spec.dtype}  {'×'.join(map(str, spec.shape))}  {spec.role}" for spec in self.layout.tensors]
+        return "\n".join([f"TensorSet of {self.kind}", *lines])
+
+
+@dataclass(frozen=True)
+class _Prefixed:
+    """A store whose keys all start with a split's name."""
+
+    store: Store
+    prefix: str
+
+    def read(self, key: str, start: int, stop: int) -> Array:
+        return self.store.read(self.prefix + key, start, stop)
+
+    def take(self, key: str, rows: Array) -> Array:
+        return self.store.take(self.prefix + key, rows)
+
+    def expect(self, key: str, rows: Array) -> None:
+        self.store.expect(self.prefix + key, rows)
+
+    def close(self) -> None:
+        self.store.close()
+
+
+def _tensor(values: Array) -> torch.Tensor:
+    """Numpy → torch, in memory of its own, so that a set stays as it is whatever is done to its tensors."""
+    import torch
+
+    own = values.flags.owndata and values.flags.writeable and values.flags.c_contiguous
+    return torch.from_numpy(values if own else np.array(values))
+
+
+def read(path: str | Path, format: str | None = None) -> TensorSet:
+    """Open a prepared file lazily. Raises UsageError for an unknown suffix or a missing file, DataError for a damaged one."""
+    exporter = registry.exporter_for(path, format)
+    _check_there(path)
+    tensors: TensorSet = exporter.open(Path(path))
+    return tensors
+
+
+def verify(path: str | Path, format: str | None = None) -> None:
+    """Recompute the digest of a prepared file, or of a recipe that was saved as `.json`.
+
+    Raises DataError where any byte has changed, and for what is no file of ours; UsageError for an unknown suffix and a
+    missing file.
+    """
+    if format is None and Path(path).suffix.lower() == ".json":
+        from tensorize.core.recipe import verify_recipe
+
+        _check_there(path)
+        verify_recipe(Path(path))
+        return
+    exporter = registry.exporter_for(path, format)
+    _check_there(path)
+    exporter.verify(Path(path))
+
+
+def _check_there(path: str | Path) -> None:
+    if not Path(path).exists():
+        from tensorize.sources.files import missing_file
+
+        raise missing_file(path)

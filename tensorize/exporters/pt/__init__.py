@@ -1,0 +1,1 @@
+"""Torch files (.pt, .pth)."""

@@ -1,0 +1,239 @@
+"""Read one block: by the fast parser where it is sure to say the same, else record by record.
+
+The fast parser knows no ragged row that it could fill, and is never shown a quote out of place. What it would take in
+silence is looked for here: zero bytes, blank lines, a second header, a byte order mark amid the rows.
+"""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tensorize.core.contracts import Mask
+from tensorize.core.errors import plural
+from tensorize.engine.packed import batch_of
+from tensorize.readers.csv.cut import RETURN, ZERO, Block
+from tensorize.readers.csv.infer import POINTED
+from tensorize.readers.csv.parse import Parsed, Reader, parse, parsed
+from tensorize.readers.csv.tokenizer import LONG, Record, count_lines
+from tensorize.sources.files import is_utf8
+
+
+class Bad(NamedTuple):
+    """A record that cannot be read: its 0-based row and line in the block, and what is wrong."""
+
+    row: int
+    line: int
+    kind: str
+    column: str | None
+    reason: str
+    raw: str
+
+
+@dataclass(frozen=True)
+class Read:
+    """A block that was read. Every bad record has a row without any value in its place."""
+
+    parsed: Parsed
+    size: int
+    """Bytes of the block."""
+    lines: int
+    """Line ends in the block."""
+    bad: tuple[Bad, ...] = ()
+    blanks: tuple[tuple[int, int], ...] = ()
+    """(line, rows before it) of each blank line."""
+    ends: frozenset[bytes] = frozenset()
+    """The kinds of line ends that were seen."""
+    literal: int = 0
+    """Records with a quote inside an unquoted cell."""
+    blank_is_row: bool = False
+    """Whether a blank line is a row with a missing value."""
+
+    @property
+    def rows(self) -> int:
+        return self.parsed.rows
+
+    @property
+    def whole(self) -> tuple[bool, ...]:
+        return self.parsed.whole
+
+
+def read(block: Block, reader: Reader) -> Read:
+    """Read the records of a block. It never raises for what is in them."""
+    fast = _fast(block, reader) if block.records is None and reader.dialect.is_plain else None
+    return fast or _slow(block, reader)
+
+
+def _fast(block: Block, reader: Reader) -> Read | None:
+    """What the fast parser says; None where it cannot be trusted with the block."""
+    data = block.data
+    if ZERO in block.signs or data.startswith(codecs.BOM_UTF8):
+        return None
+    try:
+        found = parse(data, reader if block.is_quoted else reader.without_quotes)
+    except pa.ArrowInvalid:
+        return None
+    if _may_hold_blanks(data, found) or _may_hold_marks(found, reader) or _may_be_long(data, found, reader):
+        return None
+    if RETURN not in block.signs and not block.is_quoted:
+        return Read(found, len(data), found.rows, ends=frozenset({b"\n"}))
+    counted = _counted(data, (reader.dialect.way.quote or "").encode())
+    return Read(found, len(data), counted[1], ends=counted[0]) if counted else None
+
+
+def _counted(data: bytes, quote: bytes) -> tuple[frozenset[bytes], int] | None:
+    """The kinds of line ends between records, and how many there are, quoted ones included; None where it is not plain."""
+    if b"\r\r" in data:
+        return None
+    view = np.frombuffer(data, np.uint8)
+    feeds, returns = np.flatnonzero(view == ord("\n")), np.flatnonzero(view == ord("\r"))
+    paired = np.isin(returns + 1, feeds, assume_unique=True)
+    lone_feeds, lone = np.setdiff1d(feeds, returns + 1, assume_unique=True), returns[~paired]
+    count = len(feeds) + len(lone)
+    kinds = {b"\r\n": returns[paired], b"\r": lone, b"\n": lone_feeds}
+    if quote and quote in data:
+        quotes = np.flatnonzero(view == quote[0])
+        kinds = {kind: at[np.searchsorted(quotes, at) % 2 == 0] for kind, at in kinds.items()}
+    return frozenset(kind for kind, at in kinds.items() if len(at)), count
+
+
+def _may_hold_blanks(data: bytes, found: Parsed) -> bool:
+    """A blank line is a row without any value: there is none where one column lacks no value."""
+    if any(not column.null_count for column in found.cells.values()):
+        return False
+    return data[:1] in (b"\n", b"\r") or b"\n\n" in data or b"\n\r" in data or b"\r\r" in data
+
+
+def _may_hold_marks(found: Parsed, reader: Reader) -> bool:
+    """Whether a row may be the header again, or begin with a byte order mark."""
+    texts = {name: cells for name, cells in found.cells.items() if pa.types.is_string(cells.type)}
+    first = reader.dialect.names[0]
+    if first in texts and pc.any(pc.starts_with(texts[first], "\ufeff")).as_py():
+        return True
+    if any(name not in texts and not POINTED.fullmatch(name.strip()) for name in reader.wanted):
+        return False
+    may_be = (bool(pc.any(pc.equal(cells, name)).as_py()) for name, cells in texts.items())
+    return bool(reader.dialect.header) and next(may_be, True)
+
+
+def _may_be_long(data: bytes, found: Parsed, reader: Reader) -> bool:
+    if not reader.longest or len(data) <= reader.longest:
+        return False
+    texts = [cells for cells in found.cells.values() if pa.types.is_string(cells.type) and len(cells)]
+    return any((pc.max(pc.binary_length(cells)).as_py() or 0) > reader.longest for cells in texts)
+
+
+@dataclass
+class _Taken:
+    """The rows of a block, taken apart: no cell where a row is bad."""
+
+    data: bytes
+    rows: list[Sequence[bytes]] = field(default_factory=list)
+    records: list[Record] = field(default_factory=list)
+    bad: list[Bad] = field(default_factory=list)
+    blanks: list[tuple[int, int]] = field(default_factory=list)
+
+    def add(self, record: Record, cells: Sequence[bytes]) -> None:
+        self.rows.append(cells)
+        self.records.append(record)
+
+    def spoil(self, row: int, kind: str, column: str | None, reason: str) -> None:
+        """A row is bad."""
+        record = self.records[row]
+        self.rows[row] = ()
+        self.bad.append(Bad(row, record.line, kind, column, reason, raw_text(self.data[record.start : record.stop])))
+
+
+def _slow(block: Block, reader: Reader) -> Read:
+    """Every record by itself."""
+    records = block.records
+    if records is None:
+        records = tuple(reader.dialect.tokens(reader.longest).records(block.data))
+    blank_is_row = reader.blank == "missing" and len(reader.dialect.names) == 1
+    taken = _Taken(block.data)
+    for record in records:
+        if not record.cells and not record.fault and not blank_is_row:
+            taken.blanks.append((record.line, len(taken.rows)))
+            continue
+        cells: Sequence[bytes] = record.cells or ([] if record.fault else [b""])
+        taken.add(record, cells)
+        wrong = _wrong(record, cells, reader)
+        if wrong:
+            taken.spoil(len(taken.rows) - 1, *wrong)
+    for name in reader.wanted:
+        _check_text(taken, reader, name)
+    columns = [pa.array(_cells(taken, reader, name), pa.binary()).cast(pa.string()) for name in reader.wanted]
+    return Read(
+        parsed(pa.table(columns, names=list(reader.wanted)), reader),
+        len(block.data),
+        count_lines(block.data, 0, len(block.data)),
+        tuple(sorted(taken.bad, key=lambda item: item.row)),
+        tuple(taken.blanks),
+        _record_ends(block.data, records),
+        sum(record.literal and not record.fault for record in records),
+        blank_is_row,
+    )
+
+
+def _cells(taken: _Taken, reader: Reader, name: str) -> list[bytes | None]:
+    """One column, None where the row is bad."""
+    index = reader.dialect.names.index(name)
+    return [row[index] if row else None for row in taken.rows]
+
+
+def _check_text(taken: _Taken, reader: Reader, name: str) -> None:
+    """Cells that are no text make their rows bad."""
+    cells = _cells(taken, reader, name)
+    try:
+        pa.array(cells, pa.binary()).cast(pa.string())
+    except pa.ArrowInvalid:
+        for row, cell in enumerate(cells):
+            if cell is not None and not is_utf8(cell):
+                odd = bytes(byte for byte in cell if byte > 127)[:8].hex(" ")
+                taken.spoil(row, "encoding", name, f"bytes {odd}")
+
+
+def _record_ends(data: bytes, records: Sequence[Record]) -> frozenset[bytes]:
+    """The kinds of line ends between records."""
+    ends = (data[max(record.start, record.stop - 2) : record.stop] for record in records)
+    return frozenset(b"\r\n" if end == b"\r\n" else end[-1:] for end in ends if end[-1:] in (b"\r", b"\n"))
+
+
+def _wrong(record: Record, cells: Sequence[bytes], reader: Reader) -> tuple[str, str | None, str] | None:
+    """Kind, column and reason of what is wrong with a record."""
+    dialect = reader.dialect
+    names = dialect.names
+    if record.fault:
+        return ("limit" if record.fault == LONG else "quote", None, record.fault)
+    if len(cells) != dialect.width or (dialect.trailing and cells[-1]):
+        return "ragged", None, f"{plural(len(cells), 'cell')}, not {dialect.width}"
+    if dialect.header and tuple(cells) == dialect.header:
+        return "header", None, "the header again"
+    if cells[0].startswith(codecs.BOM_UTF8):
+        return "mark", names[0], "a byte order mark amid the rows"
+    for name, cell in zip(names, cells, strict=False):
+        if b"\0" in cell:
+            return "zero byte", name, "a zero byte"
+    return None
+
+
+def raw_text(data: bytes) -> str:
+    """A record as it stands in the file, without its line end; bytes that are no text as surrogates."""
+    data = data.rstrip(b"\r\n")
+    try:
+        return data.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        return data.decode("utf-8", "surrogateescape")
+
+
+def without(batch: pa.RecordBatch, mask: Mask) -> pa.RecordBatch:
+    """A batch whose rows in `mask` (row) hold no value."""
+    columns = zip(batch.schema.names, batch.columns, strict=True)
+    bare = {name: pc.if_else(pa.array(mask), pa.scalar(None, column.type), column) for name, column in columns}
+    return batch_of(bare, batch.num_rows)

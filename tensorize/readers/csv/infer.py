@@ -1,0 +1,177 @@
+"""Of what kind a column is: what was seen in its cells, over the whole file, and what that makes of it."""
+
+from __future__ import annotations
+
+import re
+from enum import Flag, auto
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tensorize.core.schema import Column, Kind, Storage
+
+NUMBER_NA = ("", "NA", "NaN", "nan", "null", "N/A")
+"""What means a missing value in a column of numbers; in a column of words only the empty cell does."""
+
+POINTED = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+"""What reads as a number, with a point."""
+
+_INT = r"^[+-]?[0-9]+$"
+_ZEROS = r"^[+-]?0[0-9]"
+_FLOAT = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$|^[+-]?(?i:inf|infinity)$"
+_LOCAL = r"^[+-]?[0-9]{1,3}([.,' \x{a0}\x{202f}][0-9]{3})+([.,][0-9]+)?$|^[+-]?[0-9]*[.,][0-9]+([eE][+-]?[0-9]+)?$"
+_BOOL = r"^(?i:true|false)$"
+_DATE = r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}|[0-9]{1,4}[/.][0-9]{1,2}[/.][0-9]{1,4}"
+_CLOCK = r"[0-9]{1,2}:[0-9]{2}(:[0-9]{2}([.,][0-9]+)?)?"
+_TIME = rf"^({_DATE})([T ]{_CLOCK} ?(Z|[+-][0-9]{{2}}:?[0-9]{{2}})?)?$"
+
+
+class Seen(Flag):
+    """What the cells of a column look like. Joined over chunks, so the whole file decides."""
+
+    NOTHING = 0
+    INT = auto()
+    FLOAT = auto()
+    ZEROS = auto()
+    """An integer with leading zeros, such as 007: more likely a code than a number."""
+    BIG = auto()
+    """An integer that int64 cannot hold."""
+    NA = auto()
+    """A word that means missing among numbers, such as NA."""
+    BOOL = auto()
+    TIME = auto()
+    LOCAL = auto()
+    """A number in another notation, such as 1,5 where the decimal mark is a point, or 1,234,567."""
+    WORD = auto()
+
+
+NUMBERS = Seen.INT | Seen.FLOAT | Seen.ZEROS | Seen.BIG
+WORDS = Seen.BOOL | Seen.TIME | Seen.LOCAL | Seen.WORD
+
+
+_PATTERNS = (
+    ("", Seen.NA),
+    (_INT, Seen.INT),
+    (_FLOAT, Seen.FLOAT),
+    (_BOOL, Seen.BOOL),
+    (_TIME, Seen.TIME),
+    (_LOCAL, Seen.LOCAL),
+)
+
+
+def look(cells: pa.Array, decimal: str) -> Seen:
+    """Say what a string array (row) holds. Nulls count as nothing."""
+    cells = pc.utf8_trim_whitespace(pc.unique(cells.drop_null()))
+    cells = _without(cells, pc.equal(cells, ""))
+    seen = Seen.NOTHING
+    for pattern, what in _PATTERNS:
+        hit = _in(cells, NUMBER_NA) if what is Seen.NA else _matches(_pointed(cells, decimal, what), pattern)
+        if pc.any(hit).as_py():
+            seen |= what
+            seen |= _integers(cells.filter(hit)) if what is Seen.INT else Seen.NOTHING
+            cells = _without(cells, hit)
+    return seen | (Seen.WORD if len(cells) else Seen.NOTHING)
+
+
+def are_numbers(cells: pa.Array, decimal: str, thousands: str | None = None) -> pa.Array:
+    """(row) bool: whether a string cell is a number; null where it is missing, or a word that means so among numbers."""
+    cells = pc.utf8_trim_whitespace(cells)
+    cells = pc.if_else(pc.is_in(cells, value_set=pa.array(NUMBER_NA, pa.string())), pa.scalar(None, pa.string()), cells)
+    cells = plain(cells, thousands)
+    return pc.or_(_matches(cells, _INT), _matches(_pointed(cells, decimal, Seen.FLOAT), _FLOAT))
+
+
+def are_bools(cells: pa.Array) -> pa.Array:
+    """(row) bool: whether a string cell is true or false; null where it is missing."""
+    return _matches(pc.utf8_trim_whitespace(cells), _BOOL)
+
+
+def _integers(cells: pa.Array) -> Seen:
+    """Leading zeros, or more digits than int64 holds."""
+    zeros = Seen.ZEROS if pc.any(_matches(cells, _ZEROS)).as_py() else Seen.NOTHING
+    try:
+        pc.cast(pc.utf8_ltrim(cells, "+"), pa.int64())
+    except pa.ArrowInvalid:
+        return zeros | Seen.BIG
+    return zeros
+
+
+def _pointed(cells: pa.Array, decimal: str, what: Seen) -> pa.Array:
+    return pointed(cells) if decimal == "," and what is Seen.FLOAT else cells
+
+
+def pointed(cells: pa.Array) -> pa.Array:
+    """Decimal commas become points, and points (thousands, here) something that is no number."""
+    return pc.replace_substring(pc.replace_substring(cells, ".", "_"), ",", ".")
+
+
+def plain(cells: pa.Array, thousands: str | None) -> pa.Array:
+    """Numbers without the mark that stands between their thousands, where one was told; other cells as they are."""
+    if thousands is None or not len(cells):
+        return cells
+    grouped = _matches(cells, rf"^\s*[+-]?[0-9]{{1,3}}(\x{{{ord(thousands):x}}}[0-9]{{3}})+([.,][0-9]+)?\s*$")
+    return pc.if_else(grouped, pc.replace_substring(cells, thousands, ""), cells)
+
+
+def _matches(cells: pa.Array, pattern: str) -> Any:
+    return pc.match_substring_regex(cells, pattern)
+
+
+def _in(cells: pa.Array, words: tuple[str, ...]) -> Any:
+    return pc.is_in(cells, value_set=pa.array(words, pa.string()))
+
+
+def _without(cells: pa.Array, hit: Any) -> pa.Array:
+    return cells.filter(pc.invert(hit))
+
+
+def is_mixed(seen: Seen) -> bool:
+    """At least one number and at least one word."""
+    return bool(seen & NUMBERS) and bool(seen & WORDS)
+
+
+def without_misfits(seen: Seen, forced: Kind | None) -> Seen:
+    """What is left once the cells that do not fit were left out."""
+    return seen & (Seen.BOOL if forced == "bool" else ~WORDS)
+
+
+def is_odd(seen: Seen) -> bool:
+    """Numbers and words, or numbers in a notation that was not told."""
+    return is_mixed(seen) or bool(seen & Seen.LOCAL and not seen & (WORDS ^ Seen.LOCAL))
+
+
+def fits(forced: Kind | None, seen: Seen) -> bool:
+    """Whether what was seen can be read as the kind that was forced on it."""
+    if forced == "number":
+        return not seen & WORDS
+    if forced == "bool":
+        return not seen & (NUMBERS | (WORDS ^ Seen.BOOL))
+    return True
+
+
+def is_code(seen: Seen) -> bool:
+    """Integers that are kept as text: leading zeros, or too many digits, and no decimals among them."""
+    return bool(seen & (Seen.ZEROS | Seen.BIG)) and not seen & Seen.FLOAT
+
+
+def column(name: str, seen: Seen, forced: Kind | None = None) -> Column:
+    """Return the column that was seen, or the kind that was forced on it."""
+    kind = forced or _kind(seen)
+    storage: Storage = "bool" if kind == "bool" else "string"
+    if kind == "number":
+        whole = seen & NUMBERS and not seen & (Seen.FLOAT | Seen.BIG)
+        storage = "int64" if whole else "float64"
+    return Column(name=name, kind=kind, storage=storage)
+
+
+def _kind(seen: Seen) -> Kind:
+    """What the cells make of a column; one without any value is a column of numbers."""
+    if seen & NUMBERS and not is_mixed(seen) and not is_code(seen):
+        return "number"
+    words = seen & WORDS
+    if seen & NUMBERS or (words and seen & Seen.NA):
+        return "category"
+    if words in (Seen.BOOL, Seen.TIME):
+        return "bool" if words == Seen.BOOL else "time"
+    return "category" if words else "number"

@@ -1,0 +1,171 @@
+"""Rows that cannot be read: handed to the quarantine where it skips them, else told all at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+
+from tensorize.columns.options import CsvOptions
+from tensorize.columns.rows import RowBlock
+from tensorize.core.contracts import Mask
+from tensorize.core.errors import DataError, plural
+from tensorize.core.rejects import Reject, Rejects
+from tensorize.readers.csv.block import Read
+from tensorize.readers.csv.faults import Faults
+from tensorize.readers.csv.header import is_number
+from tensorize.readers.csv.places import Places
+
+_MOST_NOTES = 50
+"""Rows at the end of a file that may be footnotes."""
+
+
+class BadRows:
+    """Takes the bad rows of all files, in their order. Memory grows with those that are left out, by 8 bytes each."""
+
+    def __init__(self, rejects: Rejects, options: CsvOptions, width: int) -> None:
+        self._rejects, self._options, self._width = rejects, options, width
+        self._faults = Faults()
+        self._rows: list[int] = []
+        self._sorted: np.ndarray[tuple[int], np.dtype[np.int64]] | None = None
+        self._ends: set[bytes] = set()
+        self._literal = self._blanks = 0
+        self._pending: list[int] = []
+        self._tail: list[tuple[int, str, str]] = []
+        self._before = 0
+
+    @property
+    def skips(self) -> bool:
+        return self._rejects.skip
+
+    @property
+    def count(self) -> int:
+        """How many rows were left out."""
+        return len(self._rows)
+
+    def start(self) -> None:
+        """The next block is the first one of a file."""
+        self._pending, self._tail, self._before, self._ends = [], [], 0, set()
+
+    def add(self, reject: Reject) -> None:
+        """A bad row; one that is handed in twice counts once."""
+        assert reject.row is not None
+        if not self.skips:
+            self._faults.add(reject)
+            return
+        self._rejects.add(reject)
+        self._rows.append(reject.row)
+        self._sorted = None
+
+    def look(self, read: Read, places: Places) -> None:
+        """Take the bad rows and the blank lines of a block that was read, before its place is noted.
+
+        Before the first row a blank line is nothing, but in a single column it may be a missing value.
+        """
+        row, line, name = places.next_row, places.next_line, places.name
+        for item in read.bad:
+            self.add(Reject(name, item.kind, item.reason, row + item.row, line + item.line + 1, item.column, item.raw))
+        last = 0
+        for at, before in read.blanks:
+            if before > last:
+                self._settle_blanks(name)
+            if before or self._before or self._width == 1:
+                self._pending.append(line + at + 1)
+            last = before
+        if read.rows > last:
+            self._settle_blanks(name)
+        self._note_tail(read, row)
+        self._before += read.rows
+        self._ends |= read.ends
+        self._literal += read.literal
+
+    def _settle_blanks(self, name: str) -> None:
+        """A row follows the blank lines that wait."""
+        if self._options.blank == "error" and not self.skips:
+            for line in self._pending:
+                self._faults.add(Reject(name, "blank line", "a blank line", line=line))
+        self._blanks += len(self._pending)
+        self._pending.clear()
+
+    def finish(self, places: Places) -> None:
+        """A file was read to its end: are its last rows footnotes? Raises DataError for mixed line ends in a single column."""
+        if self._pending and self._width == 1 and self._options.blank == "error":
+            self._settle_blanks(places.name)
+        if self._width == 1 and b"\r" in self._ends and len(self._ends) > 1:
+            raise DataError(
+                f"{places.name}: some lines end with a carriage return alone, or it is part of a cell",
+                hint="mend the line ends: one kind for all",
+            )
+        while self._tail and not self._tail[0][1]:
+            self._tail.pop(0)
+        if 0 < len(self._tail) < min(self._before, _MOST_NOTES):
+            lines = places.lines([row for row, _, _ in self._tail])
+            for row, cell, column in self._tail:
+                self.add(Reject(*lines[row][:1], "footnote", "one cell alone, at the end", row, lines[row][1], column, cell))
+
+    def _note_tail(self, read: Read, start: int) -> None:
+        """Remember the rows at the end that hold a first cell of words and no other: (row, cell, column)."""
+        rest = list(read.parsed.cells.values())[1:]
+        if read.rows and any(not cells.null_count for cells in rest):
+            self._tail = []  # no row is without a value behind its first cell
+            return
+        batch = read.parsed.last(_MOST_NOTES)
+        held: list[tuple[int, str, str]] = []
+        start += read.rows - batch.num_rows
+        for at in range(batch.num_rows - 1, -1, -1):
+            cell = _first_alone(batch, at) if self._width > 2 else None
+            if cell is None:
+                self._tail = held
+                return
+            held.insert(0, (start + at, cell, batch.schema.names[0]))
+        self._tail = [*self._tail, *held][-_MOST_NOTES - 1 :]
+
+    def check(self, encoding: str) -> None:
+        """Raise DataError where there are bad rows that are not left out."""
+        if self._faults.counts:
+            raise self._faults.error(self._width, encoding)
+
+    @property
+    def notes(self) -> list[str]:
+        """What the summary says of the repairs that were made."""
+        said = []
+        if len(self._ends) > 1:
+            said.append("mixed line ends")
+        elif self._ends == {b"\r"}:
+            said.append("line ends are carriage returns")
+        if self._literal:
+            said.append(f"quotes inside {plural(self._literal, 'row')} kept as they are")
+        if self._blanks:
+            said.append(f"{plural(self._blanks, 'blank line')} skipped")
+        return said
+
+    def within(self, start: int, count: int) -> Mask | None:
+        """(row) bool: which of `count` rows from `start` were left out; None where none was."""
+        if not self._rows:
+            return None
+        if self._sorted is None:
+            self._sorted = np.unique(np.array(self._rows, dtype=np.int64))
+        first, stop = np.searchsorted(self._sorted, [start, start + count])
+        if first == stop:
+            return None
+        mask: Mask = np.zeros(count, dtype=bool)
+        mask[self._sorted[first:stop] - start] = True
+        return mask
+
+    def marked(self, blocks: Iterable[RowBlock]) -> Iterator[RowBlock]:
+        """Blocks with their bad rows marked."""
+        for block in blocks:
+            bad = self.within(block.start, len(block))
+            yield block if bad is None else replace(block, bad=bad)
+
+
+def _first_alone(batch: pa.RecordBatch, row: int) -> str | None:
+    """The first cell of a row where it is a word and no other cell holds anything; '' where all are empty."""
+    if any(column[row].is_valid for column in batch.columns[1:]):
+        return None
+    cell = batch.column(0)[row].as_py()
+    if cell is None:
+        return ""
+    return cell if isinstance(cell, str) and not is_number(cell) else None

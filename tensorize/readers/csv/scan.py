@@ -1,0 +1,254 @@
+"""Look through a table once: parse it in blocks, keep what was parsed, and know its schema at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import replace
+from itertools import chain
+from typing import Self
+
+import numpy as np
+import pyarrow as pa
+
+from tensorize.columns.options import CsvOptions
+from tensorize.columns.rows import Needs, RowBlock
+from tensorize.columns.rows import blocks as row_blocks
+from tensorize.core.contracts import Facts, Run
+from tensorize.core.errors import DataError, plural
+from tensorize.core.schema import Schema
+from tensorize.core.threads import ordered_map
+from tensorize.engine.packed import Column, Distances, Packed, Repeats, pack
+from tensorize.engine.scratch import Spool
+from tensorize.readers.csv.block import Read, read, without
+from tensorize.readers.csv.cut import MAX_RECORD, RECORD_CELLS, Block, blocks
+from tensorize.readers.csv.dialect import Dialect, find_dialect
+from tensorize.readers.csv.encoding import found_encoding, read_text
+from tensorize.readers.csv.infer import Seen, column, fits, is_code, is_odd, without_misfits
+from tensorize.readers.csv.mixed import Misfits
+from tensorize.readers.csv.parse import Reader, parse, to_storage
+from tensorize.readers.csv.places import Places
+from tensorize.readers.csv.rejects import BadRows
+from tensorize.readers.csv.tokenizer import Record
+from tensorize.sources.files import InputFile
+
+GUESS_BYTES = 64 << 10
+
+
+class CsvScan:
+    """Delimited files, parsed once. The blocks stay in memory up to 64 MB, then in scratch.
+
+    What cannot be read is an error that tells of all of it, or is handed to `run.rejects`, where that skips.
+    """
+
+    def __init__(
+        self, files: Sequence[InputFile], options: CsvOptions, needs: Callable[[Sequence[str]], Needs], run: Run
+    ) -> None:
+        self._options, self._run = options, run
+        self._files = [(file, self._head_dialect(file)) for file in files]
+        self._spool = Spool(run.scratch)
+        names = self._common_names()
+        self.needs = needs(names)
+        self._places = Places(self._blocks, self._records)
+        self._bad = BadRows(run.rejects, options, len(names))
+        try:
+            self._parse()
+            self._settle()
+        except BaseException:
+            self._spool.close()
+            raise
+        first = self._files[0][0]
+        self.facts = Facts(
+            source=first.name if len(files) == 1 else f"{first.name} … {files[-1].name}",
+            files=len(files),
+            size=sum(file.size for file in files),
+            shape=f"{plural(self.rows, 'row')} × {plural(len(names), 'column')}",
+            notes=(*self._files[0][1].notes, *self._bad.notes),
+        )
+
+    def _head_dialect(self, file: InputFile) -> Dialect:
+        options = self._options
+        head = b""
+        for piece in read_text(file, options.encoding, options.max_header, options.max_expansion):
+            head += piece
+            if len(head) > options.max_header:
+                break
+        complete = len(head) <= options.max_header
+        dialect = find_dialect(head[: options.max_header], complete, options, file.name)
+        found = found_encoding(file, options.encoding)
+        return replace(dialect, notes=(*dialect.notes, f"encoding {found}")) if found else dialect
+
+    def _common_names(self) -> tuple[str, ...]:
+        """The column names, which all files must share."""
+        first, dialect = self._files[0]
+        for file, other in self._files[1:]:
+            if set(other.names) != set(dialect.names):
+                odd = sorted(set(other.names) ^ set(dialect.names))
+                raise DataError(
+                    f"{file.name} has other columns than {first.name}: {', '.join(odd)}", hint="name files of one header"
+                )
+        return dialect.names
+
+    def _parse(self) -> None:
+        wanted = self.needs.wanted
+        self._seen = [Seen.NOTHING] * len(wanted)
+        self._readers: list[Reader] = []
+        self.rows = 0
+        self._whole = set(wanted)
+        self._as_text: set[str] = set()
+        total, done = sum(file.size for file, _ in self._files), 0
+        for index, (file, dialect) in enumerate(self._files):
+            self._readers.append(self._reader(dialect))
+            self._places.start(file.name, dialect.line)
+            self._bad.start()
+            for found, packed in self._read(index):
+                self._note(found)
+                self._spool.append(packed)
+                done += found.size
+                self._run.report("parse", done, total)
+            self._bad.finish(self._places)
+        if not self.rows:
+            raise DataError(f"{self._files[0][0].name} has a header and no row", hint="columns: " + ", ".join(wanted))
+        self._bad.check(self._options.encoding)
+        self._run.rejects.saw(self.rows, "row")
+
+    def _note(self, found: Read) -> None:
+        """Keep what was read, and remember what was seen."""
+        self._bad.look(found, self._places)
+        self._places.add(found)
+        self._as_text |= {name for name, cells in found.parsed.cells.items() if pa.types.is_string(cells.type)}
+        self._whole &= {name for name, is_whole in zip(self.needs.wanted, found.whole, strict=True) if is_whole}
+        self._seen = [before | now for before, now in zip(self._seen, found.parsed.seen, strict=True)]
+        self.rows += found.rows
+
+    def _reader(self, dialect: Dialect) -> Reader:
+        options, needs = self._options, self.needs
+        text = frozenset(name for name, kind in needs.forced.items() if kind in ("category", "time"))
+        return Reader(
+            dialect,
+            needs.wanted,
+            text,
+            needs.lenient,
+            options.na,
+            clocks=needs.clocks,
+            blank=options.blank,
+            longest=options.max_cell,
+            verbatim=needs.verbatim,
+        )
+
+    def _read(self, index: int) -> Iterator[tuple[Read, Packed]]:
+        """Read one file, block by block and in order; what was read is packed in the same thread."""
+        reader = self._readers[index]
+        cut = self._blocks(index)
+        first = next(cut, None)
+        if first is None:
+            return
+        guessing = _guessing(reader, first)
+
+        def work(block: Block) -> tuple[Read, Packed]:
+            found = read(block, guessing)
+            return found, pack(found.parsed.columns)
+
+        yield from ordered_map(work, chain([first], cut), self._run.threads)
+
+    def _blocks(self, index: int) -> Iterator[Block]:
+        """The blocks of one file, from the first row on."""
+        (file, dialect), options = self._files[index], self._options
+        pieces = read_text(file, options.encoding, self._run.chunk_bytes, options.max_expansion)
+        tokens, longest = dialect.tokens(options.max_cell), max(MAX_RECORD, RECORD_CELLS * options.max_cell)
+        return blocks(
+            _after(pieces, dialect.start), tokens, self._run.chunk_bytes, file.name, longest, exact=not dialect.is_plain
+        )
+
+    def _records(self, index: int, block: Block) -> Iterator[Record]:
+        """The records of a block, one by one."""
+        tokens = self._files[index][1].tokens(self._options.max_cell)
+        return iter(block.records) if block.records is not None else tokens.records(block.data)
+
+    def _settle(self) -> None:
+        """Decide every column's kind from what was seen in the whole file. Raises DataError for mixed ones."""
+        forced, lenient = self.needs.forced, self.needs.lenient
+        seen = dict(zip(self.needs.wanted, self._seen, strict=True))
+        mixed = [name for name in seen if name not in forced and name not in lenient and is_odd(seen[name])]
+        wrong = [name for name in seen if not fits(forced.get(name), seen[name])]
+        if mixed or wrong:
+            misfits = Misfits([*mixed, *wrong], forced, seen, self._readers[0])
+            misfits.gather(self._spool, self._bad)
+            misfits.leave_out(self._spool, self._bad, self._places)
+            seen = {
+                name: without_misfits(what, forced.get(name)) if name in misfits.names else what for name, what in seen.items()
+            }
+        self.bad = self._bad.count
+        self.schema = Schema(columns=tuple(column(name, what, forced.get(name)) for name, what in seen.items()))
+        self.codes = tuple(name for name, what in seen.items() if is_code(what) and name not in forced)
+        self.whole = frozenset(self._whole) - self._text_numbers() - set(self.codes)
+
+    def _text_numbers(self) -> set[str]:
+        """Columns that are not text in the end, though some of their chunks may be: words for missing numbers count there."""
+        return {item.name for item in self.schema.columns if item.storage != "string" and item.name in self._as_text}
+
+    def chunks(self, columns: Collection[str] | None = None) -> Iterator[RowBlock]:
+        return self._bad.marked(row_blocks(packed.unpacked() for packed in self.packed(columns)))
+
+    def packed(self, columns: Collection[str] | None = None) -> Iterator[Packed]:
+        return (self._stored(index, columns) for index in range(len(self._spool)))
+
+    def parsed(self) -> Iterator[pa.RecordBatch]:
+        """Yield the blocks as they were parsed, without bad rows: columns of text as written, '' where empty."""
+        for index, batch in enumerate(self._spool):
+            bad = self._bad.within(self._places.row(index), batch.num_rows)
+            kept = batch if bad is None else batch.filter(pa.array(~bad))
+            yield pa.RecordBatch.from_arrays([column.fill_null("") for column in kept.columns], names=kept.schema.names)
+
+    def _stored(self, index: int, columns: Collection[str] | None) -> Packed:
+        """One parsed block, or some of its columns, in the storage types of the schema."""
+        packed, reader = self._spool.packed(index, columns), self._readers[self._places.file(index)]
+        bad = self._bad.within(self._places.row(index), packed.rows)
+        if bad is not None:
+            packed = Packed.of(without(packed.unpacked(), bad))
+        stored = {name: self._in_storage(name, column, reader) for name, column in packed.columns.items()}
+        return Packed(stored, packed.rows)
+
+    def _in_storage(self, name: str, column: Column, reader: Reader) -> Column:
+        """A column of one block in the type that it has in the schema; of a run of equal cells, one is looked at."""
+        if isinstance(column, Repeats):
+            return replace(column, cells=self._in_storage(name, column.cells, reader))
+        if pa.types.is_timestamp(column.type) and name not in self._as_text:
+            return column
+        cells = column.unpacked() if isinstance(column, Distances) else column
+        return to_storage(cells, self.schema[name].storage, reader, name in self.codes)
+
+    def place(self, rows: Sequence[int]) -> list[str]:
+        found = self._places.of(rows)
+        return [found[row] for row in rows]
+
+    def place_kept(self, rows: Sequence[int]) -> list[str]:
+        """Say where rows stand that are counted without the bad ones, as `parsed` yields them."""
+        bad = self._bad.within(0, self.rows)
+        return self.place(list(rows) if bad is None else np.flatnonzero(~bad)[list(rows)].tolist())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._spool.close()
+
+
+def _guessing(reader: Reader, first: Block) -> Reader:
+    """The reader with what the first rows let expect of the others; nothing where they cannot be parsed at once."""
+    rows = first.data if first.is_quoted else first.data[: first.data.rfind(b"\n", 0, GUESS_BYTES) + 1] or first.data
+    try:
+        seen = parse(rows, reader).seen if reader.dialect.is_plain and first.records is None else ()
+    except pa.ArrowInvalid:
+        seen = ()
+    times = {name for name, what in zip(reader.wanted, seen, strict=False) if what is Seen.TIME}
+    return replace(reader, guess=seen, clocks=reader.clocks & times)
+
+
+def _after(pieces: Iterator[bytes], start: int) -> Iterator[bytes]:
+    """Leave out the first `start` bytes."""
+    for piece in pieces:
+        if start >= len(piece):
+            start -= len(piece)
+            continue
+        yield piece[start:] if start else piece
+        start = 0

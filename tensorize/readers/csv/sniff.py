@@ -1,0 +1,229 @@
+"""Find how a file is written: what separates, quotes and escapes its cells. Only what is certain is taken.
+
+A way of writing fits a file where all its first lines become records of one width. What fits two ways is an error.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from tensorize.core.errors import DataError
+from tensorize.readers.csv.tokenizer import Record, Tokens
+
+DELIMITERS = (",", ";", "\t", "|", "^", "~", "\x1f", "\x01")
+OTHERS = (" ", ":", "\\t")
+"""What may separate cells and stands in text as well: never taken without being told."""
+
+SAMPLE_LINES = 200
+_COMMA_NUMBER = re.compile(rb"\s*[+-]?\d+,\d+\s*")
+_LINE = re.compile(rb"\r*\n|\r")
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way of writing cells. `padded`: a space follows each delimiter."""
+
+    delimiter: str
+    quote: str | None
+    escape: str | None = None
+    padded: bool = False
+    strict: bool = True
+    """Whether an escape before an ordinary character is an error: it was found, not told."""
+
+    def tokens(self, width: int = 0, longest: int = 0) -> Tokens:
+        return Tokens(
+            self.delimiter,
+            self.quote,
+            self.escape,
+            padded=self.padded,
+            width=width,
+            longest=longest,
+            strict=self.strict,
+        )
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What the first lines become under a way of writing: records without blank ones, and the most common width."""
+
+    way: Way
+    records: tuple[Record, ...]
+
+    @cached_property
+    def width(self) -> int:
+        counts = Counter(len(record.cells) for record in self.records if not record.fault)
+        return counts.most_common(1)[0][0] if counts else 0
+
+    @cached_property
+    def score(self) -> int:
+        """How many records have that width."""
+        return sum(not record.fault and len(record.cells) == self.width for record in self.records)
+
+    @property
+    def is_perfect(self) -> bool:
+        return self.score == len(self.records) > 0
+
+    @property
+    def cells(self) -> list[list[bytes]]:
+        return [record.cells for record in self.records]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The first lines of a file."""
+
+    text: bytes
+    final: bool
+    """They are all there is."""
+    offset: int = 0
+    """Bytes before them."""
+    line: int = 0
+    """Lines before them."""
+
+    @classmethod
+    def of(cls, head: bytes, complete: bool, offset: int = 0, line: int = 0) -> Sample:
+        """Take the first lines after `offset` bytes, which are `line` lines."""
+        at, head = 0, head[offset:]
+        for _ in range(SAMPLE_LINES):
+            found = _LINE.search(head, at)
+            if found is None:
+                return cls(head, complete, offset, line)
+            at = found.end()
+        return cls(head[:at], complete and at == len(head), offset, line)
+
+    def fit(self, way: Way) -> Fit:
+        return Fit(way, tuple(record for record in way.tokens().records(self.text, self.final) if record.cells or record.fault))
+
+    def quotes_cells(self, way: Way) -> bool:
+        """Whether a cell begins with the quote."""
+        mark = re.escape(way.delimiter.encode())
+        quote = re.escape((way.quote or "").encode())
+        return bool(re.search(rb"(?:\A|[%b\r\n] ?)%b" % (mark, quote), self.text))
+
+
+@dataclass(frozen=True)
+class Finder:
+    """Looks for the one way of writing that fits. What is given is not looked for."""
+
+    sample: Sample
+    name: str
+    """The file, for messages."""
+    delimiter: str | None
+    quotes: Sequence[str | None]
+    """What may be meant, the usual one first."""
+    escapes: Sequence[str | None]
+
+    def find(self) -> Fit:
+        """Return the fit that is certain. Raises DataError where two are not told apart."""
+        quote, escape = self.quotes[0], self.escapes[0]
+        base = found = self._pick(quote, escape)
+        for other in [*((sign, escape) for sign in self.quotes[1:]), *((quote, sign) for sign in self.escapes[1:])]:
+            sign = (other[1] or other[0] or "").encode()
+            if sign in self.sample.text:
+                fit = self._fits(*other)[0]
+                if fit.width > 1 or self.delimiter or base.width <= 1:
+                    found = self._better(found, fit)
+        return found if self.delimiter else self._padded(found)
+
+    def _fits(self, quote: str | None, escape: str | None) -> list[Fit]:
+        """The delimiters that cut most lines alike, the likeliest first; a comma where none does."""
+        told = len(self.escapes) == 1
+        marks = [self.delimiter] if self.delimiter else [mark for mark in DELIMITERS if mark.encode() in self.sample.text]
+        tried = [self.sample.fit(Way(mark, quote, escape, strict=not told)) for mark in marks]
+        fits = [fit for fit in tried if fit.width > 1 or self.delimiter]
+        if not fits:
+            return [self.sample.fit(Way(",", quote, escape, strict=not told))]
+        most = max(fit.score for fit in fits)
+        best = [fit for fit in fits if fit.score == most]
+        if len(best) > 1 and best[0].way.delimiter == ",":
+            best = [fit for fit in best[1:] if _is_decimal_comma(fit)] or best
+        if best[0].is_perfect:
+            return best
+        return best + [fit for fit in fits if fit not in best and fit.score > most / 2]
+
+    def _pick(self, quote: str | None, escape: str | None) -> Fit:
+        """The one delimiter that fits. Raises DataError where several do, or where it is not known whether there is one."""
+        fits = self._fits(quote, escape)
+        if len(fits) > 1:
+            said = " and ".join(f'"{_said(fit.way.delimiter)}" ({fit.width} columns)' for fit in fits)
+            raise DataError(
+                f"{self.name}: the delimiter fits two ways: {said}",
+                hint=f'say which: --delimiter "{_said(fits[0].way.delimiter)}"',
+            )
+        if fits[0].width <= 1 and not self.delimiter:
+            self._check_single(fits[0])
+        return fits[0]
+
+    def _check_single(self, single: Fit) -> None:
+        """One column, or cells that something else separates? Raises DataError where that cannot be told."""
+        for mark in OTHERS:
+            sign = mark.encode()
+            counts = {record.cells[0].strip().count(sign) for record in single.records if len(record.cells) == 1}
+            if len(counts) == 1 and 0 not in counts and len(single.records) > 1:
+                raise DataError(
+                    f'{self.name}: is it one column, or are there {counts.pop() + 1} that "{mark}" separates?',
+                    hint=f'say which: --delimiter "{mark}" for several, --delimiter , for one',
+                )
+
+    def _better(self, found: Fit, other: Fit) -> Fit:
+        """Which of two fits is meant: the only one that takes all records, or nearly all. Raises DataError where both do."""
+        sample = self.sample
+        if other.cells == found.cells or (other.way.escape and not _escapes(sample, other.way)):
+            return found
+        if other.way.quote != found.way.quote and not sample.quotes_cells(other.way):
+            return found
+        if found.is_perfect and other.is_perfect:
+            return self._settled(found, other)
+        enough = other.score >= 0.9 * len(other.records)
+        return other if other.score > found.score and enough and len(other.records) >= 0.5 * len(found.records) else found
+
+    def _padded(self, fit: Fit) -> Fit:
+        """Where every delimiter is followed by a space, the space belongs to it. Raises DataError for one before it, too."""
+        if (fit.way.delimiter + " ").encode() not in self.sample.text:
+            return fit
+        padded = self.sample.fit(replace(fit.way, padded=True))
+        if not padded.is_perfect or padded.width < 2 or len(padded.records) < 2 or padded.cells == fit.cells:
+            return fit
+        if all(cell.endswith(b" ") for row in padded.cells for cell in row[:-1]):
+            raise DataError(
+                f'{self.name}: spaces stand on both sides of each "{_said(fit.way.delimiter)}": are they part of the cells?',
+                hint=f'where they are, say --delimiter "{_said(fit.way.delimiter)}"; else take them out',
+            )
+        return padded
+
+    def _settled(self, found: Fit, other: Fit) -> Fit:
+        """Both take all records: is one of them certain all the same?"""
+        if other.way.quote == found.way.quote:
+            raise DataError(
+                f"{self.name}: a backslash before a quote or a delimiter fits two ways",
+                hint="say which: --escape '\\' where it takes away their meaning, --escape none where it does not",
+            )
+        if self.sample.quotes_cells(found.way):
+            return found
+        sign, head = (other.way.quote or "").encode(), found.records[0].cells
+        if len(found.records) > 1 and all(len(cell) > 1 and cell.startswith(sign) and cell.endswith(sign) for cell in head):
+            return other
+        raise DataError(
+            f"{self.name}: cells stand between apostrophes, which may be quotes or part of them",
+            hint="say which: --quote \"'\" where they are quotes, --quote '\"' where they are not",
+        )
+
+
+def _escapes(sample: Sample, way: Way) -> bool:
+    """Whether the escape stands before a quote or a delimiter, and not once only, which may be an accident."""
+    escape = (way.escape or "").encode()
+    return sum(sample.text.count(escape + sign.encode()) for sign in (way.quote, way.delimiter) if sign) > 1
+
+
+def _is_decimal_comma(fit: Fit) -> bool:
+    """Whether every comma stands inside a number once the lines are cut at the other delimiter."""
+    cells = [cell for row in fit.cells for cell in row if b"," in cell]
+    return bool(cells) and all(_COMMA_NUMBER.fullmatch(cell) for cell in cells)
+
+
+def _said(mark: str) -> str:
+    return {"\t": "\\t", "\x1f": "\\x1f", "\x01": "\\x01"}.get(mark, mark)

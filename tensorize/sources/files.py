@@ -1,0 +1,252 @@
+"""Where raw bytes are: a path, a glob, a list of them, or `-` for standard input."""
+
+from __future__ import annotations
+
+import codecs
+import glob
+import io
+import os
+import shutil
+import stat
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, BinaryIO, Protocol, cast
+
+from tensorize.core.errors import DataError, RunError, UsageError, near
+from tensorize.sources.changes import Stamp, WatchedFile
+
+STDIN = "-"
+_BUFFER = 128 << 10
+_FREE_BYTES = 64 << 20
+"""Up to here a compressed file may grow as it likes."""
+_MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
+_UNPACK = "unpack it first"
+_NO_TEXT = {
+    b"PAR1\x15": ("a Parquet file", "read it in Python and hand it over: prepare(KIND, pyarrow.parquet.read_table(PATH), …)"),
+    b"PK\x03\x04": ("a ZIP archive, as .xlsx and .npz are", "unpack it first; of a spreadsheet, save the sheet as CSV"),
+    b"\xfd7zXZ\0": ("compressed by xz", _UNPACK),
+    b"BZh91AY&SY": ("compressed by bzip2", _UNPACK),
+    b"\x89HDF\r\n\x1a\n": ("an HDF5 file", "raw data are asked for; tensorize inspect shows a prepared file"),
+    b"SQLite format 3\0": ("an SQLite database", "export the table as CSV"),
+    b"%PDF-": ("a PDF", "save its text first"),
+}
+"""How files begin that are read as text in vain: what they are, and the way out."""
+
+
+@dataclass(frozen=True)
+class InputFile:
+    """One file to be read, as often as needed. `name` is what messages call it: the path as the user gave it.
+
+    What is read more than once must stay as it was: see `WatchedFile`.
+    """
+
+    name: str
+    path: Path
+    _held: IO[bytes] | None = field(default=None, compare=False, repr=False)
+    _stamp: Stamp | None = field(default=None, compare=False, repr=False)
+    _blocks: dict[int, int] = field(default_factory=dict, compare=False, repr=False)
+
+    @classmethod
+    def at(cls, path: Path, name: str) -> InputFile:
+        """A file as it is now. A pipe or a device is read once, into a temporary file, since it cannot be read again."""
+        try:
+            status = path.stat()
+            if stat.S_ISREG(status.st_mode):
+                return cls(name, path, _stamp=Stamp.of(status))
+            with path.open("rb") as stream:
+                return cls(name, path, _spooled(name, stream))
+        except OSError as error:
+            raise DataError(f"{name} cannot be read: {error.strerror}") from error
+
+    @property
+    def size(self) -> int:
+        """Bytes on disk (compressed ones, where it is compressed)."""
+        return self._stamp.size if self._stamp is not None else os.fstat(self._checked.fileno()).st_size
+
+    def open(self) -> BinaryIO:
+        """Open for reading, from the start; `.gz` and `.zst` are recognised by content and decompressed.
+
+        Raises DataError for a file of another kind that is known, and, here or as its end is read, where it is not what it was.
+        """
+        raw = io.BufferedReader(self._raw(), _BUFFER)
+        try:
+            magic = raw.peek(16)[:16]
+            self._check_text(magic)
+        except BaseException:
+            raw.close()
+            raise
+        compression = next((kind for known, kind in _MAGIC.items() if magic.startswith(known)), None)
+        if compression is None:
+            return cast(BinaryIO, raw)
+        import pyarrow as pa
+
+        return cast(BinaryIO, pa.CompressedInputStream(pa.PythonFile(raw, mode="r"), compression))
+
+    def _check_text(self, magic: bytes) -> None:
+        for known, (what, hint) in _NO_TEXT.items():
+            if magic.startswith(known):
+                raise DataError(f"{self.name} is {what}, not text", hint=hint)
+
+    def _raw(self) -> io.RawIOBase:
+        if self._stamp is None:
+            return _Positioned(self._checked)
+        try:
+            return WatchedFile(self.name, self.path, self._stamp, self._blocks)
+        except OSError as error:
+            raise DataError(f"{self.name} cannot be read: {error.strerror}") from error
+
+    @property
+    def _checked(self) -> IO[bytes]:
+        assert self._held is not None
+        return self._held
+
+
+class _Positioned(io.RawIOBase):
+    """A read position of its own over a file that others read too."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = os.pread(self._file.fileno(), len(buffer), self._at)
+        buffer[: len(data)] = data
+        self._at += len(data)
+        return len(data)
+
+
+def resolve(source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> list[InputFile]:
+    """Return the files of a source: a glob in sorted order, a list in its own.
+
+    Raises UsageError for what is not there (with the near names of its folder) or is a folder.
+    """
+    if isinstance(source, list | tuple):
+        if not source:
+            raise UsageError("no input is named")
+        return [file for part in source for file in resolve(part)]
+    name = os.fspath(cast("str | os.PathLike[str]", source))
+    if name == STDIN:
+        return [_stdin()]
+    path = Path(name)
+    if path.is_dir():
+        inside = sorted(entry.name for entry in path.iterdir())[:5]
+        raise UsageError(
+            f"{name} is a folder, not a file",
+            hint=f'name files, or a glob such as "{path / "*.csv"}"; inside: {", ".join(inside)}',
+        )
+    if path.exists():
+        return [InputFile.at(path, name)]
+    matches = sorted(glob.glob(name, recursive=True)) if glob.has_magic(name) else []
+    if not matches:
+        raise missing_file(path)
+    return [InputFile.at(Path(match), match) for match in matches if _is_file(Path(match))]
+
+
+def _is_file(match: Path) -> bool:
+    """What a glob means: files, and links that lead nowhere, which are told of; no folder, pipe or device."""
+    return match.is_file() or not match.exists()
+
+
+def _stdin() -> InputFile:
+    """Standard input, kept since it is read more than once."""
+    return InputFile("<stdin>", Path(STDIN), _spooled("<stdin>", sys.stdin.buffer))
+
+
+def _spooled(name: str, stream: IO[bytes]) -> IO[bytes]:
+    """The bytes of a stream in a nameless temporary file. Raises RunError where there is no room for them."""
+    held = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the source
+    try:
+        shutil.copyfileobj(stream, held)
+        held.flush()
+    except OSError as error:
+        held.close()
+        raise RunError(
+            f"{name} cannot be kept in {tempfile.gettempdir()}: {error.strerror}", hint="save it to a file first, and name that"
+        ) from error
+    return held
+
+
+def missing_file(path: str | os.PathLike[str]) -> UsageError:
+    """The error for a path that does not exist: the near name in its folder, or the folder that is missing."""
+    missing = Path(path)
+    parent = missing.parent
+    if not parent.is_dir():
+        return UsageError(f"there is no file {missing}", hint=f"the folder {parent} does not exist")
+    names = sorted(entry.name for entry in parent.iterdir())
+    hint = (
+        f"in {parent}: " + ", ".join(names[:8]) + (f", … and {len(names) - 8} more" if len(names) > 8 else "")
+        if names
+        else f"the folder {parent} is empty"
+    )
+    return UsageError(f"there is no file {missing}{near(missing.name, names)}", hint=hint)
+
+
+class Named(Protocol):
+    """What can be read from its start, as often as needed."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def size(self) -> int: ...
+
+    def open(self) -> BinaryIO: ...
+
+
+def pieces(file: Named, size: int, growth: int) -> Iterator[bytes]:
+    """Yield a file's bytes, `size` at a time, decompressed.
+
+    Raises DataError for one that cannot be decompressed, or that grows to more than `growth` times its size.
+    """
+    done, most = 0, max(_FREE_BYTES, growth * file.size)
+    with file.open() as stream:
+        while data := _read(stream, file, size):
+            done += len(data)
+            if done > most:
+                raise DataError(
+                    f"{file.name} grows to more than {growth} times its size as it is decompressed",
+                    hint=f"is it what it should be? Allow more: --max-expansion {growth * 10}",
+                )
+            yield data
+
+
+def _read(stream: BinaryIO, file: Named, size: int) -> bytes:
+    try:
+        return bytes(stream.read(size))
+    except RunError:
+        raise
+    except OSError as error:
+        raise DataError(f"{file.name} cannot be read to its end: {error}", hint="is it whole? Fetch it again") from error
+
+
+def is_utf8(data: bytes) -> bool:
+    """Whether bytes are text in UTF-8."""
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def utf8(given: Iterable[bytes], encoding: str) -> Iterator[bytes]:
+    """Yield bytes as UTF-8; a byte order mark at their start is left out by `utf-8-sig`.
+
+    Raises UnicodeDecodeError where another encoding does not fit; UTF-8 itself is checked by the parser.
+    """
+    name = codecs.lookup(encoding).name
+    if name in ("utf-8", "utf-8-sig"):
+        first = True
+        for data in given:
+            yield data.removeprefix(codecs.BOM_UTF8) if first and name == "utf-8-sig" else data
+            first = False
+        return
+    decoder = codecs.getincrementaldecoder(name)()
+    for data in given:
+        yield decoder.decode(data).encode()
+    yield decoder.decode(b"", final=True).encode()

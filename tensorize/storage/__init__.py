@@ -1,0 +1,1 @@
+"""Files in the making: part files, tensors at known offsets, digests."""
