@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -160,19 +161,22 @@ class Stream:
 def stream(recipe: Recipe, source: Any, run: Run, output: Output, changed: Mapping[str, Any] | None = None) -> Iterator[Stream]:
     """As `apply`, for one who takes finished rows and keeps none, and who predicts: no target is looked for, or looked at.
 
-    Memory is bounded by the piece.
+    Memory is bounded by the piece. The first piece is made before this returns, so that an error which a job finds before
+    its first row comes before any output: a table or a series with an unseen category, for instance.
     Windows as an index come in one piece, since their steps belong to all rows.
     """
     output.check()
     loader, options = recipe.loader, recipe.parsed_options(changed).for_predict()
     learned = tuple(item for item in recipe.learned if item.role != "target")
     with _running(run, output, options) as own, loader.scan(source, options, own, recipe.schema) as scan:
-        job: Job = loader.job(scan, options, own)
+        job: Job = loader.job(scan, options, replace(own, streams=True))
         specs = job.layout(learned)
         own.rejects.check()
         own.rejects.flush()
         layout = Layout(recipe.kind, specs, recipe.to_json(), {key: tuple(values) for key, values in job.texts().items()})
-        yield Stream(recipe.kind, scan.facts, specs, _as_sets(layout, job, learned), own.rejects, lambda: job.notes)
+        pieces = _as_sets(layout, job, learned)
+        begun = chain(list(islice(pieces, 1)), pieces)
+        yield Stream(recipe.kind, scan.facts, specs, begun, own.rejects, lambda: job.notes)
 
 
 def _as_sets(layout: Layout, job: Job, learned: Sequence[Learned]) -> Iterator[TensorSet]:

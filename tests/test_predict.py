@@ -260,6 +260,24 @@ def test_what_was_skipped_is_told_beside_predictions_on_standard_output(warm: Co
     assert warm("predict", "model.pt", spoilt, "-o", "-", "--json").returncode == 2
 
 
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [("table", {"drop": "at"}), ("series", {"time": "at", "window": 3, "horizon": 1, "split": "0.7,0.15,0.15"})],
+)
+def test_nothing_is_printed_where_a_category_is_unseen(
+    warm: Command, tmp_path: Path, kind: str, options: dict[str, Any]
+) -> None:
+    times = np.arange("2020-01-01", "2029-01-01", dtype="datetime64[h]").astype(str)
+    columns = {"at": times.tolist(), "city": ["A", "B"] * (len(times) // 2), "y": [1.5, 2.5] * (len(times) // 2)}
+    made = tz.prepare(kind, {name: values[:100] for name, values in columns.items()}, target="y", **options)
+    fit("linear", made, epochs=1, device="cpu", out=tmp_path / "model.pt")
+    columns["city"][-1] = "Z"
+    pc.write_csv(pa.table(columns), tmp_path / "new.csv")
+    done = warm("predict", "model.pt", "new.csv", "-o", "-")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"new.csv:{len(times) + 1}  city  Z" in done.stderr
+
+
 @pytest.mark.parametrize("command", [("predict", WINE), ("evaluate", "wine.h5"), ("plot",), ("export", "model.onnx")])
 def test_a_model_with_more_beside_its_weights_than_is_allowed(
     warm: Command, spoilt: Path, tmp_path: Path, command: tuple[str, ...]

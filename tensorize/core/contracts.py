@@ -208,6 +208,9 @@ class Run:
     """Takes what is bad where `rejects.skip`. A loader hands in everything before `layout` returns; what is left keeps its
     source position in `row`."""
 
+    streams: bool = False
+    """Whether rows are printed as they are finished and cannot be taken back. A job then looks for errors before the first."""
+
     def report(self, stage: str, done: int, total: int | None) -> None:
         if self.progress is not None:
             self.progress(stage, done, total)

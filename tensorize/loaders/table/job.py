@@ -113,6 +113,8 @@ class TableJob:
     def pieces(self, learned: Sequence[Learned]) -> Iterator[Piece]:
         tensors = self._tensors(learned)
         names: Sequence[str | None] = self._assignment.names or (None,)
+        if self._run.streams:
+            self._kept.check_unseen(tensors.fitted, tensors.may_be_unseen)
 
         def work(item: tuple[RowBlock, Mask]) -> list[tuple[Piece, Found]]:
             block, mask = item
