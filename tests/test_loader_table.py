@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tensorize
-from tensorize import DataError, Recipe, UsageError, pipeline, prepare, registry
+from tensorize import DataError, Recipe, UsageError, pipeline, prepare
+from tensorize.core import registry
 from tensorize.core.contracts import BLOCK_ROWS, Run
 from tensorize.encoders.base import Encoder
 from tensorize.loaders.table import read_table

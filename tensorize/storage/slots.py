@@ -44,7 +44,7 @@ class Slot:
 
 @dataclass
 class SlotWriter:
-    """See `tensorize.core.contracts.Writer`. `finish(checksums, recipe)` writes what is known last, all of it behind the tensors.
+    """See `tensorize.core.contracts.Writer`. `finish(checksums, recipe)` writes what is known last, after the tensors.
 
     The digest is a SHA-256 of the whole file with its own 64 bytes at `digest_at` taken as zeros.
     """
