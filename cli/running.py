@@ -12,8 +12,7 @@ from tensorize.core.units import parse_size
 from .progress import progress
 
 if TYPE_CHECKING:
-    from tensorize.core.contracts import Run
-    from tensorize.pipeline import Output
+    from tensorize.pipeline import Output, RunOptions
 
 
 def only(source: list[str]) -> str | list[str]:
@@ -38,7 +37,7 @@ def output_of(source: list[str], out: Path | None, format: str | None, max_size:
 
 
 @contextmanager
-def running(silent: bool, threads: int | None, chunk_bytes: str | None, scratch: Path | None) -> Iterator[Run]:
+def running(silent: bool, threads: int | None, chunk_bytes: str | None, scratch: Path | None) -> Iterator[RunOptions]:
     """How to run, with a bar for each stage unless `silent`."""
     from tensorize import pipeline
 

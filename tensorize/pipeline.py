@@ -1,19 +1,20 @@
-"""The local engine: one source through a loader's job into a file, or into memory."""
+"""The pipeline: one source through a loader into a file, or into memory."""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cache, partial
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tensorize.core import registry
-from tensorize.core.contracts import Facts, Job, Layout, Learned, OnePass, Run, Scan, TensorSpec, Writer
+from tensorize.core.contracts import Engine, Facts, Layout, Learned, Loader, Piece, Plan, Run, TensorSpec, Writer
 from tensorize.core.errors import RecipeError, UsageError
 from tensorize.core.options import BadOptions, Options
 from tensorize.core.recipe import Recipe
@@ -22,6 +23,9 @@ from tensorize.core.schema import Schema
 
 if TYPE_CHECKING:
     from tensorize.core.tensorset import TensorSet
+
+RecipeOf = Callable[[tuple[Learned, ...]], Recipe]
+"""What was learned → the recipe to keep."""
 
 MAX_BYTES = 2 << 30
 """An output up to here is never refused."""
@@ -84,19 +88,40 @@ def default_threads() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+@dataclass(frozen=True)
+class RunOptions:
+    """How to run, as the user says it. None of it changes a bit of the result, and none of it is recorded.
+
+    `engine` is a registered engine. `scratch` is where it keeps what does not fit in memory: beside the output where it
+    is None.
+    """
+
+    engine: str = "threads"
+    workers: int = 1
+    partition_bytes: int = Run.partition_bytes
+    scratch: Path | None = None
+    progress: Callable[[str, int, int | None], None] | None = None
+
+
 def make_run(
     threads: int | None = None,
     chunk_bytes: int | None = None,
     scratch: str | Path | None = None,
     progress: Callable[[str, int, int | None], None] | None = None,
-) -> Run:
+    *,
+    engine: str = "threads",
+    workers: int | None = None,
+) -> RunOptions:
     """How to run, with defaults for what is None. Raises UsageError for values that make no sense."""
-    if (threads is not None and threads < 1) or (chunk_bytes is not None and chunk_bytes < 1):
-        raise UsageError("--threads and --chunk-bytes are at least 1")
+    if (chunk_bytes is not None and chunk_bytes < 1) or any(count is not None and count < 1 for count in (threads, workers)):
+        raise UsageError("--threads, --workers and --chunk-bytes are at least 1")
+    if threads is not None and workers is not None:
+        raise UsageError("--threads and --workers are two names for the same number", hint="omit one of them")
     folder = Path(scratch) if scratch is not None else None
     if folder is not None and not folder.is_dir():
         raise UsageError(f"the scratch folder {folder} does not exist")
-    return Run(threads or default_threads(), chunk_bytes or Run.chunk_bytes, folder, progress)
+    count = workers or threads or default_threads()
+    return RunOptions(engine, count, chunk_bytes or Run.partition_bytes, folder, progress)
 
 
 def make_output(
@@ -113,25 +138,22 @@ def make_output(
     return Output(paths[0], format, force, max_size, dry_run, paths[1])
 
 
-def prepare(kind: str, source: Any, options: Mapping[str, Any], run: Run, output: Output) -> Result:
+def prepare(kind: str, source: Any, options: Mapping[str, Any], run: RunOptions, output: Output) -> Result:
     """Learn a recipe from a source and apply it. See `tensorize.prepare`."""
     started = time.monotonic()
     output.check()
     loader = registry.load("loaders", kind)()
     parsed: Options = loader.Options.parse(dict(options))
-    with _running(run, output, parsed) as own, loader.scan(source, parsed, own) as scan:
-        job: Job = loader.job(scan, parsed, own)
+    with _running(run, output, parsed) as own, loader.open(source, parsed, own) as rows:
+        plan = loader.learn(rows, parsed, own)
 
-        @cache
-        def final() -> Recipe:
-            return Recipe.of(kind, parsed, scan.schema, job.learn())
+        def recipe_of(learned: tuple[Learned, ...]) -> Recipe:
+            return Recipe.of(kind, parsed, rows.schema, learned)
 
-        outline = job.outline() if isinstance(job, OnePass) and not output.dry_run else None
-        recipe = final() if outline is None else Recipe.of(kind, parsed, scan.schema, outline)
-        return _finish(recipe, scan, job, output, own.rejects, final=final, started=started)
+        return _finish(_Made(loader, plan, rows, own), recipe_of, output, started)
 
 
-def apply(recipe: Recipe, source: Any, run: Run, output: Output, changed: Mapping[str, Any] | None = None) -> Result:
+def apply(recipe: Recipe, source: Any, run: RunOptions, output: Output, changed: Mapping[str, Any] | None = None) -> Result:
     """Do what a recipe says to another source: nothing is learned, nothing is split.
 
     `changed` are options that hold instead of the recipe's: only those that change no row that is kept, which are `on_bad`,
@@ -140,8 +162,9 @@ def apply(recipe: Recipe, source: Any, run: Run, output: Output, changed: Mappin
     started = time.monotonic()
     output.check()
     loader, options = recipe.loader, recipe.parsed_options(changed).for_apply()
-    with _running(run, output, options) as own, loader.scan(source, options, own, recipe.schema) as scan:
-        return _finish(recipe, scan, loader.job(scan, options, own), output, own.rejects, final=lambda: recipe, started=started)
+    with _running(run, output, options) as own, loader.open(source, options, own, recipe.schema) as rows:
+        plan = loader.plan(rows, options, own, recipe.learned)
+        return _finish(_Made(loader, plan, rows, own), lambda _: recipe, output, started)
 
 
 @dataclass(frozen=True)
@@ -158,36 +181,60 @@ class Stream:
 
 
 @contextmanager
-def stream(recipe: Recipe, source: Any, run: Run, output: Output, changed: Mapping[str, Any] | None = None) -> Iterator[Stream]:
+def stream(
+    recipe: Recipe, source: Any, run: RunOptions, output: Output, changed: Mapping[str, Any] | None = None
+) -> Iterator[Stream]:
     """As `apply`, for one who takes finished rows and keeps none, and who predicts: no target is looked for, or looked at.
 
-    Memory is bounded by the piece. The first piece is made before this returns, so that an error which a job finds before
+    Memory is bounded by the piece. The first piece is made before this returns, so that an error which a loader finds before
     its first row comes before any output: a table or a series with an unseen category, for instance.
     Windows as an index come in one piece, since their steps belong to all rows.
     """
     output.check()
     loader, options = recipe.loader, recipe.parsed_options(changed).for_predict()
     learned = tuple(item for item in recipe.learned if item.role != "target")
-    with _running(run, output, options) as own, loader.scan(source, options, own, recipe.schema) as scan:
-        job: Job = loader.job(scan, options, replace(own, streams=True))
-        specs = job.layout(learned)
+    with _running(run, output, options) as own, loader.open(source, options, own, recipe.schema) as rows:
+        streaming = replace(own, streams=True)
+        plan = loader.plan(rows, options, streaming, learned)
         own.rejects.check()
         own.rejects.flush()
-        layout = Layout(recipe.kind, specs, recipe.to_json(), {key: tuple(values) for key, values in job.texts().items()})
-        pieces = _as_sets(layout, job, learned)
+        made = _Made(loader, plan, rows, streaming)
+        layout = Layout(recipe.kind, plan.specs, recipe.to_json(), plan.texts)
+        pieces = _as_sets(layout, made)
         begun = chain(list(islice(pieces, 1)), pieces)
-        yield Stream(recipe.kind, scan.facts, specs, begun, own.rejects, lambda: job.notes)
+        yield Stream(recipe.kind, rows.facts, plan.specs, begun, own.rejects, lambda: made.finished().notes)
 
 
-def _as_sets(layout: Layout, job: Job, learned: Sequence[Learned]) -> Iterator[TensorSet]:
+@dataclass
+class _Made:
+    """The pieces of a plan, and what they gathered: `finished` is the plan with it, once they are exhausted."""
+
+    loader: Loader
+    plan: Plan
+    rows: Any
+    run: Run
+    found: Any = None
+
+    def pieces(self) -> Iterator[Piece]:
+        for piece in self.loader.apply(self.plan, self.rows, self.run):
+            if piece.found is not None:
+                self.found = piece.found if self.found is None else self.found.merge(piece.found)
+            yield piece
+
+    def finished(self) -> Plan:
+        plan = self.loader.finish(self.plan, self.found)
+        return replace(plan, notes=(*plan.notes, *self.run.engine.notes()))
+
+
+def _as_sets(layout: Layout, made: _Made) -> Iterator[TensorSet]:
     """Each piece as a set of its own."""
     from tensorize.core.tensorset import SHARED, MemoryStore, TensorSet
 
     if any(spec.axes[0] in SHARED for spec in layout.tensors):
-        yield _in_memory(layout, job, learned, lambda: layout)()
+        yield TensorSet(layout, MemoryStore(_in_memory(layout, made)))
         return
     at = 0
-    for piece in job.pieces(learned):
+    for piece in made.pieces():
         rows = len(next(iter(piece.values.values())))
         specs = tuple(replace(spec, shape=(rows, *spec.shape[1:])) for spec in layout.tensors)
         texts = {key: values[at : at + rows] for key, values in layout.texts.items()}
@@ -196,36 +243,43 @@ def _as_sets(layout: Layout, job: Job, learned: Sequence[Learned]) -> Iterator[T
 
 
 @contextmanager
-def _running(run: Run, output: Output, options: Options) -> Iterator[Run]:
-    """The run with its scratch beside the output, unless it was said where, and with the collector of what is bad."""
+def _running(run: RunOptions, output: Output, options: Options) -> Iterator[Run]:
+    """The engine, with its scratch beside the output unless another folder was named, and the collector of invalid items."""
     skip = isinstance(options, BadOptions) and options.on_bad == "skip"
     if output.rejects is not None and not skip:
         raise UsageError("--rejects lists what --on-bad skip leaves out", hint="say --on-bad skip, or leave --rejects away")
     limit = options.max_bad if isinstance(options, BadOptions) else "0"
     scratch = output.path.parent if run.scratch is None and output.path is not None else run.scratch
-    with collecting(skip, limit, None if output.dry_run else output.rejects, force=output.force) as rejects:
-        yield replace(run, scratch=scratch, rejects=rejects)
+    engine: Engine = registry.load("engines", run.engine)(run.workers, scratch)
+    try:
+        with collecting(skip, limit, None if output.dry_run else output.rejects, force=output.force) as rejects:
+            yield Run(engine, run.partition_bytes, run.progress, rejects)
+    finally:
+        engine.close()
 
 
-def _finish(
-    recipe: Recipe, scan: Scan, job: Job, output: Output, rejects: Rejects, *, final: Callable[[], Recipe], started: float
-) -> Result:
-    """Lay out, check the size and what is bad, and write. `final` is asked for the recipe to keep, behind the last piece."""
-    specs = job.layout(recipe.learned)
+def _finish(made: _Made, recipe_of: RecipeOf, output: Output, started: float) -> Result:
+    """Check the size and what is invalid, and write. A plan that is open has its final numbers after the last piece."""
+    plan, rows, rejects = made.plan, made.rows, made.run.rejects
     rejects.check()
     rejects.flush()
-    texts = {key: tuple(values) for key, values in job.texts().items()}
-    layout = Layout(recipe.kind, specs, recipe.to_json(), texts)
-    _check_size(layout, scan.facts, output)
-
-    def settled() -> Layout:
-        return layout if final() is recipe else replace(layout, recipe=final().to_json())
-
-    opener = None if output.dry_run else _write(layout, job, recipe.learned, settled, output)
-    names = dict.fromkeys(spec.name for spec in specs)
-    made = {name: job.describe(name, final().learned) for name in names}
+    recipe = recipe_of(plan.learned)
+    layout = Layout(recipe.kind, plan.specs, recipe.to_json(), plan.texts)
+    _check_size(layout, rows.facts, output)
+    opener, final = _dry(made) if output.dry_run else _write(layout, made, recipe_of, output)
+    if final.learned != plan.learned:
+        recipe = recipe_of(final.learned)
+        layout = replace(layout, recipe=recipe.to_json())
     seconds = time.monotonic() - started
-    return Result(final(), scan.facts, scan.schema, settled(), job.notes, made, output, seconds, rejects, opener)
+    return Result(recipe, rows.facts, rows.schema, layout, final.notes, final.made, output, seconds, rejects, opener)
+
+
+def _dry(made: _Made) -> tuple[None, Plan]:
+    """Write nothing; only a plan that is open needs its pieces."""
+    if made.plan.open:
+        deque(made.pieces(), maxlen=0)
+        return None, made.finished()
+    return None, made.plan
 
 
 def _check_size(layout: Layout, facts: Facts, output: Output) -> None:
@@ -243,26 +297,34 @@ def _check_size(layout: Layout, facts: Facts, output: Output) -> None:
         )
 
 
-def _write(
-    layout: Layout, job: Job, learned: Sequence[Learned], settled: Callable[[], Layout], output: Output
-) -> Callable[[], TensorSet]:
-    """Write every piece; return how the result is opened. `settled` is the layout with the recipe to keep, asked last."""
+def _write(layout: Layout, made: _Made, recipe_of: RecipeOf, output: Output) -> tuple[Callable[[], TensorSet], Plan]:
+    """Write every piece; return how the result is opened, and the finished plan."""
+
+    def settled(final: Plan) -> Layout:
+        return layout if final.learned == made.plan.learned else replace(layout, recipe=recipe_of(final.learned).to_json())
+
     if output.path is None:
-        return _in_memory(layout, job, learned, settled)
+        from tensorize.core.tensorset import MemoryStore, TensorSet
+
+        arrays = _in_memory(layout, made)
+        final = made.finished()
+        tensors = TensorSet(settled(final), MemoryStore(arrays))
+        return lambda: tensors, final
     path, exporter = output.path, registry.exporter_for(output.path, output.format)
     writer: Writer = exporter.create(path, layout, force=output.force)
     try:
-        _copy(layout, job, learned, writer)
-        writer.commit(settled().recipe)
+        _copy(layout, made.pieces(), writer)
+        final = made.finished()
+        writer.commit(settled(final).recipe)
     finally:
         writer.abort()
-    return partial(exporter.open, path)
+    return partial(exporter.open, path), final
 
 
-def _copy(layout: Layout, job: Job, learned: Sequence[Learned], writer: Any) -> None:
+def _copy(layout: Layout, pieces: Iterable[Piece], writer: Any) -> None:
     at: dict[str, int] = {}
     known = {spec.name for spec in layout.tensors}
-    for piece in job.pieces(learned):
+    for piece in pieces:
         if not piece.values.keys() <= known:
             raise RecipeError(f"the recipe has no step for {', '.join(sorted(piece.values.keys() - known))}")
         for name, values in piece.values.items():
@@ -283,10 +345,7 @@ class _Memory:
         self.arrays[key][start : start + len(values)] = values
 
 
-def _in_memory(layout: Layout, job: Job, learned: Sequence[Learned], settled: Callable[[], Layout]) -> Callable[[], TensorSet]:
-    from tensorize.core.tensorset import MemoryStore, TensorSet
-
+def _in_memory(layout: Layout, made: _Made) -> dict[str, Any]:
     memory = _Memory(layout)
-    _copy(layout, job, learned, memory)
-    tensors = TensorSet(settled(), MemoryStore(memory.arrays))
-    return lambda: tensors
+    _copy(layout, made.pieces(), memory)
+    return memory.arrays

@@ -10,6 +10,7 @@ import pytest
 from tensorize.core.contracts import Run
 from tensorize.core.errors import DataError, TensorizeError
 from tensorize.core.rejects import collecting
+from tensorize.engine.threads import ThreadEngine
 from tensorize.loaders import read_table
 from tensorize.loaders.table import Table
 
@@ -235,7 +236,10 @@ def test_every_reject_of_duckdb_is_listed_with_its_line(corpora: Path, tmp_path:
     path, out = corpora / "duckdb-csv" / name, tmp_path / "rejects.jsonl"
     loader = Table()
     parsed = loader.Options.parse({**options, "on_bad": "skip", "max_bad": "100%"})
-    with collecting(True, "100%", out) as rejects, loader.scan(str(path), parsed, Run(2, rejects=rejects)) as scan:
+    with (
+        collecting(True, "100%", out) as rejects,
+        loader.scan(str(path), parsed, Run(ThreadEngine(2), rejects=rejects)) as scan,
+    ):
         rejects.check()
         assert scan.bad == len(lines)
         kept = sum(len(block) if block.bad is None else int((~block.bad).sum()) for block in scan.chunks())

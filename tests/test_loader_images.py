@@ -18,7 +18,6 @@ from PIL import Image
 
 from tensorize import pipeline, prepare
 from tensorize.core import registry
-from tensorize.core.contracts import Run
 from tensorize.core.errors import DataError, RecipeError, TensorizeError, UsageError
 from tensorize.core.recipe import Recipe
 from tensorize.loaders.images.decode import decode
@@ -202,7 +201,7 @@ def test_a_class_may_be_called_train(tmp_path: Path) -> None:
 def test_other_files_are_skipped_and_counted(folder: Path) -> None:
     for name in ("Thumbs.db", ".DS_Store", "cat/notes.txt", "cat/.hidden.png"):
         (folder / name).write_bytes(b"x")
-    result = pipeline.prepare("images", folder, {}, Run(), pipeline.Output())
+    result = pipeline.prepare("images", folder, {}, pipeline.RunOptions(), pipeline.Output())
     assert result.facts.shape == "6 images of 6×8, 2 classes"
     assert result.facts.notes == ("skipped 4 files that are no images: 1 .DS_Store, 1 .db, 1 .hidden.png, 1 .txt",)
 
@@ -236,7 +235,9 @@ def test_only_the_first_frame_of_an_animation_is_taken(tmp_path: Path) -> None:
     for frame in (first, second):
         frame.putpalette([10, 20, 30, 200, 210, 220])
     first.save(tmp_path / "a.gif", save_all=True, append_images=[second])
-    result = pipeline.prepare("images", tmp_path, {"normalize": "none", "dtype": "uint8"}, Run(), pipeline.Output())
+    result = pipeline.prepare(
+        "images", tmp_path, {"normalize": "none", "dtype": "uint8"}, pipeline.RunOptions(), pipeline.Output()
+    )
     assert result.tensors.numpy("images")[0, :, 0, 0].tolist() == [10, 20, 30]
     assert result.facts.notes == ("1 image with several frames or pages: the first one is taken",)
 
@@ -257,7 +258,7 @@ def test_gray_is_repeated_and_colour_becomes_luma(tmp_path: Path) -> None:
 def test_a_cmyk_jpeg_is_turned_and_noted(tmp_path: Path) -> None:
     path = tmp_path / "a.jpg"
     Image.new("CMYK", (8, 8), (0, 255, 255, 0)).save(path, quality=95)
-    result = pipeline.prepare("images", path, {"normalize": "none", "dtype": "uint8"}, Run(), pipeline.Output())
+    result = pipeline.prepare("images", path, {"normalize": "none", "dtype": "uint8"}, pipeline.RunOptions(), pipeline.Output())
     assert result.tensors.numpy("images")[0, :, 4, 4] == pytest.approx([255, 0, 0], abs=2)
     assert result.facts.notes == ("1 CMYK image turned to RGB without a colour profile",)
     path.write_bytes(path.read_bytes()[:-30])
@@ -294,7 +295,9 @@ def test_alpha_is_refused_laid_on_a_ground_or_dropped(tmp_path: Path) -> None:
     assert "--alpha white | black" in message
     red = {policy: raw(tmp_path, alpha=policy)[0, 0].tolist() for policy in ("white", "black", "drop")}
     assert red == {"white": [[200, 255], [244, 200]], "black": [[200, 0], [40, 200]], "drop": [[200, 200], [200, 200]]}
-    result = pipeline.prepare("images", tmp_path, {"alpha": "white", "normalize": "half"}, Run(), pipeline.Output())
+    result = pipeline.prepare(
+        "images", tmp_path, {"alpha": "white", "normalize": "half"}, pipeline.RunOptions(), pipeline.Output()
+    )
     assert result.notes == ("1 transparent image, laid on white",)
 
 
@@ -434,7 +437,7 @@ def test_a_constant_channel_becomes_0_with_a_note(tmp_path: Path) -> None:
     pixels = noise(4, 4)
     pixels[..., 1] = 77
     save(tmp_path / "a.png", pixels)
-    result = pipeline.prepare("images", tmp_path, {}, Run(), pipeline.Output())
+    result = pipeline.prepare("images", tmp_path, {}, pipeline.RunOptions(), pipeline.Output())
     assert (result.tensors.numpy("images")[0, 1] == 0).all()
     assert result.notes == ("the green channel is constant in train: it is divided by 1, not by its std of 0",)
     assert (result.recipe.inverse(result.tensors)[0] == pixels.transpose(2, 0, 1)).all()
@@ -523,7 +526,7 @@ def test_apply_makes_one_set_of_train_and_test_folders(folder: Path, tmp_path: P
 
 def test_apply_to_a_flat_folder_says_that_there_are_no_labels(folder: Path) -> None:
     recipe = prepare("images", folder).recipe
-    result = pipeline.apply(recipe, folder / "cat", Run(), pipeline.Output())
+    result = pipeline.apply(recipe, folder / "cat", pipeline.RunOptions(), pipeline.Output())
     assert result.layout.tensors[-1].name == "row"
     assert result.notes == ("there are no class folders: the output has no labels",)
 
@@ -694,6 +697,6 @@ def test_scaled_decoding_does_nothing_above_half_the_size(tmp_path: Path) -> Non
 def test_the_summary_says_what_was_learned_and_from_which_images(
     samples: Path, options: dict[str, Any], prepared: str, applied: str
 ) -> None:
-    made = pipeline.prepare("images", samples / "shapes-synthetic", options, Run(), pipeline.Output())
-    again = pipeline.apply(made.recipe, samples / "shapes-synthetic", Run(), pipeline.Output())
+    made = pipeline.prepare("images", samples / "shapes-synthetic", options, pipeline.RunOptions(), pipeline.Output())
+    again = pipeline.apply(made.recipe, samples / "shapes-synthetic", pipeline.RunOptions(), pipeline.Output())
     assert (made.made["images"], again.made["images"]) == (prepared, applied)

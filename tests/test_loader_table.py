@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import tensorize
 from tensorize import DataError, Recipe, UsageError, pipeline, prepare
 from tensorize.core import registry
-from tensorize.core.contracts import BLOCK_ROWS, Run
+from tensorize.core.contracts import BLOCK_ROWS
 from tensorize.encoders.base import Encoder
 from tensorize.loaders.table import read_table
 from tensorize.statistics.categories import Categories
@@ -91,7 +91,7 @@ def test_a_column_near_1_7e9_with_a_spread_of_1_is_scaled_right():
 def test_values_that_float32_cannot_hold_are_counted_whatever_the_threads():
     column = {"stamp": pa.array(1.7e9 + np.arange(20 * BLOCK_ROWS) % 2)}
     for threads in (1, 8):
-        result = pipeline.prepare("table", column, {"scale": "none"}, Run(threads), pipeline.Output())
+        result = pipeline.prepare("table", column, {"scale": "none"}, pipeline.RunOptions(workers=threads), pipeline.Output())
         assert result.notes == ('"stamp": 655,360 values do not fit float32 exactly; say --zscore or --drop "stamp"',)
 
 

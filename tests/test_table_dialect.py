@@ -16,6 +16,7 @@ from pollution import Clean, Style
 from tensorize import prepare
 from tensorize.core.contracts import Run
 from tensorize.core.errors import DataError, TensorizeError, UsageError
+from tensorize.engine.threads import ThreadEngine
 from tensorize.loaders import read_table
 from tensorize.loaders.table import Table
 
@@ -39,7 +40,7 @@ def rows(path: Path, **options: object) -> list[list[str]]:
 
 def notes(path: Path, **options: object) -> list[str]:
     loader = Table()
-    with loader.scan(str(path), loader.Options.parse(dict(options)), Run()) as scan:
+    with loader.scan(str(path), loader.Options.parse(dict(options)), Run(ThreadEngine())) as scan:
         return list(scan.facts.notes)
 
 

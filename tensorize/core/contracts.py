@@ -1,6 +1,6 @@
-"""The contracts: what a loader, an encoder, a statistic and an exporter owe each other.
+"""The contracts: what a loader, a reader, a statistic, an engine and an exporter owe each other.
 
-    source ──► Loader.scan ──► Scan.chunks ──► Job: learn, then apply ──► TensorSet ──► Exporter ──► file
+    source ──► Loader.open ──► learn (train rows only) ──► Plan ──► apply ──► pieces ──► TensorSet ──► Exporter ──► file
 
 Everything here is torch-free. Shapes are written with named axes; `row` is the sample axis of every kind.
 """
@@ -8,11 +8,11 @@ Everything here is torch-free. Shapes are written with named axes; `row` is the 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, TypeVar
 
 from tensorize.core.rejects import Rejects
 
@@ -195,21 +195,70 @@ class Encoder(Protocol):
         ...
 
 
+class ScratchStore(Protocol):
+    """Where an engine keeps values between two passes: scratch on one machine, an object store on a cluster.
+
+    A store that travels with a function is, in another process, that process' view of the same values.
+    """
+
+    folder: Path | None
+    """Where scratch files are made; None for the system's folder."""
+
+    def keep(self, value: Any) -> Any:
+        """Keep a `Packed` batch, or arrays by name; return a small, picklable reference."""
+        ...
+
+    def load(self, ref: Any, names: Collection[str] | None = None) -> Any:
+        """Return what was kept, or some of its columns or arrays. Safe to call from any thread."""
+        ...
+
+    def forget(self, ref: Any) -> None:
+        """Give room back: this value is not loaded again."""
+        ...
+
+
+class Engine(Protocol):
+    """Runs pure functions over items: in order, bounded, retried. It may change the speed, never a bit of the result.
+
+    Plug-in point `tensorize.engines`. Functions and items may be sent to another process, so both can be pickled: a
+    function is a module-level function, a `partial` of one, or a frozen dataclass with `__call__`.
+    """
+
+    workers: int
+    """How many items are worked on at once."""
+    store: ScratchStore
+
+    def map(self, function: Callable[[T], U], items: Iterable[T]) -> Iterator[U]:
+        """Yield `function(item)` for each item, in order; a bounded number of results waits at a time."""
+        ...
+
+    def keep(self, function: Callable[[T], tuple[U, Any]], items: Iterable[T]) -> Iterator[tuple[U, Any]]:
+        """As `map`, for a function that returns (facts, value): the value stays in the store, its reference is yielded."""
+        ...
+
+    def notes(self) -> tuple[str, ...]:
+        """What happened on the way that the user should know, such as a worker process that was replaced."""
+        ...
+
+    def close(self) -> None:
+        """Release workers and scratch. Safe to call twice."""
+        ...
+
+
 @dataclass(frozen=True)
 class Run:
-    """How a job is run: it may change the speed, never a bit of the result, and is never recorded."""
+    """How a job runs: it may change the speed, never a bit of the result, and is never recorded in a recipe."""
 
-    threads: int = 1
-    chunk_bytes: int = 4 << 20
-    scratch: Path | None = None
+    engine: Engine
+    partition_bytes: int = 4 << 20
+    """Bytes that are read at a time."""
     progress: Callable[[str, int, int | None], None] | None = None
     """Called as `progress(stage, done, total)`; `total` is None where it is not known."""
     rejects: Rejects = field(default_factory=Rejects, compare=False)
-    """Takes what is bad where `rejects.skip`. A loader hands in everything before `layout` returns; what is left keeps its
-    source position in `row`."""
-
+    """Collects invalid items where `rejects.skip`. A loader hands in all of them before `learn` or `plan` returns; the
+    items that are left keep their source position in `row`."""
     streams: bool = False
-    """Whether rows are printed as they are finished and cannot be taken back. A job then looks for errors before the first."""
+    """Whether rows are printed as they are finished and cannot be taken back: a loader then looks for errors first."""
 
     def report(self, stage: str, done: int, total: int | None) -> None:
         if self.progress is not None:
@@ -229,18 +278,14 @@ class Facts:
     """Such as `delimiter ";"`."""
 
 
-class Scan(Protocol):
-    """A source that was looked through: its schema and facts, and its chunks, as often as they are asked for.
+class Opened(Protocol):
+    """A source that was opened and looked at: what it is, and how its content is read. Picklable, but for its scratch.
 
-    Nothing of its size is held in memory. A context manager: leaving it removes any scratch file.
+    Nothing of its size is held in memory. A context manager: leaving it releases what it holds.
     """
 
     schema: Schema
     facts: Facts
-
-    def chunks(self) -> Iterator[Any]:
-        """Yield the parsed chunks: fixed borders, fixed order, whatever `Run` says."""
-        ...
 
     def __enter__(self) -> Self: ...
 
@@ -260,6 +305,12 @@ class Learned:
     role: Role = "input"
 
 
+class Found(Protocol):
+    """What a loader gathers while pieces are made, such as a histogram: merged in the order of the pieces."""
+
+    def merge(self, other: Self) -> Self: ...
+
+
 @dataclass(frozen=True)
 class Piece:
     """Finished rows of one split: `values[name]` is (row, …), the same rows for every tensor.
@@ -269,62 +320,59 @@ class Piece:
 
     split: str | None
     values: Mapping[str, Array]
+    found: Found | None = None
+    """What was gathered from these rows, for `Loader.finish`."""
 
 
-class Job(Protocol):
-    """One source on its way to tensors: bound to a scan, it decides everything and writes no file.
+@dataclass(frozen=True)
+class Plan:
+    """Everything that is decided before the first row is written. Picklable: any process can apply it."""
 
-    `learn` is the only place where anything is learned, from train rows only; `layout` and `pieces` take its result,
-    fresh or out of a recipe.
-    """
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """Warnings for the summary: filled hours, constant columns. Complete once `pieces` is exhausted."""
-        ...
-
-    def learn(self) -> tuple[Learned, ...]: ...
-
-    def layout(self, learned: Sequence[Learned]) -> tuple[TensorSpec, ...]:
-        """Every tensor's name, shape, dtype and labels, of all splits."""
-        ...
-
-    def texts(self) -> Mapping[str, Sequence[str]]:
-        """What goes along and is not a tensor: image paths, text ids. See `Layout.texts`."""
-        ...
-
-    def pieces(self, learned: Sequence[Learned]) -> Iterator[Piece]: ...
-
-    def describe(self, tensor: str, learned: Sequence[Learned]) -> str:
-        """A few words on how a tensor was made, such as `z-score, learned from train`."""
-        ...
-
-
-@runtime_checkable
-class OnePass(Job, Protocol):
-    """A job that can learn from what it writes, so that nothing has to be kept for a second pass."""
-
-    def outline(self) -> tuple[Learned, ...] | None:
-        """What `learn` will return, but for the values of numbers. `pieces` and `layout` take it; `learn` comes behind them.
-
-        None where the pieces need what is learned: then `learn` comes first.
-        """
-        ...
+    learned: tuple[Learned, ...]
+    specs: tuple[TensorSpec, ...]
+    """Every tensor of every split."""
+    texts: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """What goes along and is not a tensor: image paths, text ids. See `Layout.texts`."""
+    notes: tuple[str, ...] = ()
+    """Notes and warnings for the summary: filled hours, constant columns."""
+    made: Mapping[str, str] = field(default_factory=dict)
+    """Tensor name → a few words on how it was made, such as `z-score, learned from train`."""
+    state: Any = None
+    """The loader's own; no one else looks at it."""
+    open: bool = False
+    """Whether `finish` learns from what `apply` gathers: until then the numbers in `learned` are placeholders."""
 
 
 class Loader(Protocol):
-    """Knows one kind of raw data. Plug-in point `tensorize.loaders`.
+    """Knows one kind of sample. Plug-in point `tensorize.loaders`.
 
-    `scan` and `job` make tensors; `expand` and `inverse` need nothing but a recipe.
+    `open`, `learn` or `plan`, `apply` and `finish` make tensors, in this order; the rest needs nothing but a recipe.
     """
 
     Options: ClassVar[type[Options]]
 
-    def scan(self, source: Any, options: Any, run: Run, schema: Schema | None = None) -> Scan:
-        """Look through a source. With `schema` (from a recipe) nothing is inferred: it says what must be there."""
+    def open(self, source: Any, options: Any, run: Run, schema: Schema | None = None) -> Opened:
+        """Open a source and look at it. With `schema` (from a recipe) nothing is inferred: it says what must be there."""
         ...
 
-    def job(self, scan: Any, options: Any, run: Run) -> Job: ...
+    def learn(self, rows: Any, options: Any, run: Run) -> Plan:
+        """Decide everything. The only place where anything is learned, from train rows only."""
+        ...
+
+    def plan(self, rows: Any, options: Any, run: Run, learned: Sequence[Learned]) -> Plan:
+        """Decide everything as a recipe says: nothing is learned."""
+        ...
+
+    def apply(self, plan: Plan, rows: Any, run: Run) -> Iterator[Piece]:
+        """Yield the finished rows."""
+        ...
+
+    def finish(self, plan: Plan, found: Any) -> Plan:
+        """Return the plan with what only `apply` could tell: final numbers (where it is `open`) and notes.
+
+        `found` is what the pieces gathered, merged in their order; None where they gathered nothing.
+        """
+        ...
 
     def expand(self, recipe: Recipe, batch: Mapping[str, Any]) -> tuple[Any, Any]:
         """Stored torch tensors of one batch → the model's (input, target), each (row, …), on the same device.

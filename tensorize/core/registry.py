@@ -83,12 +83,17 @@ MODELS = {
     "conv1d": ("tensorize.train.models.conv1d:Conv1d", "Convolutions over time, for series."),
 }
 
+ENGINES = {
+    "threads": ("tensorize.engine.threads:ThreadEngine", "Threads of one process."),
+}
+
 BUILT_IN: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "loaders": LOADERS,
     "encoders": ENCODERS,
     "transforms": TRANSFORMS,
     "exporters": EXPORTERS,
     "models": MODELS,
+    "engines": ENGINES,
 }
 
 SUFFIXES = {".h5": "hdf5", ".hdf5": "hdf5", ".pt": "pt", ".pth": "pt"}

@@ -9,17 +9,20 @@ from __future__ import annotations
 import os
 import tempfile
 from bisect import bisect_right
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Self
+from typing import IO, TYPE_CHECKING, Any, Self
+
+import numpy as np
 
 from tensorize.core.errors import RunError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from tensorize.core.contracts import Array
     from tensorize.engine.packed import Packed
 
 MEMORY_BYTES = 64 << 20
@@ -166,4 +169,76 @@ class Spool:
 
     def close(self) -> None:
         self._items.clear()
+        self._scratch.close()
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Where an array lies in scratch."""
+
+    at: int
+    size: int
+    dtype: str
+    shape: tuple[int, ...]
+
+
+class LocalStore:
+    """See `tensorize.core.contracts.ScratchStore`: values in memory at first, then in nameless scratch files of this process.
+
+    >>> store = LocalStore()
+    >>> ref = store.keep({"ids": np.arange(3), "counts": np.array([3])})
+    >>> store.load(ref, ["ids"])["ids"].tolist()
+    [0, 1, 2]
+    """
+
+    def __init__(self, folder: Path | None = None, memory: int = MEMORY_BYTES) -> None:
+        self.folder = folder
+        self._spool = Spool(folder, memory)
+        self._scratch, self._room = Scratch(folder, memory=0), memory
+        self._arrays: dict[int, Mapping[str, Array | _Part]] = {}
+
+    def keep(self, value: Packed | Mapping[str, Array]) -> int:
+        """Keep a batch or arrays by name. Raises RunError where the scratch folder is full or cannot be written."""
+        if not isinstance(value, Mapping):
+            self._spool.append(value)
+            return len(self._spool) - 1
+        size = sum(array.nbytes for array in value.values())
+        ref = -1 - len(self._arrays)
+        if size <= self._room:
+            self._room -= size
+            self._arrays[ref] = dict(value)
+        else:
+            self._room = 0
+            self._arrays[ref] = {name: self._written(array) for name, array in value.items()}
+        return ref
+
+    def _written(self, array: Array) -> _Part:
+        data = np.ascontiguousarray(array)
+        at = self._scratch.append(data.data.cast("B") if data.size else b"")
+        return _Part(at, data.nbytes, data.dtype.str, data.shape)
+
+    def load(self, ref: int, names: Collection[str] | None = None) -> Any:
+        """What was kept, or some of its columns or arrays."""
+        if ref >= 0:
+            return self._spool.packed(ref, names)
+        held = self._arrays[ref]
+        return {name: self._read(held[name]) for name in held if names is None or name in names}
+
+    def _read(self, part: Array | _Part) -> Array:
+        if not isinstance(part, _Part):
+            return part
+        return np.frombuffer(self._scratch.read(part.at, part.size), part.dtype).reshape(part.shape)
+
+    def forget(self, ref: int) -> None:
+        """Give back the room of arrays; a file's is given back once all before it are forgotten, too."""
+        if ref >= 0:
+            return
+        stops = [part.at + part.size for part in self._arrays[ref].values() if isinstance(part, _Part)]
+        self._arrays[ref] = {}
+        if stops:
+            self._scratch.forget(max(stops))
+
+    def close(self) -> None:
+        self._arrays.clear()
+        self._spool.close()
         self._scratch.close()

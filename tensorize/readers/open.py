@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import closing
 from typing import Any
 
 import pyarrow as pa
@@ -14,6 +15,7 @@ from tensorize.columns.rows import Needs, Roles, TableScan
 from tensorize.core.contracts import Run
 from tensorize.core.rejects import Rejects
 from tensorize.core.schema import Schema
+from tensorize.engine.threads import ThreadEngine
 from tensorize.readers.csv.scan import CsvScan
 from tensorize.readers.csv.suspects import odd_error, odd_rows
 from tensorize.readers.memory import ArrowScan, to_arrow
@@ -42,10 +44,11 @@ def is_path(source: Any) -> bool:
 
 def read_text(path: Any, **options: Any) -> pa.Table:
     """Every cell as text: see `tensorize.loaders.table.read_table`."""
-    run = {name: options.pop(name) for name in ("threads", "chunk_bytes") if name in options}
+    engine = ThreadEngine(options.pop("threads", 1))
+    size = options.pop("chunk_bytes", Run.partition_bytes)
     parsed = CsvOptions.parse(options)
     rejects = Rejects(parsed.on_bad == "skip", parsed.max_bad)
-    with CsvScan(resolve(path), parsed, _all_text, Run(**run, rejects=rejects)) as scan:
+    with closing(engine), CsvScan(resolve(path), parsed, _all_text, Run(engine, size, rejects=rejects)) as scan:
         rejects.check()
         table = pa.Table.from_batches(list(scan.parsed()))
         suspects = odd_rows(table)

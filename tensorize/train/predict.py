@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from tensorize import pipeline
-from tensorize.core.contracts import Facts, Run
+from tensorize.core.contracts import Facts
 from tensorize.core.tensorset import TensorSet
 from tensorize.train.checkpoint import Checkpoint
 from tensorize.train.device import device_of, enough_memory
@@ -60,7 +60,7 @@ class Predictions:
 def predictions(
     checkpoint: Checkpoint,
     source: Any,
-    run: Run,
+    run: pipeline.RunOptions,
     *,
     output: pipeline.Output | None = None,
     model: nn.Module | None = None,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tensorize.core.contracts import Array, Run
 from tensorize.core.options import Options
 from tensorize.loaders.images.options import ImagesOptions
+from tensorize.loaders.jobs import JobLoader
 
 if TYPE_CHECKING:
     import torch
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from tensorize.loaders.images.scan import ImageScan
 
 
-class Images:
+class Images(JobLoader):
     """Folders of images. The implementation is imported on use; this class is light.
 
     `images` (row, channel, height, width) float32 or uint8, input; `labels` (row) int64, target, where there are class

@@ -57,7 +57,7 @@ def all_faults(
         error = caught(lambda row: decode(source, row, item), row)
         return Fault(row, error) if isinstance(error, ImageError) else None
 
-    return [item for item in ordered_map(fault, range(len(found)), run.threads) if item is not None]
+    return [item for item in ordered_map(fault, range(len(found)), run.engine.workers) if item is not None]
 
 
 def agreed(source: Source, headers: Sequence[Header], options: ImagesOptions) -> Shape:

@@ -51,7 +51,7 @@ class ImageJob:
         return (*self._notes, *transparent)
 
     def outline(self) -> tuple[Learned, ...] | None:
-        """Pixels that are stored as uint8 are counted as they are written: see `OnePass`."""
+        """Pixels that are stored as uint8 are counted as they are written."""
         if self._options.dtype != "uint8" or self._options.normalize != "dataset":
             return None
         self._passed = self._nothing
@@ -129,7 +129,7 @@ class ImageJob:
                 return chunk
             return Chunk(chunk.start, normalized(chunk.images, state.normalize, state.shape.bits))
 
-        for chunk in ordered_map(finished, self._scan.drained(), self._run.threads):
+        for chunk in ordered_map(finished, self._scan.drained(), self._run.engine.workers):
             if self._passed is not None:
                 self._passed = self._passed.update(self._train_images(chunk))
             yield from self._split(chunk, codes)

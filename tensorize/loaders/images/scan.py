@@ -105,7 +105,7 @@ class ImageScan:
         self.rows = np.array([row for row, item in enumerate(found) if isinstance(item, Header)], dtype=np.int64)
         self.source = source if len(self.rows) == len(found) else source.only(self.rows)
         self.shape = agreed(self.source, self._headers, options)
-        self._scratch = Scratch(run.scratch)
+        self._scratch = Scratch(run.engine.store.folder)
         self._kept: list[tuple[int, int, int]] = []
         self._settled = False
 
@@ -181,7 +181,7 @@ class ImageScan:
         self.translucent = translucent
 
     def _batches(self) -> Iterator[_Batch]:
-        for batch in ordered_map(self._decode, self._spans(), self._run.threads):
+        for batch in ordered_map(self._decode, self._spans(), self._run.engine.workers):
             self._run.report("decode", batch.chunk.start + len(batch.chunk.images), len(self._headers))
             yield batch
 

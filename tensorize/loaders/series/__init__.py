@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from tensorize.loaders.jobs import JobLoader
 from tensorize.loaders.series.options import SeriesOptions
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from tensorize.loaders.series.job import SeriesJob
 
 
-class Series:
+class Series(JobLoader):
     """Rows with times become `series` (row, channel, step), with windows also `target` (row, target, step).
 
     >>> from tensorize import prepare

@@ -51,7 +51,7 @@ class Stretch:
 
 
 class SeriesJob:
-    """See `tensorize.core.contracts.Job`."""
+    """See `tensorize.loaders.jobs.Job`."""
 
     def __init__(self, scan: TableScan, options: SeriesOptions, run: Run, preset_gaps: Mapping[str, str] | None = None) -> None:
         self._scan, self._options, self._run = scan, options, run
@@ -61,7 +61,7 @@ class SeriesJob:
         self._order = options.ordering(self._roles.names)
         self._kept = Kept(scan, options, [name for name in self._order if name not in self._roles.inputs])
         self._gaps = gap_policies(options.gaps, self._schema, self._roles.inputs, self._columns, preset_gaps or {})
-        self._spool = Spool(run.scratch)
+        self._spool = Spool(run.engine.store.folder)
         weakref.finalize(self, self._spool.close)
         self._notes: dict[str, None] = {}
         self._fresh = False
@@ -222,7 +222,7 @@ class SeriesJob:
         cut = self._cut(step)
         uses = series_uses(self._schema, self._roles, self._options)
         learner = ColumnLearner(self._schema, uses, self._kept.policies, self._options)
-        learned = learner.learn(lambda: self._train(cut), lambda batch: batch, self._run.threads)
+        learned = learner.learn(lambda: self._train(cut), lambda batch: batch, self._run.engine.workers)
         self._note(*learner.notes)
         return (*learned, GridState(microseconds=step).learned())
 
@@ -308,7 +308,7 @@ class SeriesJob:
             return self._samples(cut, stretch, values, target), stretch.end
 
         # Of steps alone there is so little to do that threads would mostly wait for each other.
-        for pieces, end in ordered_map(encode, self._stretches(cut, self._rows()), 1 if indexed else self._run.threads):
+        for pieces, end in ordered_map(encode, self._stretches(cut, self._rows()), 1 if indexed else self._run.engine.workers):
             yield from pieces
             self._run.report("write", end, cut.grid.steps)
 

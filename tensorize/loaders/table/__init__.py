@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from tensorize.columns.options import ColumnOptions, TableOptions
 from tensorize.core.errors import UsageError
+from tensorize.loaders.jobs import JobLoader
 
 if TYPE_CHECKING:
     from tensorize.columns.rows import TableScan
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from tensorize.loaders.table.job import TableJob
 
 
-class Table:
+class Table(JobLoader):
     """Rows become `features` (row, feature) float32 and `target`.
 
     A loader for another raw format that has rows and columns derives from this class and overrides `scan` alone, most

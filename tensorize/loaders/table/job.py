@@ -23,7 +23,7 @@ from tensorize.loaders.table.tensors import Found, Tensors
 
 
 class TableJob:
-    """See `tensorize.core.contracts.Job`."""
+    """See `tensorize.loaders.jobs.Job`."""
 
     def __init__(self, scan: TableScan, options: ColumnOptions, run: Run) -> None:
         self._scan, self._options, self._run = scan, options, run
@@ -68,7 +68,7 @@ class TableJob:
             block, mask = item
             return block.picked(assignment.parts(block, mask) == 0)
 
-        learned = learner.learn(self._kept.blocks, train, self._run.threads)
+        learned = learner.learn(self._kept.blocks, train, self._run.engine.workers)
         self._fresh = True
         self._notes += [*self._code_notes(), *learner.notes]
         return learned
@@ -124,7 +124,7 @@ class TableJob:
             ]
 
         found, done = Found(), 0
-        for pieces in ordered_map(work, self._kept, self._run.threads):
+        for pieces in ordered_map(work, self._kept, self._run.engine.workers):
             for piece, seen in pieces:
                 yield piece
                 found.add(seen)

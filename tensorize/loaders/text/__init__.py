@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from tensorize.core.contracts import Run
+from tensorize.loaders.jobs import JobLoader
 from tensorize.loaders.text.options import TextOptions
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from tensorize.loaders.text.scan import TextScan
 
 
-class Text:
+class Text(JobLoader):
     """Text in any encoding: see `TextOptions`. A source in memory is `{"text": "…"}`, or `{"text": ["a line", …]}`.
 
     >>> from tensorize import prepare

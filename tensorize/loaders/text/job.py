@@ -32,7 +32,7 @@ class Part:
 
 
 class TextJob:
-    """See `tensorize.core.contracts.Job`."""
+    """See `tensorize.loaders.jobs.Job`."""
 
     def __init__(self, scan: TextScan, options: TextOptions, run: Run) -> None:
         self._scan, self._options, self._run = scan, options, run
@@ -70,7 +70,7 @@ class TextJob:
         def counted(chunk: TextChunk) -> Array:
             return np.bincount(chunk.ids[self._slice(chunk, train)])
 
-        for found in ordered_map(counted, self._scan.chunks(), self._run.threads):
+        for found in ordered_map(counted, self._scan.chunks(), self._run.engine.workers):
             counts[: len(found)] += found
         if names is None:
             found_words = {chr(code): int(counts[code]) for code in np.flatnonzero(counts) if self._is_kept(int(code))}
@@ -190,7 +190,7 @@ class TextJob:
             return final(chunk.ids[self._slice(chunk, part)])
 
         chunks = (chunk for chunk in self._scan.chunks() if chunk.line < part.stop)
-        for ids, unknown in ordered_map(finished, chunks, self._run.threads):
+        for ids, unknown in ordered_map(finished, chunks, self._run.engine.workers):
             self._unknown += unknown
             yield from self._encoded(part, state, ids, {})
         for line, lengths in self._lengths(part):

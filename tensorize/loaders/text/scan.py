@@ -51,12 +51,12 @@ class _Stored:
 
 
 class TextScan:
-    """See `tensorize.core.contracts.Scan`."""
+    """See `tensorize.core.contracts.Opened`."""
 
     schema = Schema()
 
     def __init__(self, files: Sequence[TextFile], options: TextOptions, run: Run) -> None:
-        self._scratch, self._stored = Scratch(run.scratch), list[_Stored]()
+        self._scratch, self._stored = Scratch(run.engine.store.folder), list[_Stored]()
         self.lines, self.tokens, self._line, self._open = 0, 0, 0, False
         self._words = Words(options.case == "lower")
         self.places = Places()
@@ -92,13 +92,13 @@ class TextScan:
         sized = _sized(self._pieces(file, options, run), self)
         try:
             if by_word:
-                for piece in ordered_map(cut, sized, run.threads):
+                for piece in ordered_map(cut, sized, run.engine.workers):
                     self._keep(self._words.place(piece))
                     self._check_words(file, options)
                     run.report("read", min(self._done, self._total), self._total)
                 return
             take_apart = ascii_codes if options.is_ascii else characters
-            for tokens in ordered_map(partial(take_apart, lower=options.case == "lower"), sized, run.threads):
+            for tokens in ordered_map(partial(take_apart, lower=options.case == "lower"), sized, run.engine.workers):
                 self._keep(tokens)
                 run.report("read", min(self._done, self._total), self._total)
         except (UnicodeDecodeError, pa.ArrowInvalid):
@@ -107,7 +107,7 @@ class TextScan:
     def _pieces(self, file: TextFile, options: TextOptions, run: Run) -> Iterator[bytes]:
         """The text of a file; where bad lines may be left out, without them."""
         if not run.rejects.skip:
-            return text_pieces(file, options, run.chunk_bytes)
+            return text_pieces(file, options, run.partition_bytes)
         before = self._line + len(self.places)
 
         def bad(line: int, raw: str) -> None:
@@ -115,7 +115,7 @@ class TextScan:
             what = f"not {options.encoding} text"
             run.rejects.add(Reject(file.name, "encoding", what, row=before + line, line=line + 1, raw=raw))
 
-        return good_lines(file, options, run.chunk_bytes, bad)
+        return good_lines(file, options, run.partition_bytes, bad)
 
     def _check_words(self, file: TextFile, options: TextOptions) -> None:
         """Raise DataError for a word that is too long, and for too many of them."""

@@ -45,7 +45,7 @@ class CsvScan:
     ) -> None:
         self._options, self._run = options, run
         self._files = [(file, self._head_dialect(file)) for file in files]
-        self._spool = Spool(run.scratch)
+        self._spool = Spool(run.engine.store.folder)
         names = self._common_names()
         self.needs = needs(names)
         self._places = Places(self._blocks, self._records)
@@ -148,15 +148,15 @@ class CsvScan:
             found = read(block, guessing)
             return found, pack(found.parsed.columns)
 
-        yield from ordered_map(work, chain([first], cut), self._run.threads)
+        yield from ordered_map(work, chain([first], cut), self._run.engine.workers)
 
     def _blocks(self, index: int) -> Iterator[Block]:
         """The blocks of one file, from the first row on."""
         (file, dialect), options = self._files[index], self._options
-        pieces = read_text(file, options.encoding, self._run.chunk_bytes, options.max_expansion)
+        pieces = read_text(file, options.encoding, self._run.partition_bytes, options.max_expansion)
         tokens, longest = dialect.tokens(options.max_cell), max(MAX_RECORD, RECORD_CELLS * options.max_cell)
         return blocks(
-            _after(pieces, dialect.start), tokens, self._run.chunk_bytes, file.name, longest, exact=not dialect.is_plain
+            _after(pieces, dialect.start), tokens, self._run.partition_bytes, file.name, longest, exact=not dialect.is_plain
         )
 
     def _records(self, index: int, block: Block) -> Iterator[Record]:
