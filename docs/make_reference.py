@@ -22,6 +22,7 @@ TITLES = {
     "transforms": "Transforms",
     "exporters": "Formats",
     "models": "Models",
+    "engines": "Engines",
 }
 
 
