@@ -24,6 +24,8 @@ def run_apply(
     force: flags.Force = False,
     max_size: flags.MaxSize = None,
     dry_run: flags.DryRun = False,
+    unseen: flags.Unseen = None,
+    missing: flags.Missing = None,
     on_bad: flags.OnBad = None,
     max_bad: flags.MaxBad = None,
     rejects: flags.Rejects = None,
@@ -43,7 +45,8 @@ def run_apply(
     del debug
     output = output_of(source, out, format, max_size, force=force, dry_run=dry_run, rejects=rejects)
     found = RecipeFile.read(recipe)
-    changed = flags.changes(found, {"on_bad": on_bad, "max_bad": max_bad}, limits, max_header)
+    policies = {"unseen": unseen, "missing": missing, "on_bad": on_bad, "max_bad": max_bad}
+    changed = flags.changes(found, policies, limits, max_header)
     with running(quiet or as_json, threads, chunk_bytes, scratch) as run:
         result = pipeline.apply(found, only(source), run, output, changed)
     print_result("apply", result, as_json=as_json, quiet=quiet, verbose=verbose)

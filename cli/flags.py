@@ -20,6 +20,7 @@ from tensorize.core.units import parse_size
 if TYPE_CHECKING:
     from tensorize.core.recipe import Recipe
 
+NEW = "What only new data can bring (recorded in the output)"
 OUTPUT, HOW, TELL = "Output", "How to run (never changes a bit of the result)", "What is said"
 
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A trained model.")]
@@ -54,6 +55,23 @@ OnBad = Annotated[
 MaxBad = Annotated[
     str | None,
     typer.Option("--max-bad", metavar="N|N%", help="How much may be bad, if not what the recipe says.", rich_help_panel=OUTPUT),
+]
+Unseen = Annotated[
+    Literal["error", "unknown"] | None,
+    typer.Option(
+        "--unseen",
+        help="A category that train has not: an error, or an all-zero block; if not what the recipe says.",
+        rich_help_panel=NEW,
+    ),
+]
+Missing = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--missing",
+        metavar="POLICY",
+        help="Missing values where the recipe has no policy: error, drop or a VALUE; COL=POLICY for one column.",
+        rich_help_panel=NEW,
+    ),
 ]
 Rejects = Annotated[
     Path | None,

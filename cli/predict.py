@@ -39,6 +39,8 @@ def run_predict(
     *,
     out: Out = "predictions.csv",
     force: flags.Force = False,
+    unseen: flags.Unseen = None,
+    missing: flags.Missing = None,
     on_bad: flags.OnBad = None,
     max_bad: flags.MaxBad = None,
     rejects: flags.Rejects = None,
@@ -60,7 +62,8 @@ def run_predict(
     del debug
     began, path = time.monotonic(), _target(out, as_json, force)
     found = Checkpoint.load(model)
-    changed = flags.changes(found.recipe, {"on_bad": on_bad, "max_bad": max_bad}, limits, max_header)
+    policies = {"unseen": unseen, "missing": missing, "on_bad": on_bad, "max_bad": max_bad}
+    changed = flags.changes(found.recipe, policies, limits, max_header)
     output = pipeline.make_output(None, force=force, rejects=rejects)
     with (
         running(quiet or as_json or path is None, threads, chunk_bytes, scratch) as run,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -14,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tensorize.core import registry
-from tensorize.core.contracts import Engine, Facts, Layout, Learned, Loader, Piece, Plan, Run, TensorSpec, Writer
-from tensorize.core.errors import RecipeError, UsageError
+from tensorize.core.contracts import Amends, Engine, Facts, Layout, Learned, Loader, Piece, Plan, Run, TensorSpec, Writer
+from tensorize.core.errors import RecipeError, TensorizeError, UsageError
 from tensorize.core.options import BadOptions, Options
 from tensorize.core.recipe import Recipe
 from tensorize.core.rejects import Rejects, collecting
@@ -156,15 +157,26 @@ def prepare(kind: str, source: Any, options: Mapping[str, Any], run: RunOptions,
 def apply(recipe: Recipe, source: Any, run: RunOptions, output: Output, changed: Mapping[str, Any] | None = None) -> Result:
     """Do what a recipe says to another source: nothing is learned, nothing is split.
 
-    `changed` are options that hold instead of the recipe's: only those that change no row that is kept, which are `on_bad`,
-    `max_bad` and the limits of what is read.
+    `changed` are options that hold instead of the recipe's: policies for what only new data can bring (`on_bad`, `max_bad`,
+    `unseen`, `missing`), recorded in the recipe of the result, and limits of what is read, recorded nowhere.
     """
     started = time.monotonic()
     output.check()
-    loader, options = recipe.loader, recipe.parsed_options(changed).for_apply()
-    with _running(run, output, options) as own, loader.open(source, options, own, recipe.schema) as rows:
-        plan = loader.plan(rows, options, own, recipe.learned)
-        return _finish(_Made(loader, plan, rows, own), lambda _: recipe, output, started)
+    kept, limits = _amended(recipe, changed or {})
+    loader, options = kept.loader, kept.parsed_options(limits).for_apply()
+    with _applying(run, output, options) as own, loader.open(source, options, own, kept.schema) as rows:
+        plan = loader.plan(rows, options, own, kept.learned)
+        return _finish(_Made(loader, plan, rows, own), lambda _: kept, output, started)
+
+
+def _amended(recipe: Recipe, changed: Mapping[str, Any]) -> tuple[Recipe, Mapping[str, Any]]:
+    """The recipe with the policies among the changed options, and the limits among them."""
+    loader, limiting = recipe.loader, recipe.loader.Options.limiting
+    limits = {name: value for name, value in changed.items() if name in limiting}
+    policies = {name: value for name, value in changed.items() if name not in limiting}
+    if not policies:
+        return recipe, limits
+    return (loader.amended(recipe, policies) if isinstance(loader, Amends) else recipe.amended(policies)), limits
 
 
 @dataclass(frozen=True)
@@ -191,18 +203,19 @@ def stream(
     Windows as an index come in one piece, since their steps belong to all rows.
     """
     output.check()
-    loader, options = recipe.loader, recipe.parsed_options(changed).for_predict()
-    learned = tuple(item for item in recipe.learned if item.role != "target")
-    with _running(run, output, options) as own, loader.open(source, options, own, recipe.schema) as rows:
+    kept, limits = _amended(recipe, changed or {})
+    loader, options = kept.loader, kept.parsed_options(limits).for_predict()
+    learned = tuple(item for item in kept.learned if item.role != "target")
+    with _applying(run, output, options) as own, loader.open(source, options, own, kept.schema) as rows:
         streaming = replace(own, streams=True)
         plan = loader.plan(rows, options, streaming, learned)
         own.rejects.check()
         own.rejects.flush()
         made = _Made(loader, plan, rows, streaming)
-        layout = Layout(recipe.kind, plan.specs, recipe.to_json(), plan.texts)
+        layout = Layout(kept.kind, plan.specs, kept.to_json(), plan.texts)
         pieces = _as_sets(layout, made)
         begun = chain(list(islice(pieces, 1)), pieces)
-        yield Stream(recipe.kind, rows.facts, plan.specs, begun, own.rejects, lambda: made.finished().notes)
+        yield Stream(kept.kind, rows.facts, plan.specs, begun, own.rejects, lambda: made.finished().notes)
 
 
 @dataclass
@@ -256,6 +269,22 @@ def _running(run: RunOptions, output: Output, options: Options) -> Iterator[Run]
             yield Run(engine, run.partition_bytes, run.progress, rejects)
     finally:
         engine.close()
+
+
+@contextmanager
+def _applying(run: RunOptions, output: Output, options: Options) -> Iterator[Run]:
+    """As `_running`, for a recipe that is applied. The hint of an error says which of its flags the recipe alone can have."""
+    taken = (*options.amendable, *options.limiting)
+    try:
+        with _running(run, output, options) as own:
+            yield replace(own, learns=False)
+    except TensorizeError as error:
+        flags = dict.fromkeys(re.findall(r"--[a-z]+(?:-[a-z]+)*", error.hint))
+        names = {flag: flag[2:].replace("-", "_") for flag in flags}
+        fixed = [flag for flag, name in names.items() if name in type(options).model_fields and name not in taken]
+        if fixed and "prepare" not in error.hint:
+            error.hint += f"\n{', '.join(fixed)} cannot be changed for this recipe: prepare again"
+        raise
 
 
 def _finish(made: _Made, recipe_of: RecipeOf, output: Output, started: float) -> Result:

@@ -50,11 +50,14 @@ class Cells:
         return [*some(cells, self.total), f"in: {each}"]
 
 
-def missing_error(cells: Cells, places: Sequence[str], schema: Schema) -> DataError:
-    """The error for missing values that no policy covers."""
+def missing_error(cells: Cells, places: Sequence[str], schema: Schema, targets: Sequence[str], learns: bool) -> DataError:
+    """The error for missing values that no policy covers; `learns` is False where there can be no mean."""
     words = [name for name in cells.counts if schema[name].kind == "category"]
     hint = "say what to do: --missing drop | mean | median | mode | VALUE (with --indicator to keep a trace)"
-    if words:
+    if not learns:
+        inputs = [name for name in cells.counts if name not in targets]
+        hint = "say what to do: --missing drop" + (f', or a value such as --missing "{inputs[0]}=VALUE"' if inputs else "")
+    elif words:
         hint += f'; for one column: --missing "{words[0]}=mode"'
     return DataError(f"{plural(cells.total, 'value is', 'values are')} missing", cells.lines(places), hint)
 
@@ -65,10 +68,12 @@ def endless_error(cells: Cells, places: Sequence[str]) -> DataError:
     return DataError(f"{plural(cells.total, 'number is', 'numbers are')} infinite", cells.lines(places), hint)
 
 
-def unseen_error(cells: Cells, places: Sequence[str], targets: Sequence[str]) -> DataError:
-    """The error for categories that the recipe has no place for."""
+def unseen_error(cells: Cells, places: Sequence[str], targets: Sequence[str], fixed: Sequence[str]) -> DataError:
+    """The error for categories that the recipe has no place for; `fixed` are columns with a step other than one-hot."""
     what = f"{plural(cells.total, 'value is a category', 'values are categories')} that train has not"
     hint = "say --unseen unknown for an all-zero block (id 0 with ids)"
+    if set(cells.counts) <= set(fixed):
+        hint = f'the step of "{next(iter(cells.counts))}" takes no other values, whatever --unseen says: leave the rows out'
     if any(name in cells.counts for name in targets):
         hint = "a target needs a class: leave the rows out with --where, or split with --stratify"
     return DataError(what, cells.lines(places), hint)

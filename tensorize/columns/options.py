@@ -95,6 +95,12 @@ class ColumnOptions(CsvOptions):
         return self.declared_categories.get(column)
 
     @property
+    def amendable(self) -> tuple[str, ...]:
+        """Ids are shifted by the one that is reserved for unseen categories: there, `unseen` is settled."""
+        shifts = getattr(self, "encode", None) == "ids"
+        return (*super().amendable, "missing", *(() if shifts else ("unseen",)))
+
+    @property
     def column_steps(self) -> tuple[str, ...]:
         """`--step NAME:COLS[:key=value]`."""
         return self.step

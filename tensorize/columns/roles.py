@@ -66,14 +66,19 @@ def _clocks(options: ColumnOptions, roles: Roles, forced: Mapping[str, Kind]) ->
     )
 
 
+def roles_of(schema: Schema, options: ColumnOptions) -> Roles:
+    """Every column's part, by a recipe's schema, which lacks the columns that were dropped."""
+    dropped = {name for flag in options.drop for name in (flag, *(part.strip() for part in flag.split(",")))}
+    there = options.model_copy(update={"drop": tuple(name for name in schema.names if name in dropped)})
+    return find_roles(schema.names, there)
+
+
 def needs_of(schema: Schema, options: ColumnOptions, names: Sequence[str]) -> Needs:
     """What `apply` wants: the recipe's inputs and filters must be there, its targets and id may be.
 
     Raises DataError that names every missing column.
     """
-    dropped = {name for flag in options.drop for name in (flag, *(part.strip() for part in flag.split(",")))}
-    there = options.model_copy(update={"drop": tuple(name for name in schema.names if name in dropped)})
-    roles = find_roles(schema.names, there)
+    roles = roles_of(schema, options)
     filters = {*where_columns(options.where, schema.names), *options.ordering(schema.names)}
     lacking = [name for name in schema.names if (name in roles.inputs or name in filters) and name not in names]
     if lacking:

@@ -15,6 +15,7 @@ from tensorize.columns.rows import RowBlock, TableScan
 from tensorize.columns.where import Where
 from tensorize.core.contracts import Array, Mask
 from tensorize.core.errors import DataError, plural
+from tensorize.encoders.one_hot import OneHot
 from tensorize.engine.packed import Packed
 
 
@@ -22,11 +23,11 @@ class Kept:
     """Goes through the blocks of a scan with a mask of the rows that `--where` and `--missing drop` leave.
 
     `policies` says for each input and target what is done with missing values; `keys` are other columns that must be
-    whole, such as the time of a series.
+    whole, such as the time of a series. `learns` is False where a recipe is applied.
     """
 
-    def __init__(self, scan: TableScan, options: ColumnOptions, keys: Sequence[str] = ()) -> None:
-        self._scan, self._keys = scan, keys
+    def __init__(self, scan: TableScan, options: ColumnOptions, keys: Sequence[str] = (), *, learns: bool = True) -> None:
+        self._scan, self._keys, self._learns = scan, keys, learns
         roles, schema = scan.needs.roles, scan.schema
         self._where = Where(options.where, schema) if options.where else None
         absent = [name for name in roles.names if name not in schema]
@@ -92,7 +93,8 @@ class Kept:
             for name in floats:
                 endless.look(block, mask, name, pc.is_inf)
         if missing.counts:
-            raise missing_error(missing, self._places(missing), self._scan.schema)
+            targets = self._scan.needs.roles.targets
+            raise missing_error(missing, self._places(missing), self._scan.schema, targets, self._learns)
         if endless.counts:
             raise endless_error(endless, self._places(endless))
         if not kept:
@@ -107,7 +109,8 @@ class Kept:
         for block, mask in self:
             unseen.look(block.picked(mask), np.flatnonzero(mask) + block.start, fitted, parts)
         if unseen.cells.counts:
-            raise unseen_error(unseen.cells, self._places(unseen.cells), [part.column for part in fitted.targets])
+            fixed = [part.column for part in fitted.inputs if not isinstance(part.encoder, OneHot)]
+            raise unseen_error(unseen.cells, self._places(unseen.cells), [part.column for part in fitted.targets], fixed)
 
     def _places(self, cells: Cells) -> list[str]:
         return self._scan.place([row for row, _, _ in cells.first])

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, TypeVar, runtime_checkable
 
 from tensorize.core.rejects import Rejects
 
@@ -257,6 +257,8 @@ class Run:
     rejects: Rejects = field(default_factory=Rejects, compare=False)
     """Collects invalid items where `rejects.skip`. A loader hands in all of them before `learn` or `plan` returns; the
     items that are left keep their source position in `row`."""
+    learns: bool = True
+    """Whether a recipe is made; False where one is applied."""
     streams: bool = False
     """Whether rows are printed as they are finished and cannot be taken back: a loader then looks for errors first."""
 
@@ -384,4 +386,13 @@ class Loader(Protocol):
 
     def inverse(self, recipe: Recipe, tensors: TensorSet) -> Any:
         """Undo what can be undone; the type that comes back is the kind's own and documented there."""
+        ...
+
+
+@runtime_checkable
+class Amends(Loader, Protocol):
+    """A loader for which another policy is more than another option: it may need a step in the recipe."""
+
+    def amended(self, recipe: Recipe, policies: Mapping[str, Any]) -> Recipe:
+        """The recipe with other policies for what only new data can bring. See `Recipe.amended`."""
         ...

@@ -65,6 +65,11 @@ class Options(BaseModel):
     limiting: ClassVar[tuple[str, ...]] = ()
     """The fields that say how much may be read or held: `apply` takes others than the recipe's, since they change no bit."""
 
+    @property
+    def amendable(self) -> tuple[str, ...]:
+        """The policies for what only new data can bring: `apply` takes others, and records them in its output's recipe."""
+        return ()
+
     @model_validator(mode="after")
     def _within_reach(self) -> Self:
         """Numbers that no input has can only be meant to break something."""
@@ -109,6 +114,10 @@ class BadOptions(Options):
         description="With --on-bad skip: how much may be bad, a percentage or a count; above it the run fails.",
         json_schema_extra={"metavar": "N|N%"},
     )
+
+    @property
+    def amendable(self) -> tuple[str, ...]:
+        return (*super().amendable, "on_bad", "max_bad")
 
     @field_validator("max_bad")
     @classmethod

@@ -90,15 +90,38 @@ class Recipe(BaseModel):
             raise RecipeError(f"the recipe's options are wrong: {error.what}", error.details, error.hint) from None
         if not changed:
             return own
-        self._check_changed(changed, own.limiting)
+        self._check_changed(changed, (*own.amendable, *own.limiting))
         given = {**self.options, **changed}
         if changed.get("on_bad") == "error" and "max_bad" not in changed:
             given.pop("max_bad", None)
         return self.loader.Options.parse(given)
 
-    def _check_changed(self, changed: Mapping[str, Any], limiting: Sequence[str]) -> None:
+    def amended(self, policies: Mapping[str, Any], learned: Sequence[Learned] = ()) -> Self:
+        """This recipe with other policies for what only new data can bring, and with more steps of the role `meta`.
+
+        Raises UsageError for an option that is no such policy.
+        """
+        if not policies:
+            return self
+        options = self.parsed_options(policies).model_dump(mode="json", exclude_defaults=True)
+        steps = [Step(step=item.step, of=item.of, state=dict(item.state), role=item.role) for item in learned]
+        return self.model_copy(update={"options": options, "steps": (*self.steps, *steps)})
+
+    def amends(self, other: Recipe) -> bool:
+        """Whether this is the other recipe, or `amended` from it: the numbers of their tensors mean the same."""
+        count, amendable = len(other.steps), self.parsed_options().amendable
+
+        def settled(options: Mapping[str, Any]) -> dict[str, Any]:
+            return {name: value for name, value in options.items() if name not in amendable}
+
+        return self == other or (
+            (self.kind, self.schema, self.steps[:count]) == (other.kind, other.schema, other.steps)
+            and settled(self.options) == settled(other.options)
+            and all(step.role == "meta" for step in self.steps[count:])
+        )
+
+    def _check_changed(self, changed: Mapping[str, Any], known: Sequence[str]) -> None:
         """Raise UsageError for options that only the recipe can hold."""
-        known = ("on_bad", "max_bad", *limiting)
         wrong = [name for name in changed if name not in known]
         if wrong:
             names = ", ".join("--" + name.replace("_", "-") for name in wrong)
@@ -185,6 +208,8 @@ class Recipe(BaseModel):
         max_size: int | None = None,
         on_bad: str | None = None,
         max_bad: str | int | None = None,
+        unseen: str | None = None,
+        missing: str | Sequence[str] | None = None,
         rejects: str | Path | None = None,
         limits: Mapping[str, Any] | None = None,
         **run: Any,
@@ -192,14 +217,20 @@ class Recipe(BaseModel):
         """Do the same to new data: a path, a table, or one row as a mapping. Nothing is learned, nothing is split.
 
         `out` and the other keywords are those of `tensorize.prepare`; `run` takes threads, chunk_bytes, scratch and
-        progress. `on_bad` and `max_bad` are the recipe's where they are not given, and so are the `limits` of what is
-        read, such as `{"max_cell": "64MB"}`. A row comes out with the very bits that it has in the file.
+        progress. The policies `on_bad`, `max_bad`, `unseen` and `missing` are the recipe's where they are not given, and so
+        are the `limits` of what is read, such as `{"max_cell": "64MB"}`. `missing` is `drop`, a value, or `COL=…` for a
+        column that the recipe has no policy for. Policies are recorded in the recipe of the result; this one stays as it
+        is. A row comes out with the very bits that it has in the file.
+
+        Raises UsageError for a policy that would have to learn (a mean), that the recipe has settled, or that would shift
+        its ids.
         """
         from tensorize import pipeline
 
         output = pipeline.make_output(out, format, force=force, max_size=max_size, rejects=rejects)
-        policy = {name: value for name, value in (("on_bad", on_bad), ("max_bad", max_bad)) if value is not None}
-        return pipeline.apply(self, source, pipeline.make_run(**run), output, {**policy, **(limits or {})}).tensors
+        policies = {"on_bad": on_bad, "max_bad": max_bad, "unseen": unseen, "missing": missing}
+        changed = {name: value for name, value in policies.items() if value is not None} | dict(limits or {})
+        return pipeline.apply(self, source, pipeline.make_run(**run), output, changed).tensors
 
     def inverse(self, tensors: TensorSet) -> Any:
         """Undo what can be undone: scaled and one-hot tensors to columns in their original units, ids to words."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
@@ -104,9 +105,9 @@ def constant(text: str, storage: str) -> bool | int | float | str:
     """The value that a flag gives, in the type of the column. Raises UsageError where it does not fit."""
     try:
         if storage == "int64":
-            return int(text) if text.lstrip("+-").isdecimal() else float(text)
+            return int(text) if text.lstrip("+-").isdecimal() else _finite(text)
         if storage == "float64":
-            return float(text)
+            return _finite(text)
     except ValueError:
         raise UsageError(f"{text!r} is no number, and the column holds numbers") from None
     if storage == "bool":
@@ -114,3 +115,11 @@ def constant(text: str, storage: str) -> bool | int | float | str:
             raise UsageError(f"{text!r} is neither true nor false")
         return text.lower() in ("true", "1")
     return text
+
+
+def _finite(text: str) -> float:
+    """Raises ValueError for NaN and infinity, too: neither can stand for a missing value."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(text)
+    return value

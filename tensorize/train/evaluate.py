@@ -86,7 +86,7 @@ def _judged(found: Checkpoint, part: Part, runner: Runner) -> tuple[float, Score
 
 
 def _same_recipe(found: Checkpoint, tensors: TensorSet) -> None:
-    if tensors.recipe != found.recipe:
+    if not tensors.recipe.amends(found.recipe):
         raise UsageError(
             "this file was prepared by another recipe than the model's data, so its numbers mean something else",
             hint="prepare it with the model's recipe; for raw data there is: tensorize predict MODEL RAW",

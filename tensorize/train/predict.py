@@ -37,7 +37,8 @@ def predict(
 
     One row for each sample, in the order of the source: `row`, the source row; `id` or `path` where there is one; then for
     classes the name and the probability of each, `p(name)`, for numbers the prediction in original units, one column for
-    each step of a horizon. `changed` are `on_bad`, `max_bad` and limits; `run` takes threads, chunk_bytes, scratch.
+    each step of a horizon. `changed` are policies (`on_bad`, `max_bad`, `unseen`, `missing`) and limits; `run` takes threads,
+    chunk_bytes, scratch.
 
     Raises what `Recipe.apply` raises.
     """

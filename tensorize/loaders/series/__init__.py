@@ -60,3 +60,9 @@ class Series(JobLoader):
         from tensorize.loaders.series.expand import inverse
 
         return inverse(recipe, tensors)
+
+    def amended(self, recipe: Recipe, policies: Mapping[str, Any]) -> Recipe:
+        """The recipe with other policies for missing values and unseen categories."""
+        from tensorize.columns.new_data import amended
+
+        return amended(recipe, policies)

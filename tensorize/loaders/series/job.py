@@ -59,7 +59,8 @@ class SeriesJob:
         self._roles, self._schema = scan.needs.roles, scan.schema
         self._columns = options.clock(self._roles.names)
         self._order = options.ordering(self._roles.names)
-        self._kept = Kept(scan, options, [name for name in self._order if name not in self._roles.inputs])
+        keys = [name for name in self._order if name not in self._roles.inputs]
+        self._kept = Kept(scan, options, keys, learns=run.learns)
         self._gaps = gap_policies(options.gaps, self._schema, self._roles.inputs, self._columns, preset_gaps or {})
         self._spool = Spool(run.engine.store.folder)
         weakref.finalize(self, self._spool.close)

@@ -50,6 +50,12 @@ class Table(JobLoader):
 
         return inverse(recipe, tensors)
 
+    def amended(self, recipe: Recipe, policies: Mapping[str, Any]) -> Recipe:
+        """The recipe with other policies for missing values and unseen categories."""
+        from tensorize.columns.new_data import amended
+
+        return amended(recipe, policies)
+
 
 def read_table(path: Any, infer: Literal[False] = False, **options: Any) -> Any:
     r"""Return a file's cells as a pyarrow Table (row) of strings, exactly as the loader sees them; a missing cell is ''.

@@ -28,7 +28,7 @@ class TableJob:
     def __init__(self, scan: TableScan, options: ColumnOptions, run: Run) -> None:
         self._scan, self._options, self._run = scan, options, run
         self._roles = scan.needs.roles
-        self._kept = Kept(scan, options)
+        self._kept = Kept(scan, options, learns=run.learns)
         self._notes: list[str] = []
         self._fresh = False
 
