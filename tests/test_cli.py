@@ -263,10 +263,10 @@ import pyarrow
 from tensorize.loaders.table import Table
 
 class Frames(Table):
-    def scan(self, source, options, run, schema=None):
+    def open(self, source, options, run, schema=None):
         pyarrow.array([1])
         assert "pandas" not in sys.modules
-        return super().scan(frame(source), options, run, schema)
+        return super().open(frame(source), options, run, schema)
 
 def frame(source):
     {import_}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tensorize.columns.rows import Blocks
 from tensorize.core.contracts import Run
 from tensorize.core.errors import DataError, TensorizeError
 from tensorize.core.rejects import collecting
@@ -238,11 +239,11 @@ def test_every_reject_of_duckdb_is_listed_with_its_line(corpora: Path, tmp_path:
     parsed = loader.Options.parse({**options, "on_bad": "skip", "max_bad": "100%"})
     with (
         collecting(True, "100%", out) as rejects,
-        loader.scan(str(path), parsed, Run(ThreadEngine(2), rejects=rejects)) as scan,
+        loader.open(str(path), parsed, Run(ThreadEngine(2), rejects=rejects)) as scan,
     ):
         rejects.check()
         assert scan.bad == len(lines)
-        kept = sum(len(block) if block.bad is None else int((~block.bad).sum()) for block in scan.chunks())
+        kept = sum(len(block) if block.bad is None else int((~block.bad).sum()) for block in Blocks(scan))
         assert kept + len(lines) == scan.rows == rejects.seen
     found = [json.loads(line) for line in out.read_text("ascii").splitlines()]
     assert {item["line"]: item["kind"] for item in found} == lines

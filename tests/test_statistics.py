@@ -12,6 +12,7 @@ from hypothesis.extra import numpy as hnp
 
 from tensorize.core.contracts import BLOCK_ROWS
 from tensorize.engine.gather import gather
+from tensorize.engine.threads import ThreadEngine
 from tensorize.statistics.categories import Categories
 from tensorize.statistics.extremes import Extremes
 from tensorize.statistics.histograms import Histogram
@@ -28,10 +29,10 @@ FLOATS = st.floats(-1e300, 1e300, allow_nan=False, allow_subnormal=False)
 def gathered(statistic, values, size=BLOCK_ROWS):
     """One statistic over values, a block at a time, in as many passes as it wants."""
     return gather(
+        ThreadEngine(2),
         {"x": statistic},
         lambda: (values[at : at + size] for at in range(0, max(len(values), 1), size)),
         lambda block, keys: dict.fromkeys(keys, block),
-        threads=2,
     )["x"]
 
 

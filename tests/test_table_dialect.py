@@ -40,7 +40,7 @@ def rows(path: Path, **options: object) -> list[list[str]]:
 
 def notes(path: Path, **options: object) -> list[str]:
     loader = Table()
-    with loader.scan(str(path), loader.Options.parse(dict(options)), Run(ThreadEngine())) as scan:
+    with loader.open(str(path), loader.Options.parse(dict(options)), Run(ThreadEngine())) as scan:
         return list(scan.facts.notes)
 
 

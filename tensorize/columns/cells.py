@@ -22,6 +22,11 @@ class Cells:
         self.counts: Counter[str] = Counter()
         self.first: list[tuple[int, str, str]] = []
 
+    def merge(self, other: Cells) -> None:
+        """Add what was found in the blocks that follow."""
+        self.counts.update(other.counts)
+        self.first = sorted([*self.first, *other.first])[:SHOWN]
+
     def look(self, block: RowBlock, kept: Mask, column: str, is_faulty: Callable[[pa.Array], Any]) -> None:
         """Add the kept cells of a column of which `is_faulty(column)`, (row) bool, is true."""
         values = block.batch.column(column)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypeVar
 
 import pyarrow as pa
@@ -13,7 +14,7 @@ from tensorize.columns.missing import LEARNED, is_filled
 from tensorize.columns.options import ColumnOptions
 from tensorize.columns.steps import AUTO, Use
 from tensorize.core import registry
-from tensorize.core.contracts import Learned, Statistic
+from tensorize.core.contracts import Engine, Learned, Statistic
 from tensorize.core.errors import DataError, plural
 from tensorize.core.schema import Schema
 from tensorize.encoders.base import Encoder
@@ -40,21 +41,21 @@ class ColumnLearner:
         self.notes: list[str] = []
 
     def learn(
-        self, blocks: Callable[[], Iterable[B]], train: Callable[[B], pa.RecordBatch], threads: int = 1
+        self, engine: Engine, blocks: Callable[[], Iterable[B]], train: Callable[[B], pa.RecordBatch]
     ) -> tuple[Learned, ...]:
         """Return the learned steps in channel order, then the fills.
 
-        `blocks()` starts a pass over blocks, and `train(block)` gives the train rows of one: it is called in threads.
+        `blocks()` starts a pass over blocks, or over what `train` makes blocks of: `train(block)` gives the train rows of
+        one, wherever the engine calls it.
         """
-
-        def observed(block: B, keys: Iterable[Any]) -> dict[Any, Any]:
-            batch = train(block)
-            return {key: self._look(batch, *key) for key in keys}
-
-        found = gather(self._wanted(), blocks, observed, threads)
+        found = gather(engine, self._wanted(), blocks, partial(self._observed, train))
         steps = [self._finish(use, found.get(("use", index))) for index, use in enumerate(self._uses)]
         fills = [self._fill(name, found.get(("fill", name)), found.get(("nulls", name))) for name in self._fills]
         return (*steps, *fills)
+
+    def _observed(self, train: Callable[[B], pa.RecordBatch], block: B, keys: Iterable[Any]) -> dict[Any, Any]:
+        batch = train(block)
+        return {key: self._look(batch, *key) for key in keys}
 
     def _wanted(self) -> dict[Any, Statistic]:
         """What is to be gathered, by what it is for."""

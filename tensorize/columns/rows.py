@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+import threading
+from bisect import bisect_right
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, Self
+from functools import cached_property
+from typing import Any, Protocol, Self
 
 import pyarrow as pa
 
@@ -77,26 +80,54 @@ class Needs:
         return self.roles.wanted
 
 
-class TableScan(Protocol):
-    """A table that was looked through."""
+@dataclass(frozen=True)
+class Partition:
+    """A piece of a source that can be read alone: `rows` rows from source row `row` on. `where` is the reader's own."""
 
-    schema: Schema
-    facts: Facts
-    needs: Needs
+    row: int
     rows: int
-    codes: tuple[str, ...]
-    """Columns of integers that are kept as text: leading zeros, or too many digits."""
-    whole: frozenset[str]
-    """Columns of which it is known that no cell is missing or infinite."""
-    bad: int
-    """How many rows could not be read and were left out."""
+    where: Any
 
-    def chunks(self, columns: Collection[str] | None = None) -> Iterator[RowBlock]:
-        """Yield blocks of 65,536 source rows, or of some of their columns, in source order."""
+
+class Rows(Protocol):
+    """A tabular source that was opened and looked at. Any process may read any partition of it."""
+
+    @property
+    def schema(self) -> Schema: ...
+
+    @property
+    def facts(self) -> Facts: ...
+
+    @property
+    def needs(self) -> Needs: ...
+
+    @property
+    def rows(self) -> int: ...
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """Columns of integers that are kept as text: leading zeros, or too many digits."""
         ...
 
-    def packed(self, columns: Collection[str] | None = None) -> Iterator[Packed]:
-        """As `chunks`, in blocks of any size, and with columns packed that lie so in memory."""
+    @property
+    def whole(self) -> frozenset[str]:
+        """Columns of which it is known that no cell is missing or infinite."""
+        ...
+
+    @property
+    def bad(self) -> int:
+        """How many rows could not be read and were left out."""
+        ...
+
+    @property
+    def partitions(self) -> Sequence[Partition]: ...
+
+    def read(self, partition: Partition, columns: Collection[str] | None = None) -> Packed:
+        """The rows of a partition, or some of their columns, in the storage types of the schema; missing cells are null."""
+        ...
+
+    def invalid(self, start: int, count: int) -> Mask | None:
+        """(row) bool: which of `count` rows from `start` were left out as invalid; None where none was."""
         ...
 
     def place(self, rows: Sequence[int]) -> list[str]:
@@ -108,18 +139,78 @@ class TableScan(Protocol):
     def __exit__(self, *_: object) -> None: ...
 
 
-def blocks(batches: Iterable[pa.RecordBatch], rows: int = BLOCK_ROWS) -> Iterator[RowBlock]:
-    """Cut record batches of any size into blocks of `rows` rows; the last one may be shorter."""
-    held: list[pa.RecordBatch] = []
-    start, count = 0, 0
-    for given in batches:
-        batch = given
-        while count + batch.num_rows >= rows:
-            take = rows - count
-            yield RowBlock(start, (*held, batch.slice(0, take)))
-            batch, held, count, start = batch.slice(take), [], 0, start + rows
-        if batch.num_rows:
-            held.append(batch)
-            count += batch.num_rows
-    if held:
-        yield RowBlock(start, tuple(held))
+RECENT_BYTES = 32 << 20
+"""Partitions that are kept for the blocks after: a partition seldom ends where a block does."""
+
+
+class _Recent:
+    """The last partitions that were read, by partition and columns. In another process it starts empty."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._held: dict[Any, pa.RecordBatch] = {}
+
+    def __reduce__(self) -> tuple[type[_Recent], tuple[()]]:
+        return _Recent, ()
+
+    def get(self, key: Any, read: Callable[[], pa.RecordBatch]) -> pa.RecordBatch:
+        """What was read under a key, or is read now; one reader at a time, so that no partition is read twice at once."""
+        with self._lock:
+            if key not in self._held:
+                batch = read()
+                while self._held and batch.nbytes + sum(held.nbytes for held in self._held.values()) > RECENT_BYTES:
+                    del self._held[next(iter(self._held))]
+                self._held[key] = batch
+            return self._held[key]
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """The blocks of 65,536 source rows that statistics are taken over, put together from partitions of any size."""
+
+    rows: Rows
+    _recent: _Recent = field(default_factory=_Recent, compare=False, repr=False)
+
+    def __len__(self) -> int:
+        return (self.rows.rows + BLOCK_ROWS - 1) // BLOCK_ROWS
+
+    @cached_property
+    def _starts(self) -> list[int]:
+        return [partition.row for partition in self.rows.partitions]
+
+    def read(self, index: int, columns: Collection[str] | None = None) -> RowBlock:
+        """Block `index`, or some of its columns. Safe to call from any thread."""
+        start = index * BLOCK_ROWS
+        stop = min(start + BLOCK_ROWS, self.rows.rows)
+        parts = tuple(self._parts(start, stop, None if columns is None else frozenset(columns)))
+        return RowBlock(start, parts, self.rows.invalid(start, stop - start))
+
+    def _parts(self, start: int, stop: int, columns: frozenset[str] | None) -> Iterator[pa.RecordBatch]:
+        at = bisect_right(self._starts, start) - 1
+        while at < len(self._starts) and self._starts[at] < stop:
+            partition = self.rows.partitions[at]
+            first, last = max(start - partition.row, 0), min(stop - partition.row, partition.rows)
+            if first < last:
+                yield self._batch(at, columns).slice(first, last - first)
+            at += 1
+
+    def _batch(self, at: int, columns: frozenset[str] | None) -> pa.RecordBatch:
+        return self._recent.get((at, columns), lambda: self.rows.read(self.rows.partitions[at], columns).unpacked())
+
+    def __iter__(self) -> Iterator[RowBlock]:
+        return (self.read(index) for index in range(len(self)))
+
+
+def packed_rows(rows: Rows, columns: Collection[str] | None = None) -> Iterator[Packed]:
+    """Every partition in source order, with columns packed that lie so in memory."""
+    return (rows.read(partition, columns) for partition in rows.partitions)
+
+
+def partitioned(batches: Iterable[tuple[int, Any]]) -> tuple[Partition, ...]:
+    """Partitions of (rows, where), one after the other."""
+    found: list[Partition] = []
+    at = 0
+    for rows, where in batches:
+        found.append(Partition(at, rows, where))
+        at += rows
+    return tuple(found)

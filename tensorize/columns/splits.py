@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -13,13 +13,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tensorize.columns.rows import RowBlock
+from tensorize.columns.selection import KeptBlocks
 from tensorize.columns.times import to_times
-from tensorize.core.contracts import Mask
+from tensorize.core.contracts import Engine, Mask
 from tensorize.core.errors import DataError, UsageError
 from tensorize.core.splits import Cuts, Ints, Keys, Ranked, find_cuts, grouped, hash_keys, sizes, stratified, value_keys
 
 Parts = npt.NDArray[np.int8]
-Kept = Iterable[tuple[RowBlock, Mask]]
 MAX_CLASSES = 1000
 
 
@@ -40,41 +40,99 @@ class SplitBy:
             raise UsageError(f"{' and '.join(ways)} exclude each other", hint="choose one of them")
 
 
+class _Rule(Protocol):
+    """Says of the kept rows of a block which split each belongs to: (kept row) int8. Picklable."""
+
+    def __call__(self, block: RowBlock, mask: Mask) -> Parts: ...
+
+
 @dataclass(frozen=True)
 class Assignment:
-    """The finished split: names and sizes, and the part of every row. Without a split: no name, one part."""
+    """The finished split: names and sizes, and the part of every row. Without a split: no name, one part. Picklable."""
 
     names: tuple[str, ...]
     counts: tuple[int, ...]
-    _parts: Callable[[RowBlock, Mask], Parts]
+    rule: _Rule
 
     def parts(self, block: RowBlock, kept: Mask) -> Parts:
         """(row) int8: the index of the split, −1 where the row is not kept."""
         parts: Parts = np.full(len(block), -1, dtype=np.int8)
-        parts[kept] = self._parts(block, kept)
+        parts[kept] = self.rule(block, kept)
         return parts
 
 
-def assign(by: SplitBy, kept: Callable[[], Kept], count: int) -> Assignment:
-    """Find the split of the `count` rows that `kept()` yields: blocks, and (row) bool of what is kept in each."""
+@dataclass(frozen=True)
+class _Whole:
+    """No split: every row belongs to the one part."""
+
+    def __call__(self, block: RowBlock, mask: Mask) -> Parts:
+        del block
+        return np.zeros(int(mask.sum()), dtype=np.int8)
+
+
+@dataclass(frozen=True)
+class _Ranking:
+    """The keys, source positions and classes that rows are ranked by."""
+
+    by: SplitBy
+    classes: _Classes
+
+    def __call__(self, block: RowBlock, mask: Mask) -> Ranked:
+        rows = np.flatnonzero(mask) + block.start
+        keys = _order_keys(block, mask, self.by.order) if self.by.order else hash_keys(self.by.seed, rows)
+        return Ranked(keys, rows, self.classes.of(block, mask))
+
+
+@dataclass(frozen=True)
+class _RankedBlock:
+    """The ranking of one block, by its number."""
+
+    kept: KeptBlocks
+    ranking: _Ranking
+
+    def __call__(self, index: int) -> Ranked:
+        return self.ranking(*self.kept(index))
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """Rows by their rank."""
+
+    ranking: _Ranking
+    cuts: Cuts
+
+    def __call__(self, block: RowBlock, mask: Mask) -> Parts:
+        return self.cuts.parts(self.ranking(block, mask))
+
+
+@dataclass(frozen=True)
+class _Grouped:
+    """Rows by the group they belong to."""
+
+    column: str
+    part: Mapping[str, int]
+
+    def __call__(self, block: RowBlock, mask: Mask) -> Parts:
+        values = block.batch.column(self.column).filter(pa.array(mask)).to_pylist()
+        return np.array([self.part[str(value)] for value in values], dtype=np.int8)
+
+
+def assign(by: SplitBy, kept: KeptBlocks, count: int, engine: Engine) -> Assignment:
+    """Find the split of the `count` rows that are kept."""
     if not by.names:
-        return Assignment((), (count,), lambda _, mask: np.zeros(int(mask.sum()), dtype=np.int8))
+        return Assignment((), (count,), _Whole())
     if by.group:
         return _by_group(by, by.group, kept)
     classes = _classes(by.stratify, kept)
     counts = stratified(list(classes.counts.values()), by.ratios) if by.stratify else [sizes(count, by.ratios)]
-
-    def ranked(block: RowBlock, mask: Mask) -> Ranked:
-        rows = np.flatnonzero(mask) + block.start
-        keys = _order_keys(block, mask, by.order) if by.order else hash_keys(by.seed, rows)
-        return Ranked(keys, rows, classes.of(block, mask))
+    ranking = _Ranking(by, classes)
 
     def blocks() -> Iterator[Ranked]:
-        return (ranked(block, mask) for block, mask in kept())
+        return engine.map(_RankedBlock(kept, ranking), range(len(kept)))
 
     cuts: Cuts = find_cuts(blocks, dict(enumerate(counts)))
     totals = tuple(sum(row[part] for row in counts) for part in range(len(by.names)))
-    return Assignment(by.names, totals, lambda block, mask: cuts.parts(ranked(block, mask)))
+    return Assignment(by.names, totals, _Cut(ranking, cuts))
 
 
 @dataclass(frozen=True)
@@ -94,7 +152,7 @@ class _Classes:
         return table[encoded.indices.to_numpy()] if len(table) else np.zeros(0, dtype=np.int64)
 
 
-def _classes(column: str | None, kept: Callable[[], Kept]) -> _Classes:
+def _classes(column: str | None, kept: KeptBlocks) -> _Classes:
     counts: Counter[Any] = Counter()
     if column is not None:
         counts = _count(column, kept)
@@ -103,26 +161,22 @@ def _classes(column: str | None, kept: Callable[[], Kept]) -> _Classes:
     return _Classes(column, counts)
 
 
-def _count(column: str, kept: Callable[[], Kept]) -> Counter[Any]:
+def _count(column: str, kept: KeptBlocks) -> Counter[Any]:
     """Value → rows, in the order of first rows."""
     counts: Counter[Any] = Counter()
-    for block, mask in kept():
+    for block, mask in kept:
         values = block.batch.column(column).filter(pa.array(mask))
         for item in pc.value_counts(values).to_pylist():
             counts[item["values"]] += item["counts"]
     return counts
 
 
-def _by_group(by: SplitBy, column: str, kept: Callable[[], Kept]) -> Assignment:
+def _by_group(by: SplitBy, column: str, kept: KeptBlocks) -> Assignment:
     counts = {str(value): rows for value, rows in _count(column, kept).items()}
     part = grouped(counts, by.ratios, by.seed)
     totals = [sum(rows for name, rows in counts.items() if part[name] == index) for index in range(len(by.names))]
 
-    def parts(block: RowBlock, mask: Mask) -> Parts:
-        values = block.batch.column(column).filter(pa.array(mask)).to_pylist()
-        return np.array([part[str(value)] for value in values], dtype=np.int8)
-
-    return Assignment(by.names, tuple(totals), parts)
+    return Assignment(by.names, tuple(totals), _Grouped(column, part))
 
 
 def _order_keys(block: RowBlock, mask: Mask, column: str) -> Keys:

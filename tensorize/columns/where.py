@@ -51,6 +51,10 @@ class Where:
         if self._text[self._at :].strip():
             raise self._wrong("and, or, or the end")
 
+    def __reduce__(self) -> tuple[type[Where], tuple[str, Schema]]:
+        """Parsed anew in another process."""
+        return Where, (self._text, self._schema)
+
     def __call__(self, batch: pa.RecordBatch) -> Mask:
         kept: Mask = pc.fill_null(self._test(batch), False).to_numpy(zero_copy_only=False)
         return kept

@@ -286,8 +286,11 @@ class Opened(Protocol):
     Nothing of its size is held in memory. A context manager: leaving it releases what it holds.
     """
 
-    schema: Schema
-    facts: Facts
+    @property
+    def schema(self) -> Schema: ...
+
+    @property
+    def facts(self) -> Facts: ...
 
     def __enter__(self) -> Self: ...
 

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tensorize.columns.rows import Needs, RowBlock, blocks
-from tensorize.core.contracts import Facts
+from tensorize.columns.rows import Needs, Partition, partitioned
+from tensorize.core.contracts import BLOCK_ROWS, Facts
 from tensorize.core.errors import DataError, UsageError, plural
 from tensorize.core.schema import Column, Kind, Schema, Storage
 from tensorize.engine.packed import Packed, batch_of
 
 _STORED = {"int64": pa.int64(), "float64": pa.float64(), "string": pa.string(), "bool": pa.bool_()}
+
+
+PARTITION_ROWS = BLOCK_ROWS
 
 
 def to_arrow(source: Any) -> pa.Table:
@@ -62,49 +66,36 @@ def _from_rows(source: Any) -> pa.Table:
     return pa.table({f"c{index + 1}": np.ascontiguousarray(array[:, index]) for index in range(array.shape[1])})
 
 
-class ArrowScan:
-    """Record batches of known types: their kinds are those of the types, nothing is inferred from strings.
+@dataclass(frozen=True)
+class ArrowRows:
+    """Rows of known types: their kinds are those of the types, nothing is inferred from strings. See `Rows`."""
 
-    The base for loaders of other raw formats with rows and columns: give it a table, or a function that starts a pass
-    over record batches, with the schema in `arrow`.
-    """
+    table: pa.Table
+    schema: Schema
+    facts: Facts
+    needs: Needs
+    partitions: tuple[Partition, ...]
+    codes: tuple[str, ...] = ()
+    whole: frozenset[str] = frozenset()
+    bad: int = 0
 
-    def __init__(
-        self,
-        source: pa.Table | Callable[[], Iterable[pa.RecordBatch]],
-        needs: Callable[[Sequence[str]], Needs],
-        arrow: pa.Schema | None = None,
-        facts: Facts | None = None,
-    ) -> None:
-        table = source if isinstance(source, pa.Table) else None
-        self._batches = table.to_batches if table is not None else source
-        fields = table.schema if table is not None else arrow
-        if fields is None:
-            raise TypeError("a function of record batches needs their schema: ArrowScan(batches, needs, arrow=schema)")
-        self.needs = needs(fields.names)
-        self.codes: tuple[str, ...] = ()
-        self.whole: frozenset[str] = frozenset()
-        self.bad = 0
-        forced = self.needs.forced
-        self.schema = Schema(columns=tuple(_column(fields.field(name), forced.get(name)) for name in self.needs.wanted))
-        self.rows = sum(batch.num_rows for batch in self._batches())
-        if not self.rows:
-            raise DataError("there is no row", hint="columns: " + ", ".join(fields.names))
-        size = table.nbytes if table is not None else 0
-        shape = f"{plural(self.rows, 'row')} × {plural(len(fields.names), 'column')}"
-        self.facts = facts or Facts("in memory", 0, size, shape)
+    @property
+    def rows(self) -> int:
+        return int(self.table.num_rows)
 
-    def chunks(self, columns: Collection[str] | None = None) -> Iterator[RowBlock]:
-        return blocks(self._stored(batch, columns) for batch in self._batches())
-
-    def packed(self, columns: Collection[str] | None = None) -> Iterator[Packed]:
-        return (Packed.of(self._stored(batch, columns)) for batch in self._batches())
-
-    def _stored(self, batch: pa.RecordBatch, columns: Collection[str] | None) -> pa.RecordBatch:
+    def read(self, partition: Partition, columns: Collection[str] | None = None) -> Packed:
+        """Some rows of the table in the storage types of the schema."""
         items = [item for item in self.schema.columns if columns is None or item.name in columns]
-        return batch_of({item.name: _cast(batch.column(item.name), item.name, item.storage) for item in items}, batch.num_rows)
+        part = self.table.select([item.name for item in items]).slice(partition.row, partition.rows)
+        found = {item.name: _cast(_whole(part.column(item.name)), item.name, item.storage) for item in items}
+        return Packed.of(batch_of(found, partition.rows))
+
+    def invalid(self, start: int, count: int) -> None:
+        """Every row of a table in memory can be read."""
+        del start, count
 
     def place(self, rows: Sequence[int]) -> list[str]:
+        """Such as `row 212`."""
         return [f"row {row}" for row in rows]
 
     def __enter__(self) -> Self:
@@ -112,6 +103,21 @@ class ArrowScan:
 
     def __exit__(self, *_: object) -> None:
         pass
+
+
+def arrow_rows(table: pa.Table, needs: Callable[[Sequence[str]], Needs], size: int = PARTITION_ROWS) -> ArrowRows:
+    """An Arrow table as rows, `size` of them in a partition. Raises DataError for a table without rows."""
+    wanted = needs(table.schema.names)
+    columns = tuple(_column(table.schema.field(name), wanted.forced.get(name)) for name in wanted.wanted)
+    if not table.num_rows:
+        raise DataError("there is no row", hint="columns: " + ", ".join(table.schema.names))
+    shape = f"{plural(table.num_rows, 'row')} × {plural(len(table.schema.names), 'column')}"
+    parts = partitioned((min(size, table.num_rows - at), None) for at in range(0, table.num_rows, size))
+    return ArrowRows(table, Schema(columns=columns), Facts("in memory", 0, table.nbytes, shape), wanted, parts)
+
+
+def _whole(column: pa.ChunkedArray) -> pa.Array:
+    return column.chunk(0) if column.num_chunks == 1 else pa.chunked_array(column.chunks, column.type).combine_chunks()
 
 
 def _column(field: pa.Field, forced: Kind | None) -> Column:

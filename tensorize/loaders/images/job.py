@@ -64,7 +64,7 @@ class ImageJob:
             return self._learned(constant(self._options.normalize, len(self._options.channel_names)))
         if self._passed is not None:
             return self._learned(self._from_counts(self._passed))
-        found = gather({"images": self._nothing}, self._train_pixels, _as_they_are)
+        found = gather(self._run.engine, {"images": self._nothing}, self._train_pixels, _as_they_are)
         return self._learned(self._from_counts(cast(Histogram, found["images"])))
 
     def _learned(self, normalize: Normalize) -> tuple[Learned, ...]:

@@ -14,7 +14,7 @@ from tensorize.loaders.jobs import JobLoader
 from tensorize.loaders.series.options import SeriesOptions
 
 if TYPE_CHECKING:
-    from tensorize.columns.rows import TableScan
+    from tensorize.columns.rows import Rows as TableRows
     from tensorize.core.contracts import Run
     from tensorize.core.recipe import Recipe
     from tensorize.core.schema import Schema
@@ -36,7 +36,7 @@ class Series(JobLoader):
     preset_gaps: ClassVar[Mapping[str, str]] = {}
     """Column → what is done with its missing steps, where the kind knows it."""
 
-    def scan(self, source: Any, options: SeriesOptions, run: Run, schema: Schema | None = None) -> TableScan:
+    def scan(self, source: Any, options: SeriesOptions, run: Run, schema: Schema | None = None) -> TableRows:
         """Parse what `table` parses."""
         from tensorize.loaders.series.plan import way_of
         from tensorize.readers.open import open_table

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from tensorize.columns.fitted import Channelled, Fitted
 from tensorize.columns.learning import ColumnLearner
-from tensorize.columns.rows import TableScan
+from tensorize.columns.rows import Rows as TableRows
 from tensorize.columns.selection import Kept, left_out
 from tensorize.core.contracts import BLOCK_ROWS, Array, Learned, Piece, Run, TensorSpec
 from tensorize.core.errors import DataError, RecipeError, plural, some
@@ -53,14 +53,14 @@ class Stretch:
 class SeriesJob:
     """See `tensorize.loaders.jobs.Job`."""
 
-    def __init__(self, scan: TableScan, options: SeriesOptions, run: Run, preset_gaps: Mapping[str, str] | None = None) -> None:
+    def __init__(self, scan: TableRows, options: SeriesOptions, run: Run, preset_gaps: Mapping[str, str] | None = None) -> None:
         self._scan, self._options, self._run = scan, options, run
         self._way = way_of(options)
         self._roles, self._schema = scan.needs.roles, scan.schema
         self._columns = options.clock(self._roles.names)
         self._order = options.ordering(self._roles.names)
         keys = [name for name in self._order if name not in self._roles.inputs]
-        self._kept = Kept(scan, options, keys, learns=run.learns)
+        self._kept = Kept(scan, options, run, keys)
         self._gaps = gap_policies(options.gaps, self._schema, self._roles.inputs, self._columns, preset_gaps or {})
         self._spool = Spool(run.engine.store.folder)
         weakref.finalize(self, self._spool.close)
@@ -223,7 +223,7 @@ class SeriesJob:
         cut = self._cut(step)
         uses = series_uses(self._schema, self._roles, self._options)
         learner = ColumnLearner(self._schema, uses, self._kept.policies, self._options)
-        learned = learner.learn(lambda: self._train(cut), lambda batch: batch, self._run.engine.workers)
+        learned = learner.learn(self._run.engine, lambda: self._train(cut), as_it_is)
         self._note(*learner.notes)
         return (*learned, GridState(microseconds=step).learned())
 
@@ -392,6 +392,11 @@ class SeriesJob:
             origin = f"learned from {'train' if self._options.split else 'all steps'}" if self._fresh else "as the recipe says"
             return ", ".join(words) + ("" if set(words) <= {"raw", "calendar parts"} else f", {origin}")
         return {"observed": "1 where the step has a row", "row": "source row of the start"}.get(tensor, "")
+
+
+def as_it_is(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """A batch of train rows, as it comes."""
+    return batch
 
 
 _REPEATS = {"first": "the first row is kept", "mean": "their mean"}

@@ -8,14 +8,14 @@ from collections.abc import Callable
 import numpy as np
 import pyarrow as pa
 
-from tensorize.columns.rows import TableScan
+from tensorize.columns.rows import Rows
 from tensorize.columns.selection import Kept
 from tensorize.core.errors import DataError
 from tensorize.core.rejects import Reject, Rejects
 from tensorize.loaders.series.clock import Clock
 
 
-def leave_out_untimed(kept: Kept, clock: Callable[[], Clock], scan: TableScan, rejects: Rejects) -> None:
+def leave_out_untimed(kept: Kept, clock: Callable[[], Clock], scan: Rows, rejects: Rejects) -> None:
     """Hand in every row that is kept and has no time, and leave it out. Raises DataError where that is too much.
 
     One more pass over the times; 8 bytes are held for each row that is left out.

@@ -2,41 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from tensorize.columns.options import ColumnOptions, TableOptions
 from tensorize.core.errors import UsageError
-from tensorize.loaders.jobs import JobLoader
 
 if TYPE_CHECKING:
-    from tensorize.columns.rows import TableScan
-    from tensorize.core.contracts import Run
+    from tensorize.columns.rows import Rows
+    from tensorize.core.contracts import Learned, Piece, Plan, Run
     from tensorize.core.recipe import Recipe
     from tensorize.core.schema import Schema
     from tensorize.core.tensorset import TensorSet
-    from tensorize.loaders.table.job import TableJob
 
 
-class Table(JobLoader):
-    """Rows become `features` (row, feature) float32 and `target`.
+class Table:
+    """Rows become `features` (row, feature) float32 and `target`, from any reader of rows.
 
-    A loader for another raw format that has rows and columns derives from this class and overrides `scan` alone, most
-    often with `tensorize.readers.memory.ArrowScan` over its own record batches.
+    A loader for another raw format that has rows and columns derives from this class and overrides `open` alone, most
+    often with `tensorize.readers.memory.ArrowRows` over its own record batches.
     """
 
     Options: ClassVar[type[ColumnOptions]] = TableOptions
 
-    def scan(self, source: Any, options: Any, run: Run, schema: Schema | None = None) -> TableScan:
+    def open(self, source: Any, options: Any, run: Run, schema: Schema | None = None) -> Rows:
         """Parse a file, a glob, a list of them, `-`, a DataFrame, an Arrow table, columns, rows, or one row."""
         from tensorize.readers.open import open_table
 
         return open_table(source, options, run, schema)
 
-    def job(self, scan: Any, options: Any, run: Run) -> TableJob:
-        from tensorize.loaders.table.job import TableJob
+    def learn(self, rows: Any, options: Any, run: Run) -> Plan:
+        """Check the rows, share them out, and learn from train rows."""
+        from tensorize.loaders.table.learn import learn
 
-        return TableJob(scan, options, run)
+        return learn(rows, options, run)
+
+    def plan(self, rows: Any, options: Any, run: Run, learned: Sequence[Learned]) -> Plan:
+        """Check the rows, and take every step from a recipe."""
+        from tensorize.loaders.table.learn import replay
+
+        return replay(rows, options, run, learned)
+
+    def apply(self, plan: Plan, rows: Any, run: Run) -> Iterator[Piece]:
+        """Yield the finished rows. Raises DataError for values that the recipe has no place for."""
+        from tensorize.loaders.table.learn import finished
+
+        return finished(plan, rows, run)
+
+    def finish(self, plan: Plan, found: Any) -> Plan:
+        """Add what the rows showed: values that float32 cannot hold."""
+        return plan if found is None else replace(plan, notes=(*plan.notes, *found.remarks()))
 
     def expand(self, recipe: Recipe, batch: Mapping[str, Any]) -> tuple[Any, Any]:
         """`features` as stored; with `--encode ids` the one-hot blocks are scattered in their places."""

@@ -31,10 +31,9 @@ class Found:
     unseen: set[str] = field(default_factory=set)
     """Columns with a category that train has not."""
 
-    def add(self, other: Found) -> None:
-        """Add what another block showed."""
-        self.inexact.update(other.inexact)
-        self.unseen.update(other.unseen)
+    def merge(self, other: Found) -> Found:
+        """With what the next block showed."""
+        return Found(self.inexact + other.inexact, self.unseen | other.unseen)
 
     def remarks(self) -> list[str]:
         """Warnings about what was written."""

@@ -17,9 +17,10 @@ import pyarrow.compute as pc
 
 from tensorize.core.contracts import Mask
 from tensorize.core.errors import plural
-from tensorize.engine.packed import batch_of
+from tensorize.engine.packed import Packed, batch_of, pack
 from tensorize.readers.csv.cut import RETURN, ZERO, Block
-from tensorize.readers.csv.infer import POINTED
+from tensorize.readers.csv.header import is_number
+from tensorize.readers.csv.infer import POINTED, Seen
 from tensorize.readers.csv.parse import Parsed, Reader, parse, parsed
 from tensorize.readers.csv.tokenizer import LONG, Record, count_lines
 from tensorize.sources.files import is_utf8
@@ -59,9 +60,89 @@ class Read:
     def rows(self) -> int:
         return self.parsed.rows
 
-    @property
-    def whole(self) -> tuple[bool, ...]:
-        return self.parsed.whole
+
+NOTES = 50
+"""Rows at the end of a file that may be footnotes."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What is remembered of a block once its cells are kept elsewhere; see `Read`."""
+
+    rows: int
+    size: int
+    lines: int
+    bad: tuple[Bad, ...]
+    blanks: tuple[tuple[int, int], ...]
+    ends: frozenset[bytes]
+    literal: int
+    blank_is_row: bool
+    seen: tuple[Seen, ...]
+    whole: frozenset[str]
+    """Columns without a missing or infinite cell."""
+    texts: frozenset[str]
+    """Columns that are text in this block."""
+    alone: tuple[tuple[int, str, str], ...]
+    """(row of the block, cell, column) of the rows at the end that hold a word in the first cell and nothing else."""
+    all_alone: bool
+    """Whether every row that was looked at for this is such a row."""
+
+    @classmethod
+    def of(cls, read: Read) -> Summary:
+        """What is remembered of a block that was read."""
+        parsed = read.parsed
+        alone, all_alone = _alone(parsed)
+        return cls(
+            read.rows,
+            read.size,
+            read.lines,
+            read.bad,
+            read.blanks,
+            read.ends,
+            read.literal,
+            read.blank_is_row,
+            parsed.seen,
+            frozenset(name for name, is_whole in zip(parsed.columns, parsed.whole, strict=True) if is_whole),
+            frozenset(name for name, cells in parsed.cells.items() if pa.types.is_string(cells.type)),
+            alone,
+            all_alone,
+        )
+
+
+def _alone(parsed: Parsed) -> tuple[tuple[tuple[int, str, str], ...], bool]:
+    """See `Summary.alone` and `Summary.all_alone`."""
+    rest = list(parsed.cells.values())[1:]
+    if parsed.rows and any(not cells.null_count for cells in rest):
+        return (), False  # no row is without a value after its first cell
+    batch = parsed.last(NOTES)
+    found: list[tuple[int, str, str]] = []
+    for at in range(batch.num_rows - 1, -1, -1):
+        cell = _first_alone(batch, at) if len(rest) > 1 else None
+        if cell is None:
+            return tuple(found), False
+        found.insert(0, (parsed.rows - batch.num_rows + at, cell, batch.schema.names[0]))
+    return tuple(found), True
+
+
+def _first_alone(batch: pa.RecordBatch, row: int) -> str | None:
+    """The first cell of a row where it is a word and no other cell holds anything; '' where all are empty."""
+    if any(column[row].is_valid for column in batch.columns[1:]):
+        return None
+    cell = batch.column(0)[row].as_py()
+    if cell is None:
+        return ""
+    return cell if isinstance(cell, str) and not is_number(cell) else None
+
+
+@dataclass(frozen=True)
+class ReadBlock:
+    """Reads a block wherever an engine calls it: what is remembered of it, and its cells, packed."""
+
+    reader: Reader
+
+    def __call__(self, block: Block) -> tuple[Summary, Packed]:
+        found = read(block, self.reader)
+        return Summary.of(found), pack(found.parsed.columns)
 
 
 def read(block: Block, reader: Reader) -> Read:

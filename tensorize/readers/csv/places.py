@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from tensorize.readers.csv.block import Read
+from tensorize.readers.csv.block import Summary
 from tensorize.readers.csv.cut import Block
 from tensorize.readers.csv.tokenizer import Record
 
@@ -41,7 +41,7 @@ class Places:
         self._names.append(name)
         self._line, self._number = line, 0
 
-    def add(self, read: Read) -> None:
+    def add(self, read: Summary) -> None:
         """A block was read."""
         is_plain = read.lines - read.rows in (0, -1) and not read.blanks
         self._marks.append(_Mark(len(self._names) - 1, self._number, self._row, self._line, is_plain, read.blank_is_row))

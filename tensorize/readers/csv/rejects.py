@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
-
 import numpy as np
-import pyarrow as pa
 
 from tensorize.columns.options import CsvOptions
-from tensorize.columns.rows import RowBlock
-from tensorize.core.contracts import Mask
+from tensorize.core.contracts import Array, Mask
 from tensorize.core.errors import DataError, plural
 from tensorize.core.rejects import Reject, Rejects
-from tensorize.readers.csv.block import Read
+from tensorize.readers.csv.block import NOTES, Summary
 from tensorize.readers.csv.faults import Faults
-from tensorize.readers.csv.header import is_number
 from tensorize.readers.csv.places import Places
-
-_MOST_NOTES = 50
-"""Rows at the end of a file that may be footnotes."""
 
 
 class BadRows:
@@ -59,7 +50,7 @@ class BadRows:
         self._rows.append(reject.row)
         self._sorted = None
 
-    def look(self, read: Read, places: Places) -> None:
+    def look(self, read: Summary, places: Places) -> None:
         """Take the bad rows and the blank lines of a block that was read, before its place is noted.
 
         Before the first row a blank line is nothing, but in a single column it may be a missing value.
@@ -100,27 +91,15 @@ class BadRows:
             )
         while self._tail and not self._tail[0][1]:
             self._tail.pop(0)
-        if 0 < len(self._tail) < min(self._before, _MOST_NOTES):
+        if 0 < len(self._tail) < min(self._before, NOTES):
             lines = places.lines([row for row, _, _ in self._tail])
             for row, cell, column in self._tail:
                 self.add(Reject(*lines[row][:1], "footnote", "one cell alone, at the end", row, lines[row][1], column, cell))
 
-    def _note_tail(self, read: Read, start: int) -> None:
+    def _note_tail(self, read: Summary, start: int) -> None:
         """Remember the rows at the end that hold a first cell of words and no other: (row, cell, column)."""
-        rest = list(read.parsed.cells.values())[1:]
-        if read.rows and any(not cells.null_count for cells in rest):
-            self._tail = []  # no row is without a value behind its first cell
-            return
-        batch = read.parsed.last(_MOST_NOTES)
-        held: list[tuple[int, str, str]] = []
-        start += read.rows - batch.num_rows
-        for at in range(batch.num_rows - 1, -1, -1):
-            cell = _first_alone(batch, at) if self._width > 2 else None
-            if cell is None:
-                self._tail = held
-                return
-            held.insert(0, (start + at, cell, batch.schema.names[0]))
-        self._tail = [*self._tail, *held][-_MOST_NOTES - 1 :]
+        found = [(start + row, cell, column) for row, cell, column in read.alone]
+        self._tail = [*self._tail, *found][-NOTES - 1 :] if read.all_alone else found
 
     def check(self, encoding: str) -> None:
         """Raise DataError where there are bad rows that are not left out."""
@@ -141,31 +120,23 @@ class BadRows:
             said.append(f"{plural(self._blanks, 'blank line')} skipped")
         return said
 
-    def within(self, start: int, count: int) -> Mask | None:
-        """(row) bool: which of `count` rows from `start` were left out; None where none was."""
-        if not self._rows:
-            return None
+    @property
+    def rows(self) -> Array:
+        """(row) int64: the source rows that were left out, sorted, each once."""
         if self._sorted is None:
             self._sorted = np.unique(np.array(self._rows, dtype=np.int64))
-        first, stop = np.searchsorted(self._sorted, [start, start + count])
-        if first == stop:
-            return None
-        mask: Mask = np.zeros(count, dtype=bool)
-        mask[self._sorted[first:stop] - start] = True
-        return mask
+        return self._sorted
 
-    def marked(self, blocks: Iterable[RowBlock]) -> Iterator[RowBlock]:
-        """Blocks with their bad rows marked."""
-        for block in blocks:
-            bad = self.within(block.start, len(block))
-            yield block if bad is None else replace(block, bad=bad)
+    def within(self, start: int, count: int) -> Mask | None:
+        """(row) bool: which of `count` rows from `start` were left out; None where none was."""
+        return within(self.rows, start, count) if self._rows else None
 
 
-def _first_alone(batch: pa.RecordBatch, row: int) -> str | None:
-    """The first cell of a row where it is a word and no other cell holds anything; '' where all are empty."""
-    if any(column[row].is_valid for column in batch.columns[1:]):
+def within(rows: Array, start: int, count: int) -> Mask | None:
+    """(row) bool: which of `count` rows from `start` are among `rows`, sorted; None where none is."""
+    first, stop = np.searchsorted(rows, [start, start + count])
+    if first == stop:
         return None
-    cell = batch.column(0)[row].as_py()
-    if cell is None:
-        return ""
-    return cell if isinstance(cell, str) and not is_number(cell) else None
+    mask: Mask = np.zeros(count, dtype=bool)
+    mask[rows[first:stop] - start] = True
+    return mask

@@ -1,25 +1,22 @@
-"""Look through a table once: parse it in blocks, keep what was parsed, and know its schema at the end."""
+"""Read delimited files: parse them once in blocks, keep what was parsed in the engine, and settle the schema at the end."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from itertools import chain
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
 
 from tensorize.columns.options import CsvOptions
-from tensorize.columns.rows import Needs, RowBlock
-from tensorize.columns.rows import blocks as row_blocks
-from tensorize.core.contracts import Facts, Run
+from tensorize.columns.rows import Needs, Partition
+from tensorize.core.contracts import Array, Facts, Mask, Run, ScratchStore
 from tensorize.core.errors import DataError, plural
 from tensorize.core.schema import Schema
-from tensorize.core.threads import ordered_map
-from tensorize.engine.packed import Column, Distances, Packed, Repeats, pack
-from tensorize.engine.scratch import Spool
-from tensorize.readers.csv.block import Read, read, without
+from tensorize.engine.packed import Column, Distances, Packed, Repeats
+from tensorize.readers.csv.block import ReadBlock, Summary, without
 from tensorize.readers.csv.cut import MAX_RECORD, RECORD_CELLS, Block, blocks
 from tensorize.readers.csv.dialect import Dialect, find_dialect
 from tensorize.readers.csv.encoding import found_encoding, read_text
@@ -27,15 +24,92 @@ from tensorize.readers.csv.infer import Seen, column, fits, is_code, is_odd, wit
 from tensorize.readers.csv.mixed import Misfits
 from tensorize.readers.csv.parse import Reader, parse, to_storage
 from tensorize.readers.csv.places import Places
-from tensorize.readers.csv.rejects import BadRows
+from tensorize.readers.csv.rejects import BadRows, within
 from tensorize.readers.csv.tokenizer import Record
 from tensorize.sources.files import InputFile
 
 GUESS_BYTES = 64 << 10
 
 
-class CsvScan:
-    """Delimited files, parsed once. The blocks stay in memory up to 64 MB, then in scratch.
+@dataclass(frozen=True)
+class CsvRows:
+    """Delimited files that were read. See `tensorize.columns.rows.Rows`; a partition is a block that the engine keeps."""
+
+    schema: Schema
+    facts: Facts
+    needs: Needs
+    rows: int
+    codes: tuple[str, ...]
+    whole: frozenset[str]
+    partitions: tuple[Partition, ...]
+    readers: tuple[Reader, ...]
+    """One for each file."""
+    as_text: frozenset[str]
+    """Columns that are text in some blocks."""
+    left_out: Array
+    """(row) int64: source rows that could not be read, sorted."""
+    store: ScratchStore
+    _places: Places | None = field(default=None, compare=False, repr=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Places are told in the process that has read the files."""
+        return {**self.__dict__, "_places": None}
+
+    @property
+    def bad(self) -> int:
+        return len(self.left_out)
+
+    def read(self, partition: Partition, columns: Collection[str] | None = None) -> Packed:
+        """One parsed block, or some of its columns, in the storage types of the schema."""
+        file, ref = partition.where
+        packed = self.store.load(ref, columns)
+        bad = self.invalid(partition.row, packed.rows)
+        if bad is not None:
+            packed = Packed.of(without(packed.unpacked(), bad))
+        stored = {name: self._in_storage(name, column, self.readers[file]) for name, column in packed.columns.items()}
+        return Packed(stored, packed.rows)
+
+    def _in_storage(self, name: str, column: Column, reader: Reader) -> Column:
+        """A column of one block in the type that it has in the schema; of a run of equal cells, one is looked at."""
+        if isinstance(column, Repeats):
+            return replace(column, cells=self._in_storage(name, column.cells, reader))
+        if pa.types.is_timestamp(column.type) and name not in self.as_text:
+            return column
+        cells = column.unpacked() if isinstance(column, Distances) else column
+        return to_storage(cells, self.schema[name].storage, reader, name in self.codes)
+
+    def parsed(self) -> Iterator[pa.RecordBatch]:
+        """Yield the blocks as they were parsed, without bad rows: columns of text as written, '' where empty."""
+        for partition in self.partitions:
+            batch = self.store.load(partition.where[1]).unpacked()
+            bad = self.invalid(partition.row, batch.num_rows)
+            kept = batch if bad is None else batch.filter(pa.array(~bad))
+            yield pa.RecordBatch.from_arrays([column.fill_null("") for column in kept.columns], names=kept.schema.names)
+
+    def invalid(self, start: int, count: int) -> Mask | None:
+        """(row) bool: which of `count` rows from `start` were left out; None where none was."""
+        return within(self.left_out, start, count)
+
+    def place(self, rows: Sequence[int]) -> list[str]:
+        """Source rows as `houses.csv:212`."""
+        assert self._places is not None
+        found = self._places.of(rows)
+        return [found[row] for row in rows]
+
+    def place_kept(self, rows: Sequence[int]) -> list[str]:
+        """Say where rows stand that are counted without the bad ones, as `parsed` yields them."""
+        bad = self.invalid(0, self.rows)
+        return self.place(list(rows) if bad is None else np.flatnonzero(~bad)[list(rows)].tolist())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+class CsvParser:
+    """Parses delimited files once, and finds out what they hold. The engine keeps what was parsed.
 
     What cannot be read is an error that tells of all of it, or is handed to `run.rejects`, where that skips.
     """
@@ -45,23 +119,45 @@ class CsvScan:
     ) -> None:
         self._options, self._run = options, run
         self._files = [(file, self._head_dialect(file)) for file in files]
-        self._spool = Spool(run.engine.store.folder)
         names = self._common_names()
         self.needs = needs(names)
         self._places = Places(self._blocks, self._records)
         self._bad = BadRows(run.rejects, options, len(names))
-        try:
-            self._parse()
-            self._settle()
-        except BaseException:
-            self._spool.close()
-            raise
-        first = self._files[0][0]
-        self.facts = Facts(
+        self._kept: list[tuple[int, Any]] = []
+        self._width = len(names)
+
+    def rows(self) -> CsvRows:
+        """Parse everything. Raises DataError for what is wrong with the files."""
+        self._parse()
+        schema, codes, whole = self._settle()
+        files = [file for file, _ in self._files]
+        return CsvRows(
+            schema,
+            self._facts(files),
+            self.needs,
+            self._count,
+            codes,
+            whole,
+            tuple(
+                Partition(self._places.row(at), rows, (self._places.file(at), ref)) for at, (rows, ref) in enumerate(self._kept)
+            ),
+            tuple(self._readers),
+            frozenset(self._as_text),
+            self._bad.rows,
+            self._run.engine.store,
+            self._places,
+        )
+
+    def _partition(self, at: int, rows: int, ref: Any) -> Partition:
+        return Partition(self._places.row(at), rows, (self._places.file(at), ref))
+
+    def _facts(self, files: Sequence[InputFile]) -> Facts:
+        first = files[0]
+        return Facts(
             source=first.name if len(files) == 1 else f"{first.name} … {files[-1].name}",
             files=len(files),
             size=sum(file.size for file in files),
-            shape=f"{plural(self.rows, 'row')} × {plural(len(names), 'column')}",
+            shape=f"{plural(self._count, 'row')} × {plural(self._width, 'column')}",
             notes=(*self._files[0][1].notes, *self._bad.notes),
         )
 
@@ -92,7 +188,7 @@ class CsvScan:
         wanted = self.needs.wanted
         self._seen = [Seen.NOTHING] * len(wanted)
         self._readers: list[Reader] = []
-        self.rows = 0
+        self._count = 0
         self._whole = set(wanted)
         self._as_text: set[str] = set()
         total, done = sum(file.size for file, _ in self._files), 0
@@ -100,25 +196,25 @@ class CsvScan:
             self._readers.append(self._reader(dialect))
             self._places.start(file.name, dialect.line)
             self._bad.start()
-            for found, packed in self._read(index):
+            for found, ref in self._read(index):
                 self._note(found)
-                self._spool.append(packed)
+                self._kept.append((found.rows, ref))
                 done += found.size
                 self._run.report("parse", done, total)
             self._bad.finish(self._places)
-        if not self.rows:
+        if not self._count:
             raise DataError(f"{self._files[0][0].name} has a header and no row", hint="columns: " + ", ".join(wanted))
         self._bad.check(self._options.encoding)
-        self._run.rejects.saw(self.rows, "row")
+        self._run.rejects.saw(self._count, "row")
 
-    def _note(self, found: Read) -> None:
+    def _note(self, found: Summary) -> None:
         """Keep what was read, and remember what was seen."""
         self._bad.look(found, self._places)
         self._places.add(found)
-        self._as_text |= {name for name, cells in found.parsed.cells.items() if pa.types.is_string(cells.type)}
-        self._whole &= {name for name, is_whole in zip(self.needs.wanted, found.whole, strict=True) if is_whole}
-        self._seen = [before | now for before, now in zip(self._seen, found.parsed.seen, strict=True)]
-        self.rows += found.rows
+        self._as_text |= found.texts
+        self._whole &= found.whole
+        self._seen = [before | now for before, now in zip(self._seen, found.seen, strict=True)]
+        self._count += found.rows
 
     def _reader(self, dialect: Dialect) -> Reader:
         options, needs = self._options, self.needs
@@ -135,20 +231,14 @@ class CsvScan:
             verbatim=needs.verbatim,
         )
 
-    def _read(self, index: int) -> Iterator[tuple[Read, Packed]]:
-        """Read one file, block by block and in order; what was read is packed in the same thread."""
-        reader = self._readers[index]
+    def _read(self, index: int) -> Iterator[tuple[Summary, Any]]:
+        """Read one file, block by block and in order; the engine keeps what was read."""
         cut = self._blocks(index)
         first = next(cut, None)
         if first is None:
             return
-        guessing = _guessing(reader, first)
-
-        def work(block: Block) -> tuple[Read, Packed]:
-            found = read(block, guessing)
-            return found, pack(found.parsed.columns)
-
-        yield from ordered_map(work, chain([first], cut), self._run.engine.workers)
+        reader = _guessing(self._readers[index], first)
+        yield from self._run.engine.keep(ReadBlock(reader), chain([first], cut))
 
     def _blocks(self, index: int) -> Iterator[Block]:
         """The blocks of one file, from the first row on."""
@@ -164,73 +254,33 @@ class CsvScan:
         tokens = self._files[index][1].tokens(self._options.max_cell)
         return iter(block.records) if block.records is not None else tokens.records(block.data)
 
-    def _settle(self) -> None:
-        """Decide every column's kind from what was seen in the whole file. Raises DataError for mixed ones."""
+    def _settle(self) -> tuple[Schema, tuple[str, ...], frozenset[str]]:
+        """Decide every column's kind from what was seen in the whole file: the schema, codes, and whole columns.
+
+        Raises DataError for columns that mix numbers and words.
+        """
         forced, lenient = self.needs.forced, self.needs.lenient
         seen = dict(zip(self.needs.wanted, self._seen, strict=True))
         mixed = [name for name in seen if name not in forced and name not in lenient and is_odd(seen[name])]
         wrong = [name for name in seen if not fits(forced.get(name), seen[name])]
         if mixed or wrong:
             misfits = Misfits([*mixed, *wrong], forced, seen, self._readers[0])
-            misfits.gather(self._spool, self._bad)
-            misfits.leave_out(self._spool, self._bad, self._places)
+            misfits.gather(self._batches(misfits.names), self._bad)
+            misfits.leave_out(self._batches(misfits.names), self._bad, self._places)
             seen = {
                 name: without_misfits(what, forced.get(name)) if name in misfits.names else what for name, what in seen.items()
             }
-        self.bad = self._bad.count
-        self.schema = Schema(columns=tuple(column(name, what, forced.get(name)) for name, what in seen.items()))
-        self.codes = tuple(name for name, what in seen.items() if is_code(what) and name not in forced)
-        self.whole = frozenset(self._whole) - self._text_numbers() - set(self.codes)
+        schema = Schema(columns=tuple(column(name, what, forced.get(name)) for name, what in seen.items()))
+        codes = tuple(name for name, what in seen.items() if is_code(what) and name not in forced)
+        return schema, codes, frozenset(self._whole) - self._text_numbers(schema) - set(codes)
 
-    def _text_numbers(self) -> set[str]:
+    def _batches(self, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """Some columns of every block, as they were parsed."""
+        return (self._run.engine.store.load(ref, names).unpacked() for _, ref in self._kept)
+
+    def _text_numbers(self, schema: Schema) -> set[str]:
         """Columns that are not text in the end, though some of their chunks may be: words for missing numbers count there."""
-        return {item.name for item in self.schema.columns if item.storage != "string" and item.name in self._as_text}
-
-    def chunks(self, columns: Collection[str] | None = None) -> Iterator[RowBlock]:
-        return self._bad.marked(row_blocks(packed.unpacked() for packed in self.packed(columns)))
-
-    def packed(self, columns: Collection[str] | None = None) -> Iterator[Packed]:
-        return (self._stored(index, columns) for index in range(len(self._spool)))
-
-    def parsed(self) -> Iterator[pa.RecordBatch]:
-        """Yield the blocks as they were parsed, without bad rows: columns of text as written, '' where empty."""
-        for index, batch in enumerate(self._spool):
-            bad = self._bad.within(self._places.row(index), batch.num_rows)
-            kept = batch if bad is None else batch.filter(pa.array(~bad))
-            yield pa.RecordBatch.from_arrays([column.fill_null("") for column in kept.columns], names=kept.schema.names)
-
-    def _stored(self, index: int, columns: Collection[str] | None) -> Packed:
-        """One parsed block, or some of its columns, in the storage types of the schema."""
-        packed, reader = self._spool.packed(index, columns), self._readers[self._places.file(index)]
-        bad = self._bad.within(self._places.row(index), packed.rows)
-        if bad is not None:
-            packed = Packed.of(without(packed.unpacked(), bad))
-        stored = {name: self._in_storage(name, column, reader) for name, column in packed.columns.items()}
-        return Packed(stored, packed.rows)
-
-    def _in_storage(self, name: str, column: Column, reader: Reader) -> Column:
-        """A column of one block in the type that it has in the schema; of a run of equal cells, one is looked at."""
-        if isinstance(column, Repeats):
-            return replace(column, cells=self._in_storage(name, column.cells, reader))
-        if pa.types.is_timestamp(column.type) and name not in self._as_text:
-            return column
-        cells = column.unpacked() if isinstance(column, Distances) else column
-        return to_storage(cells, self.schema[name].storage, reader, name in self.codes)
-
-    def place(self, rows: Sequence[int]) -> list[str]:
-        found = self._places.of(rows)
-        return [found[row] for row in rows]
-
-    def place_kept(self, rows: Sequence[int]) -> list[str]:
-        """Say where rows stand that are counted without the bad ones, as `parsed` yields them."""
-        bad = self._bad.within(0, self.rows)
-        return self.place(list(rows) if bad is None else np.flatnonzero(~bad)[list(rows)].tolist())
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._spool.close()
+        return {item.name for item in schema.columns if item.storage != "string" and item.name in self._as_text}
 
 
 def _guessing(reader: Reader, first: Block) -> Reader:

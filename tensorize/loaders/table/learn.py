@@ -1,0 +1,153 @@
+"""From the rows of a table to a plan: which rows are kept, where they go, and what is learned from train."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import pyarrow as pa
+
+from tensorize.columns.fitted import Fitted
+from tensorize.columns.learning import ColumnLearner
+from tensorize.columns.options import ColumnOptions
+from tensorize.columns.roles import one
+from tensorize.columns.rows import Rows
+from tensorize.columns.selection import Kept, KeptBlocks, Selection, left_out
+from tensorize.columns.splits import Assignment, SplitBy, assign
+from tensorize.columns.steps import plan_uses
+from tensorize.core.contracts import Learned, Piece, Plan, Run
+from tensorize.core.errors import DataError, plural
+from tensorize.loaders.table.tensors import Found, Tensors
+
+
+@dataclass(frozen=True)
+class TableState:
+    """What is decided about the rows of a table, besides its tensors' specs."""
+
+    selection: Selection
+    assignment: Assignment
+    tensors: Tensors
+
+
+@dataclass(frozen=True)
+class _Train:
+    """The train rows of a block, by its number."""
+
+    kept: KeptBlocks
+    assignment: Assignment
+
+    def __call__(self, index: int) -> pa.RecordBatch:
+        block, mask = self.kept(index)
+        return block.picked(self.assignment.parts(block, mask) == 0)
+
+
+@dataclass(frozen=True)
+class _Finish:
+    """The finished rows of a block, by its number: a piece for each split that has rows there."""
+
+    kept: KeptBlocks
+    assignment: Assignment
+    tensors: Tensors
+
+    def __call__(self, index: int) -> list[Piece]:
+        block, mask = self.kept(index)
+        parts = self.assignment.parts(block, mask)
+        pieces = []
+        for number, split in enumerate(self.assignment.names or (None,)):
+            picked = parts == number
+            if picked.any():
+                rows = np.flatnonzero(picked) + block.start
+                pieces.append(Piece(split, *self.tensors.values(block.picked(picked), rows)))
+        return pieces
+
+
+def learn(rows: Rows, options: ColumnOptions, run: Run) -> Plan:
+    """Check the rows, share them out, and learn every step from train rows."""
+    kept = Kept(rows, options, run)
+    assignment, notes = _shared_out(kept, options, run)
+    uses = plan_uses(rows.schema, rows.needs.roles, options)
+    learner = ColumnLearner(rows.schema, uses, kept.policies, options)
+    train = _Train(kept.of(), assignment)
+    learned = learner.learn(run.engine, lambda: range(len(train.kept)), train)
+    origin = f"learned from {'train' if options.split else 'all rows'}"
+    notes += [*_code_notes(rows), *learner.notes]
+    return _plan(kept, options, assignment, _tensors(rows, options, learned, origin), notes)
+
+
+def replay(rows: Rows, options: ColumnOptions, run: Run, learned: Sequence[Learned]) -> Plan:
+    """Check the rows, and take every step from a recipe."""
+    kept = Kept(rows, options, run)
+    assignment, notes = _shared_out(kept, options, run)
+    return _plan(kept, options, assignment, _tensors(rows, options, learned, "as the recipe says"), notes)
+
+
+def finished(plan: Plan, rows: Rows, run: Run) -> Iterator[Piece]:
+    """Yield the finished rows. Raises DataError for values that the recipe has no place for, after the last row.
+
+    Where rows are printed as they come, it is raised before the first.
+    """
+    state: TableState = plan.state
+    tensors, found, done = state.tensors, Found(), 0
+    kept = Kept(rows, tensors.options, run)
+    if run.streams:
+        kept.check_unseen(tensors.fitted, tensors.may_be_unseen)
+    finish = _Finish(KeptBlocks(kept.of().blocks, state.selection), state.assignment, tensors)
+    for pieces in run.engine.map(finish, range(len(finish.kept))):
+        for piece in pieces:
+            yield piece
+            found = found.merge(cast(Found, piece.found))
+            done += len(piece.values["row"])
+        run.report("write", done, sum(state.assignment.counts))
+    kept.check_unseen(tensors.fitted, [part for part in tensors.may_be_unseen if part.column in found.unseen])
+
+
+def _shared_out(kept: Kept, options: ColumnOptions, run: Run) -> tuple[Assignment, list[str]]:
+    """Which split every kept row belongs to, and a note on the rows that are not kept."""
+    count, rows = kept.check()
+    ways = {way: one(options, way) for way in ("stratify", "group", "order")} if options.split else {}
+    by = SplitBy(options.split_names, options.split, options.seed, **ways)
+    assignment = assign(by, kept.of({name for name in ways.values() if name}), count, run.engine)
+    empty = [name for name, size in zip(assignment.names, assignment.counts, strict=False) if not size]
+    if empty:
+        raise DataError(
+            f"no row is left for {', '.join(empty)}: {plural(count, 'row')} in all", hint="give larger ratios, or more rows"
+        )
+    return assignment, left_out(count, rows)
+
+
+def _code_notes(rows: Rows) -> list[str]:
+    """Say of which integers the leading zeros were kept."""
+    codes = [name for name in rows.codes if name not in rows.needs.roles.keys]
+    return [f'"{name}" is kept as text: leading zeros, or too many digits (--type "{name}:number" to count)' for name in codes]
+
+
+def _tensors(rows: Rows, options: ColumnOptions, learned: Sequence[Learned], origin: str) -> Tensors:
+    targets = {item.of for item in learned if item.role == "target"} <= set(rows.schema.names)
+    return Tensors(Fitted(learned), options, rows.schema, targets, origin)
+
+
+def _plan(kept: Kept, options: ColumnOptions, assignment: Assignment, tensors: Tensors, notes: list[str]) -> Plan:
+    learned = tuple(tensors.fitted.learned)
+    if any(item.role == "target" for item in learned) and not tensors.with_target:
+        notes.append("the target column is not there: no target")
+    splits: Sequence[str | None] = assignment.names or (None,)
+    specs = tuple(spec for name, rows in zip(splits, assignment.counts, strict=True) for spec in tensors.specs(rows, name))
+    made = {spec.name: tensors.describe(spec.name) for spec in specs}
+    state = TableState(kept.selection, assignment, tensors)
+    return Plan(learned, specs, _texts(kept, options, assignment), tuple(dict.fromkeys(notes)), made, state)
+
+
+def _texts(kept: Kept, options: ColumnOptions, assignment: Assignment) -> Mapping[str, Sequence[str]]:
+    """The values of a text `--id`, in row order."""
+    name, schema = one(options, "id"), kept.rows.schema
+    if name is None or name not in schema or schema[name].storage != "string":
+        return {}
+    found: dict[str, list[str]] = {f"{split}/id": [] for split in assignment.names} if assignment.names else {"id": []}
+    for block, mask in kept:
+        parts = assignment.parts(block, mask)
+        values = block.batch.column(name)
+        for index, key in enumerate(found):
+            found[key] += ["" if value is None else value for value in values.filter(pa.array(parts == index)).to_pylist()]
+    return found
