@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from torch.utils.data import Dataset, IterableDataset, get_worker_info
 
 from tensorize.core.contracts import Array
 from tensorize.core.errors import UsageError
+from tensorize.core.tensorset import Named
 from tensorize.core.threads import ordered_map
 
 if TYPE_CHECKING:
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 AHEAD = 4
 """Batches that a file is told of before they are read."""
 
-Sample = tuple[torch.Tensor, torch.Tensor] | tuple[torch.Tensor]
-Batch = tuple[torch.Tensor, torch.Tensor | None]
+Sample = tuple[Named, Named] | tuple[Named]
+Batch = tuple[Named, Named | None]
 
 
 class TensorSetDataset(Dataset[Sample]):
-    """Yields (input, target) of one row, or (input,) where there is no target."""
+    """Yields (input, target) of one row, or (input,) where there is no target; each a tensor, or a dict of several by name."""
 
     def __init__(self, tensors: TensorSet) -> None:
         self.tensors = tensors
@@ -41,8 +41,15 @@ class TensorSetDataset(Dataset[Sample]):
     def __getitems__(self, rows: list[int]) -> list[Sample]:
         inputs, target = self.tensors.batch(np.asarray(rows, dtype=np.int64))
         if target is None:
-            return [(item,) for item in inputs]
-        return list(zip(inputs, target, strict=True))
+            return [(item,) for item in _samples(inputs)]
+        return list(zip(_samples(inputs), _samples(target), strict=True))
+
+
+def _samples(batch: Named) -> list[Named]:
+    """A batch, row by row."""
+    if not isinstance(batch, Mapping):
+        return list(batch)
+    return [dict(zip(batch, row, strict=True)) for row in zip(*batch.values(), strict=True)]
 
 
 def batches_of(tensors: TensorSet, wanted: Iterable[Array | slice], device: Any, threads: int = 2) -> Iterator[Batch]:

@@ -379,11 +379,12 @@ class Loader(Protocol):
         """
         ...
 
-    def expand(self, recipe: Recipe, batch: Mapping[str, Any]) -> tuple[Any, Any]:
-        """Stored torch tensors of one batch → the model's (input, target), each (row, …), on the same device.
+    def batch(self, recipe: Recipe, stored: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+        """Stored torch tensors of one batch → the model's inputs and targets by name, each (row, …), on the same device.
 
-        The batch holds the tensors of the roles `input` and `target`: their rows, or all of a tensor that has no axis
-        `row`, such as the steps that windows are taken from. The input is float32; the target is None where there is none.
+        `stored` holds the tensors of the roles `input` and `target`: their rows, or all of a tensor that has no axis
+        `row`, such as the steps that windows are taken from. Inputs are float32; targets are empty where there are none.
+        Who trains sees a tensor where there is one, a dict by these names where there are several.
         """
         ...
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from tensorize.core.contracts import Loader
     from tensorize.core.recipe import Recipe
 
+Named = Any
+"""A torch tensor (row, …), or a dict of them by name where there are several."""
 WRITE_BYTES = 8 << 20
 SHARED = ("step",)
 """First axes of tensors that belong to all rows, such as the steps that windows are taken from."""
@@ -150,16 +152,17 @@ class TensorSet:
         self._unsplit("rows")
         return next(spec for spec in self.by_role("input") if spec.axes[0] not in SHARED).shape[0]
 
-    def batch(self, rows: Array | slice, device: Any = "cpu") -> tuple[torch.Tensor, torch.Tensor | None]:
+    def batch(self, rows: Array | slice, device: Any = "cpu") -> tuple[Named, Named | None]:
         """Return (input, target) of some rows as a model wants them, on `device`. Target is None where there is none.
 
-        `rows` is an int64 array of positions, or a slice with step 1. The stored tensors are moved first and expanded
-        (one-hot, normalised) on the device.
+        Each is a tensor (row, …), or a dict of them by name where a sample has several inputs or targets. `rows` is an
+        int64 array of positions, or a slice with step 1. The stored tensors are moved first and expanded (one-hot,
+        normalised) on the device.
         """
         self._unsplit("batch")
         specs = (*self.by_role("input"), *self.by_role("target"))
-        stored = {spec.name: self._stored(spec, rows, device) for spec in specs}
-        return self._loader.expand(self.recipe, stored)
+        inputs, targets = self._loader.batch(self.recipe, {spec.name: self._stored(spec, rows, device) for spec in specs})
+        return one_or_named(inputs), one_or_named(targets) if targets else None
 
     def expect(self, rows: Array) -> None:
         """Say that a `batch` of these rows, an int64 array of positions, is asked for soon: a file is read ahead."""
@@ -200,7 +203,7 @@ class TensorSet:
         seed: int = 0,
         drop_last: bool = False,
     ) -> Batches:
-        """Return the (input, target) batches of one split, as a model wants them, from memory or straight from the file.
+        """Return the (input, target) batches of one split, as `batch` gives them, from memory or straight from the file.
 
         They can be gone through again and again; with `shuffle` the order is another one each time, and the same for
         the same `seed`. Compact tensors (ids, uint8 images, an index of windows) are moved to `device` first and expanded
@@ -289,6 +292,11 @@ class _Prefixed:
 
     def close(self) -> None:
         self.store.close()
+
+
+def one_or_named(tensors: Mapping[str, torch.Tensor]) -> Named:
+    """The tensor where there is one, a dict by name where there are several."""
+    return next(iter(tensors.values())) if len(tensors) == 1 else dict(tensors)
 
 
 def _tensor(values: Array) -> torch.Tensor:

@@ -15,7 +15,7 @@ from tensorize.core.batches import batches_of
 from tensorize.core.contracts import Array, Layout, Store, TensorSpec
 from tensorize.core.errors import DataError, UsageError
 from tensorize.core.splits import hash_keys, sizes
-from tensorize.core.tensorset import SHARED, TensorSet
+from tensorize.core.tensorset import SHARED, TensorSet, one_or_named
 
 PICKED_BYTES = 1 << 20
 """What is picked from resident rows in one go."""
@@ -184,8 +184,8 @@ def _stored(tensors: TensorSet, specs: list[TensorSpec], ready: Ready, device: t
     shared = {spec.name for spec in specs if spec.axes[0] in SHARED}
 
     def expand(batch: Mapping[str, Any]) -> tuple[Tensor, Tensor]:
-        inputs, target = loader.expand(recipe, batch)
-        return inputs, ready(target)
+        inputs, targets = loader.batch(recipe, batch)
+        return one_or_named(inputs), ready(one_or_named(targets))
 
     stored = {name: part for name, part in values.items() if name not in shared}
     return Resident(tensors.rows, stored, {name: values[name] for name in shared}, expand, device)

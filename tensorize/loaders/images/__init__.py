@@ -47,14 +47,17 @@ class Images(JobLoader):
 
         return ImageJob(scan, options, run)
 
-    def expand(self, recipe: Recipe, batch: Mapping[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Return the normalised images (row, channel, height, width) float32, and the labels, on the device they are on.
+    def batch(
+        self, recipe: Recipe, stored: Mapping[str, torch.Tensor]
+    ) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+        """Return the normalised `images` (row, channel, height, width) float32, and the `labels`, on the device they are on.
 
         uint8 images are looked up in the table that makes the float32 ones, so both have the same bits.
         """
         from tensorize.loaders.images.expand import expand
 
-        return expand(recipe, batch["images"]), batch.get("labels")
+        images = {"images": expand(recipe, stored["images"])}
+        return images, {name: stored[name] for name in ("labels",) if name in stored}
 
     def inverse(self, recipe: Recipe, tensors: TensorSet) -> Array | dict[str, Array]:
         """Return the pixels (row, channel, height, width) uint8 (uint16 for 16-bit images), or a dict of them by split."""

@@ -49,11 +49,11 @@ class Series(JobLoader):
 
         return SeriesJob(scan, options, run, self.preset_gaps)
 
-    def expand(self, recipe: Recipe, batch: Mapping[str, Any]) -> tuple[Any, Any]:
-        """See `tensorize.loaders.series.expand.expand`."""
+    def batch(self, recipe: Recipe, stored: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return `series` (row, channel, step) float32 and `target` (row, target, step)."""
         from tensorize.loaders.series.expand import expand
 
-        return expand(recipe, batch)
+        return expand(recipe, stored)
 
     def inverse(self, recipe: Recipe, tensors: TensorSet) -> Any:
         """See `tensorize.loaders.series.expand.inverse`."""

@@ -18,14 +18,16 @@ if TYPE_CHECKING:
     from tensorize.core.tensorset import TensorSet
 
 
-def expand(recipe: Recipe, batch: Mapping[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """(row, channel, step) float32 and the target (row, target, step): as stored, or gathered from steps at `start`."""
-    if "start" not in batch:
-        return batch["series"], batch.get("target")
-    options = recipe.parsed_options()
-    inputs = _gathered(batch["series"], batch["start"], options.window)
-    target = _gathered(batch["target"], batch["start"] + options.window, options.horizon) if "target" in batch else None
-    return inputs, target
+def expand(recipe: Recipe, stored: Mapping[str, torch.Tensor]) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+    """`series` (row, channel, step) float32 and `target` (row, target, step): as stored, or gathered from steps at `start`."""
+    inputs, targets = ({name: stored[name] for name in (name,) if name in stored} for name in ("series", "target"))
+    if "start" not in stored:
+        return inputs, targets
+    options, start = recipe.parsed_options(), stored["start"]
+    return (
+        {name: _gathered(values, start, options.window) for name, values in inputs.items()},
+        {name: _gathered(values, start + options.window, options.horizon) for name, values in targets.items()},
+    )
 
 
 def _gathered(steps: torch.Tensor, start: torch.Tensor, length: int) -> torch.Tensor:

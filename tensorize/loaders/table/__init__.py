@@ -54,11 +54,11 @@ class Table:
         """Add what the rows showed: values that float32 cannot hold."""
         return plan if found is None else replace(plan, notes=(*plan.notes, *found.remarks()))
 
-    def expand(self, recipe: Recipe, batch: Mapping[str, Any]) -> tuple[Any, Any]:
-        """`features` as stored; with `--encode ids` the one-hot blocks are scattered in their places."""
+    def batch(self, recipe: Recipe, stored: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """`features` as stored; with `--encode ids` the one-hot blocks are scattered in their places. And `target`."""
         from tensorize.loaders.table.expand import expand
 
-        return expand(recipe, batch), batch.get("target")
+        return {"features": expand(recipe, stored)}, {name: stored[name] for name in ("target",) if name in stored}
 
     def inverse(self, recipe: Recipe, tensors: TensorSet) -> Any:
         """Return a pyarrow Table (row) of the columns in their original units; of each split, where there is one."""

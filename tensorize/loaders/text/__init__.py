@@ -47,11 +47,11 @@ class Text(JobLoader):
 
         return TextJob(scan, options, run)
 
-    def expand(self, recipe: Recipe, batch: Mapping[str, Any]) -> tuple[Any, Any]:
-        """See `tensorize.loaders.text.expand.expand`."""
+    def batch(self, recipe: Recipe, stored: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return `onehot` ([row,] token, symbol) float32, and no target."""
         from tensorize.loaders.text.expand import expand
 
-        return expand(recipe, batch), None
+        return {"onehot": expand(recipe, stored)}, {}
 
     def inverse(self, recipe: Recipe, tensors: TensorSet) -> Any:
         """See `tensorize.loaders.text.expand.inverse`."""
