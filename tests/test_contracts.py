@@ -1,7 +1,10 @@
 """The promises, over every registered loader, encoder and exporter: a new one is tested by adding its case here."""
 
 import csv
+import io
 import json
+import pickle
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,12 +17,15 @@ from PIL import Image
 
 from tensorize import Recipe, prepare, read
 from tensorize.core import registry
+from tensorize.core.contracts import Plan, Run
 from tensorize.core.errors import RecipeError, UsageError
 from tensorize.encoders.calendar import Calendar
 from tensorize.encoders.impute import Impute
 from tensorize.encoders.one_hot import OneHot
 from tensorize.encoders.ordinal import Ordinal
 from tensorize.encoders.scale import MinMax, Raw, ZScore
+from tensorize.engine.threads import ThreadEngine
+from tensorize.loaders.jobs import JobLoader
 
 RNG = np.random.default_rng(7)
 SPLIT = "0.6,0.2,0.2"
@@ -124,6 +130,56 @@ def test_same_bits_whatever_the_threads_and_the_chunks(tmp_path, case, suffix):
         prepare(case.kind, str(source), **case.options, split=SPLIT, out=out, threads=threads, chunk_bytes=size)
         made.add(out.read_bytes())
     assert len(made) == 1
+
+
+class Sending(ThreadEngine):
+    """Threads that pickle functions, items and results, as if they went to another process and came back."""
+
+    def map(self, function: Any, items: Any) -> Iterator[Any]:
+        function = self.sent(function)
+        return super().map(lambda item: self.sent(function(self.sent(item))), items)
+
+    def sent(self, value: Any) -> Any:
+        """A copy by way of a pickle. The store is no copy: every process has its own view of it."""
+        stream = io.BytesIO()
+        pickler = pickle.Pickler(stream)
+        pickler.persistent_id = lambda found: "store" if found is self.store else None
+        pickler.dump(value)
+        unpickler = pickle.Unpickler(io.BytesIO(stream.getvalue()))
+        unpickler.persistent_load = lambda _: self.store
+        return unpickler.load()
+
+
+def made(loader: Any, plan: Plan, rows: Any, run: Run) -> tuple[Plan, list[tuple[str, bytes]]]:
+    """The finished plan, and every piece of every tensor: its key, and its values as bytes."""
+    found, values = None, []
+    for piece in loader.apply(plan, rows, run):
+        if piece.found is not None:
+            found = piece.found if found is None else found.merge(piece.found)
+        values += [(f"{piece.split}/{name}", array.tobytes()) for name, array in piece.values.items()]
+    return loader.finish(plan, found), values
+
+
+@EACH
+@pytest.mark.parametrize("size", [300, 4 << 20])
+def test_a_loader_works_in_other_processes(tmp_path, case, size, request):
+    """What it sends to workers, its plan and its rows survive a pickle, and the same pieces come of them."""
+    loader = registry.load("loaders", case.kind)()
+    if isinstance(loader, JobLoader):
+        request.applymarker(pytest.mark.xfail(strict=True, reason="its job holds open files"))
+    source, results = str(case.write(tmp_path)), []
+    options = loader.Options.parse(case.options | {"split": SPLIT})
+    for engine in (ThreadEngine(2), Sending(2)):
+        run, sent = Run(engine, size), getattr(engine, "sent", lambda value: value)
+        with loader.open(source, options, run) as rows:
+            plan = loader.learn(rows, options, run)
+            results.append(made(loader, sent(plan), sent(rows), run))
+            again = loader.plan(sent(rows), options, run, results[-1][0].learned)
+            assert again.specs == plan.specs
+        engine.close()
+    assert results[0][1] == results[1][1]
+    assert results[0][0].learned == results[1][0].learned
+    assert results[0][0].notes == results[1][0].notes
 
 
 @EACH

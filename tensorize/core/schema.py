@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, model_validator
@@ -11,8 +10,6 @@ from tensorize.core.errors import DataError, some
 
 Kind = Literal["number", "category", "bool", "time"]
 Storage = Literal["int64", "float64", "string", "bool"]
-POINTED = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
-"""Text that reads as a number, with a decimal point."""
 
 
 class Column(BaseModel):

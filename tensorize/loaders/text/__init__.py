@@ -1,29 +1,28 @@
 """Plain text: characters or words become ids or one-hot rows.
 
-options   what to make                          source    files → UTF-8 pieces cut after lines
-tokens    a piece → tokens                      scan      all pieces, once, into scratch
-state     what a recipe holds                   job       vocabulary, then the tensors
-expand    stored tensors → model input → text
+options   what to make                          source    files → UTF-8 pieces that end after lines
+lines     which lines are kept                  tokens    a piece → tokens
+opened    the whole text, in the engine's store chunks    tokens of a split, whole lines
+state     what a recipe holds                   plan      vocabulary, splits, shapes
+apply     the finished rows                     expand    stored tensors → model input → text
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tensorize.core.contracts import Run
-from tensorize.loaders.jobs import JobLoader
+from tensorize.core.contracts import Learned, Piece, Plan, Run
 from tensorize.loaders.text.options import TextOptions
 
 if TYPE_CHECKING:
     from tensorize.core.recipe import Recipe
     from tensorize.core.schema import Schema
     from tensorize.core.tensorset import TensorSet
-    from tensorize.loaders.text.job import TextJob
-    from tensorize.loaders.text.scan import TextScan
+    from tensorize.loaders.text.opened import OpenedText
 
 
-class Text(JobLoader):
+class Text:
     """Text in any encoding: see `TextOptions`. A source in memory is `{"text": "…"}`, or `{"text": ["a line", …]}`.
 
     >>> from tensorize import prepare
@@ -34,18 +33,40 @@ class Text(JobLoader):
 
     Options = TextOptions
 
-    def scan(self, source: Any, options: TextOptions, run: Run, schema: Schema | None = None) -> TextScan:
-        """Raises DataError for what is no text in the encoding, or holds no token."""
-        from tensorize.loaders.text.scan import TextScan
+    def open(self, source: Any, options: TextOptions, run: Run, schema: Schema | None = None) -> OpenedText:
+        """Read the text once; its tokens go to the engine's store.
+
+        Raises DataError if it is not text in the encoding, or holds no token, UsageError if there is no such file.
+        """
+        from tensorize.loaders.text.opened import read_text
         from tensorize.loaders.text.source import text_files
 
         del schema
-        return TextScan(text_files(source), options, run)
+        return read_text(text_files(source), options, run)
 
-    def job(self, scan: TextScan, options: TextOptions, run: Run) -> TextJob:
-        from tensorize.loaders.text.job import TextJob
+    def learn(self, rows: OpenedText, options: TextOptions, run: Run) -> Plan:
+        """See `tensorize.loaders.text.plan.learn`."""
+        from tensorize.loaders.text.plan import learn
 
-        return TextJob(scan, options, run)
+        return learn(rows, options, run)
+
+    def plan(self, rows: OpenedText, options: TextOptions, run: Run, learned: Sequence[Learned]) -> Plan:
+        """See `tensorize.loaders.text.plan.plan`."""
+        from tensorize.loaders.text.plan import plan
+
+        return plan(rows, options, run, learned)
+
+    def apply(self, plan: Plan, rows: OpenedText, run: Run) -> Iterator[Piece]:
+        """See `tensorize.loaders.text.apply.pieces`."""
+        from tensorize.loaders.text.apply import pieces
+
+        return pieces(plan, rows, run)
+
+    def finish(self, plan: Plan, found: Any) -> Plan:
+        """See `tensorize.loaders.text.apply.finished`."""
+        from tensorize.loaders.text.apply import finished
+
+        return finished(plan, found)
 
     def batch(self, recipe: Recipe, stored: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return `onehot` ([row,] token, symbol) float32, and no target."""

@@ -1,10 +1,10 @@
-"""Lines that are no text in the encoding: taken out, each with its place."""
+"""Lines that are not text in the encoding: left out, each with its position in the source."""
 
 from __future__ import annotations
 
 import codecs
-from array import array
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -14,14 +14,14 @@ from tensorize.loaders.text.source import TextFile, known_encoding, plain_newlin
 from tensorize.sources.files import is_utf8, pieces, utf8
 
 Bad = Callable[[int, str], None]
-"""Told of each bad line: its 0-based number in the file, and its text, with bytes that are none as surrogates."""
+"""Called for each invalid line: its 0-based number in the file, and its text, with undecodable bytes as surrogates."""
 
 
 def good_lines(file: TextFile, options: TextOptions, size: int, bad: Bad) -> Iterator[bytes]:
-    r"""Yield UTF-8 pieces of about `size` bytes of whole lines, newlines as `\n`, without those that are no text.
+    r"""Yield UTF-8 pieces of about `size` bytes of whole lines, newlines as `\n`, without the invalid lines.
 
-    Raises UnicodeDecodeError where the encoding gives no lines once it is broken (UTF-16, UTF-32), DataError for a line
-    that never ends.
+    Raises UnicodeDecodeError if an encoding cannot resume after an error (UTF-16, UTF-32), DataError if a line is longer
+    than `--max-word`.
     """
     name = known_encoding(file, options.encoding)
     number, held = 0, b""
@@ -38,7 +38,7 @@ def good_lines(file: TextFile, options: TextOptions, size: int, bad: Bad) -> Ite
 
 
 def _lenient(given: Iterator[bytes], encoding: str) -> Iterator[bytes]:
-    """UTF-8 as it is; of another encoding, the bytes that do not fit as what UTF-8 never is."""
+    """UTF-8 unchanged; other encodings as UTF-8, with undecodable bytes as surrogates, which valid UTF-8 never holds."""
     name = codecs.lookup(encoding).name
     if name in ("utf-8", "utf-8-sig"):
         yield from utf8(given, encoding)
@@ -50,7 +50,7 @@ def _lenient(given: Iterator[bytes], encoding: str) -> Iterator[bytes]:
 
 
 def _sifted(piece: bytes, number: int, encoding: str, bad: Bad) -> Iterator[bytes]:
-    """A piece of whole lines, the first of which is line `number`, without the bad ones; nothing where none is left."""
+    """A piece of whole lines, the first of which is line `number`, without the invalid ones; nothing if none is left."""
     if is_utf8(piece):
         yield piece
         return
@@ -70,26 +70,28 @@ def _longest_line(data: bytes) -> int:
     return int(np.diff(ends, prepend=-1, append=len(data)).max()) - 1
 
 
-class Places:
-    """Where kept lines stand in the source. 8 bytes are held for each line that is not kept."""
+@dataclass(frozen=True)
+class SourceLines:
+    """Which lines of the source the kept lines are. Holds 8 bytes for each line that was left out.
 
-    def __init__(self) -> None:
-        self._left_out = array("q")
+    >>> lines = SourceLines(np.array([1, 2]))
+    >>> lines.source(0, 3).tolist(), lines.kept_before(3)
+    ([0, 3, 4], 1)
+    """
+
+    left_out: Array
+    """(line) int64: the 0-based source lines that were left out, ascending."""
 
     def __len__(self) -> int:
         """How many lines were left out."""
-        return len(self._left_out)
-
-    def leave_out(self, line: int) -> None:
-        """Note a 0-based source line; they come in order."""
-        self._left_out.append(line)
+        return len(self.left_out)
 
     def source(self, first: int, stop: int) -> Array:
         """(line) int64: the 0-based source lines of the kept lines `first:stop`."""
-        kept, out = np.arange(first, stop), np.array(self._left_out)
-        lines: Array = kept + np.searchsorted(out - np.arange(len(out)), kept, side="right")
+        kept = np.arange(first, stop)
+        lines: Array = kept + np.searchsorted(self.left_out - np.arange(len(self.left_out)), kept, side="right")
         return lines
 
     def kept_before(self, line: int) -> int:
         """How many lines are kept of those before a source line."""
-        return line - int(np.searchsorted(np.array(self._left_out), line))
+        return line - int(np.searchsorted(self.left_out, line))

@@ -1,4 +1,4 @@
-"""Take a piece of text apart: characters to code points, words to places in a growing list."""
+"""Split a piece of text into tokens: characters as code points, words as positions in a growing list."""
 
 from __future__ import annotations
 
@@ -20,9 +20,11 @@ _NEWLINE = ord("\n")
 
 @dataclass(frozen=True)
 class Tokens:
-    """The tokens of a piece of text: `ids` (token), and how many there are in each of its lines, `counts` (line).
+    """The tokens of a piece of text.
 
-    A piece that does not end with a newline is `open`: its last line goes on in the next piece, or ends the text.
+    ids: (token) integers: code points, or positions in `Words.words`.
+    counts: (line) int64, tokens in each line.
+    open: the piece does not end with a newline: its last line continues in the next piece, or ends the text.
     """
 
     ids: Array
@@ -31,9 +33,9 @@ class Tokens:
 
 
 def characters(data: bytes, lower: bool) -> Tokens:
-    """UTF-8 → code points. Each letter is lowered by itself, so that where a piece is cut makes no difference.
+    """UTF-8 → code points, uint8 or uint32. Each letter is lowercased by itself, so that piece borders change nothing.
 
-    A newline is a character of the line that it ends. Raises UnicodeDecodeError.
+    A newline belongs to the line that it ends. Raises UnicodeDecodeError.
     """
     if data.isascii():
         codes = np.frombuffer(data.lower() if lower else data, np.uint8)
@@ -55,14 +57,14 @@ _PLAIN = bytes(range(128)) + bytes([_BEYOND]) * 128
 _LOWER = bytes(range(128)).lower() + bytes([_BEYOND]) * 128
 _CONTINUED = bytes(range(0x80, 0xC0))
 _LOWERED_TO_ASCII = {b"\xc4": "\u0130".encode(), b"\xaa": "\u212a".encode()}
-"""The only characters beyond ASCII that become ASCII letters, or several characters, when they are lowered.
+"""The only characters beyond ASCII that lowercase to ASCII letters, or to several characters.
 
-Each with a byte of it that is rare in most texts and found at once.
+Each with one of its bytes, which is rare in most texts and quick to find.
 """
 
 
 def ascii_codes(data: bytes, lower: bool) -> Tokens:
-    """As `characters`, with 128 for every character beyond ASCII; no character is taken apart that need not be.
+    """As `characters`, in uint8, with 128 for every character beyond ASCII; it decodes no character that it need not.
 
     Raises pyarrow.ArrowInvalid for bytes that are not UTF-8.
     """
@@ -78,8 +80,14 @@ def ascii_codes(data: bytes, lower: bool) -> Tokens:
 
 
 @dataclass(frozen=True)
-class Cut:
-    """A piece cut at ASCII white space: the unlike raw words, which one each is, and the first word of each line."""
+class RawWords:
+    """A piece of text split at ASCII white space.
+
+    raw: the distinct words, each with the white space after it.
+    codes: (word) int32, the position in `raw` of each word of the piece.
+    borders: (line + 1) int64, the first word of each line, and the end.
+    open: as in `Tokens`.
+    """
 
     raw: Sequence[bytes]
     codes: Array
@@ -87,11 +95,8 @@ class Cut:
     open: bool
 
 
-def cut(data: bytes) -> Cut:
-    """Cut at white space without a copy; a raw word carries the white space after it. Safe to run in a thread.
-
-    Raises pyarrow.ArrowInvalid for bytes that are not UTF-8.
-    """
+def split_words(data: bytes) -> RawWords:
+    """Split UTF-8 at white space without copying it. Raises pyarrow.ArrowInvalid for bytes that are not UTF-8."""
     view = np.frombuffer(data, np.uint8)
     space = np.logical_or(*(view - np.uint8(first) < count for first, count in _SPACES))  # below the first wraps around
     begins = np.empty(len(view), bool)
@@ -102,34 +107,31 @@ def cut(data: bytes) -> Cut:
     is_open = not data.endswith(b"\n")
     borders = np.searchsorted(starts, np.concatenate([[0], ends, [len(view)]] if is_open else [[0], ends]))
     if not len(starts):
-        return Cut((), np.empty(0, np.int32), borders, is_open)
+        return RawWords((), np.empty(0, np.int32), borders, is_open)
     offsets = np.full(len(starts) + 1, len(view), np.int32)
     offsets[:-1] = starts
     words = pa.Array.from_buffers(pa.binary(), len(starts), [None, pa.py_buffer(offsets), pa.py_buffer(data)])
     encoded = words.dictionary_encode()
     encoded.dictionary.cast(pa.utf8())
-    return Cut(encoded.dictionary.to_pylist(), encoded.indices.to_numpy(), borders, is_open)
+    return RawWords(encoded.dictionary.to_pylist(), encoded.indices.to_numpy(), borders, is_open)
 
 
 _KNOWN = 1 << 21
-"""Raw words that are remembered: with the punctuation and the white space around them there is no end of those."""
+"""Raw words to remember: with the punctuation and white space around them their number has no limit."""
 
 
 @dataclass
 class Words:
-    """Every word that was met, in the order of meeting; `place` of a raw word is what it was cut and cleaned to.
-
-    It grows with the vocabulary, not with the text.
-    """
+    """Every distinct word so far, in the order of first occurrence. It grows with the vocabulary, not with the text."""
 
     lower: bool
     longest: int = 0
-    """Bytes of the longest word that was met."""
+    """Bytes of the longest word so far."""
     words: dict[str, int] = field(default_factory=dict)
     _known: dict[bytes, tuple[int, ...]] = field(default_factory=dict, repr=False)
 
-    def place(self, piece: Cut) -> Tokens:
-        """Turn a piece into ids by the order of meeting. In text order, from one thread."""
+    def place(self, piece: RawWords) -> Tokens:
+        """Words → ids by the order of first occurrence. Call it in the order of the text, from one thread."""
         known = self._known
         if len(known) > _KNOWN:
             known.clear()
@@ -141,19 +143,19 @@ class Words:
         table = np.fromiter((place[0] if place else -1 for place in places), np.int32, len(places))
         ids = np.take(table, piece.codes)
         empty = np.flatnonzero(ids < 0)
-        if not len(empty):  # nothing to take out, which copies the piece
+        if not len(empty):  # nothing to remove: no copy of the piece
             return Tokens(ids, np.diff(piece.borders), piece.open)
         borders = piece.borders - np.searchsorted(empty, piece.borders)
         return Tokens(np.delete(ids, empty), np.diff(borders), piece.open)
 
-    def _several(self, piece: Cut, places: Sequence[tuple[int, ...]], sizes: Array) -> Tokens:
-        """Where white space that is not ASCII parts a raw word into several."""
+    def _several(self, piece: RawWords, places: Sequence[tuple[int, ...]], sizes: Array) -> Tokens:
+        """For raw words that white space beyond ASCII splits again."""
         ids = np.array([place for code in piece.codes.tolist() for place in places[code]], dtype=np.int32)
         before = np.concatenate([[0], np.cumsum(sizes[piece.codes])])
         return Tokens(ids, np.diff(before[piece.borders]), piece.open)
 
     def _clean(self, raw: bytes) -> tuple[int, ...]:
-        """Split at any white space, lower, strip, and drop what is empty then."""
+        """Split at any white space, lowercase, strip, and drop empty words."""
         text = raw.decode()
         words = (text.lower() if self.lower else text).split()
         stripped = [word for part in words if (word := part.strip(STRIPPED))]
