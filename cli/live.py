@@ -37,21 +37,26 @@ class LiveTable(Callback):
         self._live = Live(self._bar, console=console, transient=True)
 
     def on_train_begin(self, trainer: Trainer) -> None:
+        """Show the table."""
         self._step = self._bar.add_task("steps", total=trainer.steps, epoch=trainer.epoch + 1)
         self._live.start()
 
     def on_epoch_begin(self, trainer: Trainer) -> None:
+        """Start the bar of an epoch."""
         self._bar.reset(self._step, total=trainer.steps, epoch=trainer.epoch + 1)
 
     def on_batch_end(self, trainer: Trainer, loss: torch.Tensor) -> None:
+        """Move the bar on by a step."""
         del trainer, loss
         self._bar.advance(self._step)
 
     def on_epoch_end(self, trainer: Trainer, epoch: Epoch) -> None:
+        """Add a line for the epoch."""
         del epoch
         self._live.update(Group(_table(trainer.epochs[-SHOWN:]), self._bar))
 
     def on_train_end(self, trainer: Trainer) -> None:
+        """Remove the table from the terminal."""
         del trainer
         self._live.stop()
 

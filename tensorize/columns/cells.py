@@ -46,6 +46,7 @@ class Cells:
 
     @property
     def total(self) -> int:
+        """How many faulty cells there are."""
         return sum(self.counts.values())
 
     def lines(self, places: Sequence[str]) -> list[str]:

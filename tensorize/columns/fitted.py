@@ -32,6 +32,7 @@ class Channelled:
 
     @property
     def names(self) -> tuple[str, ...]:
+        """The names of the channels."""
         return self.encoder.channels(self.column)
 
     @property
@@ -48,10 +49,12 @@ class Fitted:
 
     @cached_property
     def inputs(self) -> tuple[Channelled, ...]:
+        """The steps of the inputs, with their places among all input channels."""
         return _channelled([item for item in self.learned if item.role == "input"])
 
     @cached_property
     def targets(self) -> tuple[Channelled, ...]:
+        """The steps of the targets, with their places among all target channels."""
         return _channelled([item for item in self.learned if item.role == "target"])
 
     @cached_property

@@ -77,6 +77,7 @@ class Needs:
 
     @property
     def wanted(self) -> tuple[str, ...]:
+        """The columns that are parsed, in file order."""
         return self.roles.wanted
 
 
@@ -93,16 +94,24 @@ class Rows(Protocol):
     """A tabular source that was opened and looked at. Any process may read any partition of it."""
 
     @property
-    def schema(self) -> Schema: ...
+    def schema(self) -> Schema:
+        """The wanted columns and their kinds."""
+        ...
 
     @property
-    def facts(self) -> Facts: ...
+    def facts(self) -> Facts:
+        """What the summary says of the source."""
+        ...
 
     @property
-    def needs(self) -> Needs: ...
+    def needs(self) -> Needs:
+        """What was asked of the columns."""
+        ...
 
     @property
-    def rows(self) -> int: ...
+    def rows(self) -> int:
+        """Source rows, those that were left out included."""
+        ...
 
     @property
     def codes(self) -> tuple[str, ...]:
@@ -120,7 +129,9 @@ class Rows(Protocol):
         ...
 
     @property
-    def partitions(self) -> Sequence[Partition]: ...
+    def partitions(self) -> Sequence[Partition]:
+        """The pieces of the source, in order."""
+        ...
 
     def read(self, partition: Partition, columns: Collection[str] | None = None) -> Packed:
         """The rows of a partition, or some of their columns, in the storage types of the schema; missing cells are null."""

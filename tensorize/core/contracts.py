@@ -64,12 +64,14 @@ class TensorSpec:
 
     @property
     def itemsize(self) -> int:
+        """Bytes of one number."""
         import numpy as np
 
         return np.dtype(self.dtype).itemsize
 
     @property
     def nbytes(self) -> int:
+        """Bytes of the whole tensor."""
         return math.prod(self.shape) * self.itemsize
 
 
@@ -88,6 +90,7 @@ class Layout:
 
     @property
     def nbytes(self) -> int:
+        """Bytes of all tensors."""
         return sum(spec.nbytes for spec in self.tensors)
 
 
@@ -106,7 +109,9 @@ class Store(Protocol):
         """Prepare for a `take` of the same rows that comes soon, without waiting; a hint, which changes no result."""
         ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Close what lies behind it. Safe to call twice."""
+        ...
 
 
 class Writer(Protocol):
@@ -137,7 +142,9 @@ class Exporter(Protocol):
 
     suffixes: ClassVar[tuple[str, ...]]
 
-    def create(self, path: Path, layout: Layout, *, force: bool = False) -> Writer: ...
+    def create(self, path: Path, layout: Layout, *, force: bool = False) -> Writer:
+        """Lay a file out. Raises UsageError where it exists, unless `force`; RunError where it cannot be written."""
+        ...
 
     def open(self, path: Path) -> TensorSet:
         """Open lazily: headers and shapes only. Raises DataError on a file that is not ours or is damaged."""
@@ -159,18 +166,26 @@ class Statistic(Protocol):
         """The same statistic, in the same pass, that has seen nothing yet."""
         ...
 
-    def update(self, block: Any) -> Self: ...
+    def update(self, block: Any) -> Self:
+        """Return the statistic with one more block of values."""
+        ...
 
-    def merge(self, other: Self) -> Self: ...
+    def merge(self, other: Self) -> Self:
+        """Return the statistic joined with that of the blocks that follow."""
+        ...
 
     def again(self) -> Self | None:
         """Return the statistic to gather in another pass over the same values; None when finished."""
         ...
 
-    def to_json(self) -> dict[str, Json]: ...
+    def to_json(self) -> dict[str, Json]:
+        """The state as plain JSON."""
+        ...
 
     @classmethod
-    def from_json(cls, state: Mapping[str, Json]) -> Self: ...
+    def from_json(cls, state: Mapping[str, Json]) -> Self:
+        """The statistic with a state that `to_json` gave."""
+        ...
 
 
 class Encoder(Protocol):
@@ -263,6 +278,7 @@ class Run:
     """Whether rows are printed as they are finished and cannot be taken back: a loader then looks for errors first."""
 
     def report(self, stage: str, done: int, total: int | None) -> None:
+        """Tell the progress of a stage, if anybody listens."""
         if self.progress is not None:
             self.progress(stage, done, total)
 
@@ -287,10 +303,14 @@ class Opened(Protocol):
     """
 
     @property
-    def schema(self) -> Schema: ...
+    def schema(self) -> Schema:
+        """The columns; empty for kinds without columns."""
+        ...
 
     @property
-    def facts(self) -> Facts: ...
+    def facts(self) -> Facts:
+        """What the summary says of the source."""
+        ...
 
     def __enter__(self) -> Self: ...
 
@@ -313,7 +333,9 @@ class Learned:
 class Found(Protocol):
     """What a loader gathers while pieces are made, such as a histogram: merged in the order of the pieces."""
 
-    def merge(self, other: Self) -> Self: ...
+    def merge(self, other: Self) -> Self:
+        """Return what this and the following pieces gathered."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -117,6 +117,7 @@ class BadOptions(Options):
 
     @property
     def amendable(self) -> tuple[str, ...]:
+        """Those of the root, and what is done with invalid items."""
         return (*super().amendable, "on_bad", "max_bad")
 
     @field_validator("max_bad")
@@ -150,6 +151,7 @@ class SplitOptions(Options):
         return {0: (), 2: ("train", "test"), 3: ("train", "val", "test")}[len(self.split)]
 
     def for_apply(self) -> Self:
+        """Without the split: new data are never split."""
         return self.model_copy(update={"split": ()})
 
 

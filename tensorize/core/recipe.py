@@ -71,6 +71,7 @@ class Recipe(BaseModel):
 
     @property
     def schema(self) -> Schema:  # type: ignore[override]
+        """The columns of the source."""
         return self.schema_
 
     @property
@@ -132,6 +133,7 @@ class Recipe(BaseModel):
 
     @property
     def learned(self) -> tuple[Learned, ...]:
+        """The steps as loaders take them."""
         return tuple(Learned(step.step, step.of, step.state, step.role) for step in self.steps)
 
     def to_json(self, indent: int | None = None) -> str:

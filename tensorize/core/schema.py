@@ -58,6 +58,7 @@ class Schema(BaseModel):
 
     @property
     def names(self) -> tuple[str, ...]:
+        """The column names in file order."""
         return tuple(column.name for column in self.columns)
 
     def __getitem__(self, name: str) -> Column:

@@ -37,16 +37,18 @@ class MemoryStore:
     arrays: Mapping[str, Array]
 
     def read(self, key: str, start: int, stop: int) -> Array:
+        """See `Store.read`."""
         return self.arrays[key][start:stop]
 
     def take(self, key: str, rows: Array) -> Array:
+        """See `Store.take`."""
         return self.arrays[key][rows]
 
     def expect(self, key: str, rows: Array) -> None:
-        pass
+        """Nothing to prepare: everything is in memory."""
 
     def close(self) -> None:
-        pass
+        """Nothing to close."""
 
 
 @dataclass(frozen=True)
@@ -62,10 +64,12 @@ class TensorSet:
 
     @property
     def kind(self) -> str:
+        """The loader that made it, such as `table`."""
         return self.layout.kind
 
     @property
     def recipe_json(self) -> str:
+        """The recipe as JSON, as it is stored."""
         return self.layout.recipe
 
     @cached_property
@@ -94,6 +98,7 @@ class TensorSet:
         return iter(self.specs)
 
     def keys(self) -> tuple[str, ...]:
+        """The keys of all tensors, in the order of the file."""
         return tuple(self.specs)
 
     def __contains__(self, key: object) -> bool:

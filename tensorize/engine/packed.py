@@ -28,17 +28,21 @@ class Distances:
 
     @property
     def nbytes(self) -> int:
+        """Bytes in memory."""
         return self.distance.nbytes + self.length.nbytes
 
     @property
     def runs(self) -> int:
+        """How many runs there are."""
         return len(self.length)
 
     @property
     def rows(self) -> int:
+        """How many rows they stand for."""
         return int(self.length.sum())
 
     def unpacked(self) -> pa.Array:
+        """The values of every row, (row) of `type`."""
         values = np.cumsum(np.repeat(self.distance, self.length))
         return pa.array(values).view(self.type)
 
@@ -52,18 +56,22 @@ class Repeats:
 
     @property
     def type(self) -> pa.DataType:
+        """The Arrow type of a cell."""
         return self.cells.type
 
     @property
     def nbytes(self) -> int:
+        """Bytes in memory."""
         return int(self.cells.nbytes + self.ends.nbytes)
 
     @property
     def runs(self) -> int:
+        """How many runs there are."""
         return len(self.ends)
 
     @property
     def rows(self) -> int:
+        """How many rows they stand for."""
         return int(self.ends[-1].as_py()) if len(self.ends) else 0
 
     def unpacked(self, start: int = 0) -> pa.Array:
@@ -102,6 +110,7 @@ class Packed:
         return sum(column.nbytes for column in self.small.values())
 
     def unpacked(self) -> pa.RecordBatch:
+        """All columns, row by row, as one record batch."""
         columns = self.columns.items()
         return batch_of(
             {name: column if isinstance(column, pa.Array) else column.unpacked() for name, column in columns}, self.rows

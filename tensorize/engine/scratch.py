@@ -95,6 +95,7 @@ class Scratch:
             ) from error
 
     def close(self) -> None:
+        """Give back memory and files. Safe to call twice."""
         self._held = bytearray()
         for file in self._files:
             with suppress(OSError):
@@ -168,6 +169,7 @@ class Spool:
             yield self.get(index)
 
     def close(self) -> None:
+        """Give back memory and files. Safe to call twice."""
         self._items.clear()
         self._scratch.close()
 
@@ -239,6 +241,7 @@ class LocalStore:
             self._scratch.forget(max(stops))
 
     def close(self) -> None:
+        """Give back memory and files. Safe to call twice."""
         self._arrays.clear()
         self._spool.close()
         self._scratch.close()

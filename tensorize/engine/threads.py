@@ -40,4 +40,5 @@ class ThreadEngine:
         return ()
 
     def close(self) -> None:
+        """Give scratch back. Safe to call twice."""
         self._store.close()

@@ -30,6 +30,7 @@ class Stamp(NamedTuple):
 
     @classmethod
     def of(cls, status: os.stat_result) -> Stamp:
+        """The stamp of a file's status."""
         return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
 
 
@@ -56,6 +57,7 @@ class WatchedFile(io.FileIO):
             raise
 
     def readinto(self, buffer: Any) -> int:
+        """Read into a buffer; the bytes are compared with what others have read."""
         count = super().readinto(buffer) or 0
         self._note(memoryview(buffer)[:count])
         if not count and len(buffer):
@@ -63,6 +65,7 @@ class WatchedFile(io.FileIO):
         return count
 
     def readall(self) -> bytes:
+        """Read to the end, and check that the file is what it was."""
         data = super().readall() or b""
         self._note(memoryview(data))
         self._end()

@@ -37,6 +37,7 @@ class Original:
 
     @classmethod
     def of(cls, summary: str, *files: tuple[str, str, str]) -> Self:
+        """A data set of files, each as (path, SHA-256, URL)."""
         return cls(summary, tuple(PublicFile(*file) for file in files))
 
 

@@ -191,12 +191,18 @@ class Named(Protocol):
     """What can be read from its start, as often as needed."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """What messages call it."""
+        ...
 
     @property
-    def size(self) -> int: ...
+    def size(self) -> int:
+        """Bytes as it is stored."""
+        ...
 
-    def open(self) -> BinaryIO: ...
+    def open(self) -> BinaryIO:
+        """Open for reading, from the start."""
+        ...
 
 
 def pieces(file: Named, size: int, growth: int) -> Iterator[bytes]:

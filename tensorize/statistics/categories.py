@@ -28,6 +28,7 @@ class Categories:
     overflowed: bool = False
 
     def fresh(self) -> Self:
+        """No value yet, with the same limit."""
         return type(self)(self.limit)
 
     def update(self, block: pa.Array) -> Self:
@@ -39,6 +40,7 @@ class Categories:
         return self.merge(type(self)(self.limit, dict(zip(values, counts, strict=True))))
 
     def merge(self, other: Self) -> Self:
+        """Counts of both; overflowed where they hold more than `limit` distinct values."""
         counts = dict(self.counts)
         for value, count in other.counts.items():
             counts[value] = counts.get(value, 0) + count
@@ -47,7 +49,8 @@ class Categories:
         return type(self)(self.limit, counts)
 
     def again(self) -> None:
-        return None
+        """None: one pass is enough."""
+        return
 
     @property
     def values(self) -> tuple[Value, ...]:
@@ -60,9 +63,11 @@ class Categories:
         return min(self.counts, key=lambda value: (-self.counts[value], value))
 
     def to_json(self) -> dict[str, Any]:
+        """The state as plain JSON."""
         pairs = [[value, self.counts[value]] for value in self.values]
         return {"limit": self.limit, "counts": pairs, "overflowed": self.overflowed}
 
     @classmethod
     def from_json(cls, state: Mapping[str, Any]) -> Self:
+        """The statistic with a state that `to_json` gave."""
         return cls(state["limit"], dict(state["counts"]), state["overflowed"])

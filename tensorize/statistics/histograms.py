@@ -34,6 +34,7 @@ class Histogram:
         return cls(np.zeros((channels, bins), dtype=np.int64))
 
     def fresh(self) -> Self:
+        """No pixel yet, with as many channels and bins."""
         return type(self)(np.zeros_like(self.counts))
 
     def update(self, block: Array) -> Self:
@@ -43,10 +44,12 @@ class Histogram:
         return type(self)(self.counts + np.array(found, dtype=np.int64))
 
     def merge(self, other: Self) -> Self:
+        """The counts of both added up."""
         return type(self)(self.counts + other.counts)
 
     def again(self) -> None:
-        return None
+        """None: one pass is enough."""
+        return
 
     def mean(self, scale: int = 1) -> tuple[float, ...]:
         """(channel): the mean of pixel / scale, rounded once."""
@@ -68,10 +71,12 @@ class Histogram:
         return Fraction(sum(count * value**power for value, count in enumerate(row.tolist()) if count))
 
     def to_json(self) -> dict[str, Any]:
+        """The state as plain JSON."""
         return {"counts": self.counts.tolist()}
 
     @classmethod
     def from_json(cls, state: Mapping[str, Any]) -> Self:
+        """The statistic with a state that `to_json` gave."""
         return cls(np.array(state["counts"], dtype=np.int64))
 
 

@@ -35,6 +35,7 @@ class Moments:
 
     @property
     def mean(self) -> float:
+        """The mean, rounded to float64."""
         return self.high
 
     def std(self, ddof: int = 1) -> float:
@@ -42,6 +43,7 @@ class Moments:
         return math.sqrt(self.m2 / (self.count - ddof)) if self.count > ddof else 0.0
 
     def fresh(self) -> Self:
+        """No value yet."""
         return type(self)()
 
     def update(self, block: Floats) -> Self:
@@ -72,11 +74,14 @@ class Moments:
         return type(self)(count, high, low, self.m2 + other.m2 + delta * delta * self.count * share)
 
     def again(self) -> None:
-        return None
+        """None: one pass is enough."""
+        return
 
     def to_json(self) -> dict[str, Any]:
+        """The state as plain JSON."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, state: Mapping[str, Any]) -> Self:
+        """The statistic with a state that `to_json` gave."""
         return cls(**state)

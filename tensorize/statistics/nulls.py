@@ -20,6 +20,7 @@ class Nulls:
     count: int = 0
 
     def fresh(self) -> Self:
+        """No value yet."""
         return type(self)()
 
     def update(self, block: pa.Array) -> Self:
@@ -27,14 +28,18 @@ class Nulls:
         return type(self)(self.count + block.null_count)
 
     def merge(self, other: Self) -> Self:
+        """The nulls of both."""
         return type(self)(self.count + other.count)
 
     def again(self) -> None:
-        return None
+        """None: one pass is enough."""
+        return
 
     def to_json(self) -> dict[str, Any]:
+        """The state as plain JSON."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, state: Mapping[str, Any]) -> Self:
+        """The statistic with a state that `to_json` gave."""
         return cls(**state)

@@ -54,6 +54,7 @@ class Quantiles:
     counts: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros((2, _BINS), dtype=np.int64))
 
     def fresh(self) -> Self:
+        """No value yet, in the same pass."""
         return type(self)(self.digit, self.prefixes, self.ranks)
 
     def update(self, block: Floats) -> Self:
@@ -67,6 +68,7 @@ class Quantiles:
         return replace(self, counts=counts)
 
     def merge(self, other: Self) -> Self:
+        """The counts of both, in the same pass."""
         return replace(self, counts=self.counts + other.counts)
 
     def _found(self) -> tuple[tuple[int, int], tuple[int, int]]:
@@ -82,6 +84,7 @@ class Quantiles:
         return (prefixes[0], prefixes[1]), (left[0], left[1])
 
     def again(self) -> Self | None:
+        """The statistic for the next 16 bits; None when all 64 are known."""
         if self.digit == _PASSES - 1 or not self.counts[0].any():
             return None
         prefixes, ranks = self._found()
@@ -98,6 +101,7 @@ class Quantiles:
         return low if low == high else low / 2 + high / 2
 
     def to_json(self) -> dict[str, Any]:
+        """The state as plain JSON."""
         at = [np.flatnonzero(row) for row in self.counts]
         counts = [[index.tolist(), row[index].tolist()] for index, row in zip(at, self.counts, strict=True)]
         return {
@@ -109,6 +113,7 @@ class Quantiles:
 
     @classmethod
     def from_json(cls, state: Mapping[str, Any]) -> Self:
+        """The statistic with a state that `to_json` gave."""
         counts = np.zeros((2, _BINS), dtype=np.int64)
         for row, (index, values) in zip(counts, state["counts"], strict=True):
             row[index] = values

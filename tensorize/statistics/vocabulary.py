@@ -22,6 +22,7 @@ class VocabularyCounts:
     counts: Mapping[str, int] = field(default_factory=dict)
 
     def fresh(self) -> Self:
+        """No value yet."""
         return type(self)()
 
     def update(self, block: Mapping[str, int] | pa.Array) -> Self:
@@ -32,13 +33,15 @@ class VocabularyCounts:
         return self.merge(type(self)(block))
 
     def merge(self, other: Self) -> Self:
+        """The counts of both."""
         counts = dict(self.counts)
         for word, count in other.counts.items():
             counts[word] = counts.get(word, 0) + count
         return type(self)(counts)
 
     def again(self) -> None:
-        return None
+        """None: one pass is enough."""
+        return
 
     def words(self, min_count: int = 1, max_size: int | None = None) -> tuple[str, ...]:
         """The words sorted by code point; of more than `max_size` the most frequent, the first ones where they tie."""
@@ -48,8 +51,10 @@ class VocabularyCounts:
         return tuple(kept)
 
     def to_json(self) -> dict[str, Any]:
+        """The state as plain JSON."""
         return {"counts": {word: self.counts[word] for word in sorted(self.counts)}}
 
     @classmethod
     def from_json(cls, state: Mapping[str, Any]) -> Self:
+        """The statistic with a state that `to_json` gave."""
         return cls(dict(state["counts"]))
