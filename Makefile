@@ -24,7 +24,7 @@ fuzz: $(VENV)/.fuzz ## ten minutes of fuzzing for each reader; FUZZ_SECONDS=60 f
 	for target in $(FUZZ); do $(python) tests/fuzz/fuzz.py $$target $(FUZZ_SECONDS) || exit 1; done
 
 test-pollution: $(VENV)/.test ## read 2,680 polluted CSV files whose cells are known, and print the figures
-	TENSORIZE_POLLUTED=2680 $(python) -m pytest tests/test_pollution.py -s $(ARGS)
+	TENSORIZE_POLLUTED=2680 $(python) -m pytest tests/readers/csv/test_pollution.py -s $(ARGS)
 
 check: $(VENV)/.dev ## format, lint, types
 	$(VENV)/bin/ruff format --check .

@@ -28,7 +28,7 @@ def command(
     debug: flags.Debug = False,
 ) -> None:
     """Write a prepared file in another format: the same tensors, the same recipe."""
-    from tensorize.core.tensorset import read
+    from tensorize.api import read
 
     del debug, max_header
     with read(file) as tensors:

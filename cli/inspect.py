@@ -38,7 +38,7 @@ def command(
     debug: flags.Debug = False,
 ) -> None:
     """Show what is in a prepared file: tensors, channels, and how they were made."""
-    from tensorize.core.tensorset import read
+    from tensorize.api import read
 
     del debug, max_header
     if out is not None and not recipe:

@@ -23,7 +23,7 @@ def command(
     debug: flags.Debug = False,
 ) -> None:
     """Recompute the digest of prepared files: finds any byte that has changed since they were written."""
-    from tensorize.core.tensorset import verify
+    from tensorize.api import verify
 
     del debug, max_header
     for file in files:

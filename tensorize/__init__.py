@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 from tensorize.core.version import __version__
 
 if TYPE_CHECKING:
-    from tensorize.api import prepare
+    from tensorize.api import prepare, read, verify
     from tensorize.core.errors import DataError, RecipeError, RunError, TensorizeError, UsageError
     from tensorize.core.recipe import Recipe
-    from tensorize.core.tensorset import TensorSet, read, verify
+    from tensorize.core.tensorset import TensorSet
     from tensorize.sources.fetch import fetch
 
 _WHERE = {
@@ -30,8 +30,8 @@ _WHERE = {
     "UsageError": "tensorize.core.errors",
     "fetch": "tensorize.sources.fetch",
     "prepare": "tensorize.api",
-    "read": "tensorize.core.tensorset",
-    "verify": "tensorize.core.tensorset",
+    "read": "tensorize.api",
+    "verify": "tensorize.api",
 }
 
 __all__ = [

@@ -1,12 +1,21 @@
-"""`prepare`: the whole way from raw data to tensors, as one call."""
+"""The front doors: from raw data to tensors and a recipe, the recipe applied to new data, and prepared files opened."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+import re
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tensorize import pipeline
+from tensorize.core import registry
+from tensorize.core.errors import DataError, RecipeError
+from tensorize.core.limits import check_header
+from tensorize.core.recipe import DIGEST, Recipe
+from tensorize.sources.files import missing_file
+from tensorize.storage.digest import DIGEST_SIZE, check_digest
+from tensorize.storage.partfile import PartFile
 
 if TYPE_CHECKING:
     from tensorize.core.tensorset import TensorSet
@@ -48,3 +57,109 @@ def prepare(
     run = pipeline.make_run(threads, chunk_bytes, scratch, progress)
     output = pipeline.make_output(out, format, force=force, max_size=max_size, rejects=rejects)
     return pipeline.prepare(kind, source, options, run, output).tensors
+
+
+def apply(
+    recipe: Recipe,
+    source: Any,
+    *,
+    out: str | Path | None = None,
+    format: str | None = None,
+    force: bool = False,
+    max_size: int | None = None,
+    on_bad: str | None = None,
+    max_bad: str | int | None = None,
+    unseen: str | None = None,
+    missing: str | Sequence[str] | None = None,
+    rejects: str | Path | None = None,
+    limits: Mapping[str, Any] | None = None,
+    **run: Any,
+) -> TensorSet:
+    """Do to new data what a recipe says: a path, a table, or one row as a mapping. Nothing is learned, nothing is split.
+
+    `out` and the other keywords are those of `prepare`; `run` takes threads, chunk_bytes, scratch and progress. The
+    policies `on_bad`, `max_bad`, `unseen` and `missing` are the recipe's where they are not given, and so are the `limits`
+    of what is read, such as `{"max_cell": "64MB"}`. `missing` is `drop`, a value, or `COL=…` for a column that the recipe
+    has no policy for. Policies are recorded in the recipe of the result; this one stays as it is. A row comes out with the
+    very bits that it has in the file.
+
+    Raises UsageError for a policy that would have to learn (a mean), that the recipe has settled, or that would shift
+    its ids.
+    """
+    output = pipeline.make_output(out, format, force=force, max_size=max_size, rejects=rejects)
+    policies = {"on_bad": on_bad, "max_bad": max_bad, "unseen": unseen, "missing": missing}
+    changed = {name: value for name, value in policies.items() if value is not None} | dict(limits or {})
+    return pipeline.apply(recipe, source, pipeline.make_run(**run), output, changed).tensors
+
+
+def read(path: str | Path, format: str | None = None) -> TensorSet:
+    """Open a prepared file lazily. Raises UsageError for an unknown suffix or a missing file, DataError for a damaged one."""
+    exporter = registry.exporter_for(path, format)
+    _check_there(path)
+    tensors: TensorSet = exporter.open(Path(path))
+    return tensors
+
+
+def verify(path: str | Path, format: str | None = None) -> None:
+    """Recompute the digest of a prepared file, or of a recipe that was saved as `.json`.
+
+    Raises DataError where any byte has changed, and for what is no file of ours; UsageError for an unknown suffix and a
+    missing file.
+    """
+    if format is None and Path(path).suffix.lower() == ".json":
+        _check_there(path)
+        verify_recipe(Path(path))
+        return
+    exporter = registry.exporter_for(path, format)
+    _check_there(path)
+    exporter.verify(Path(path))
+
+
+def _check_there(path: str | Path) -> None:
+    if not Path(path).exists():
+        raise missing_file(path)
+
+
+def recipe_json(path: str | Path) -> str:
+    """The JSON of the recipe of a prepared file (`wine.h5`), or of a recipe alone (`wine.json`).
+
+    Raises RecipeError for a `.json` file that cannot be read, else what `read` raises.
+    """
+    if Path(path).suffix.lower() == ".json":
+        try:
+            check_header(path, Path(path).stat().st_size)
+            return Path(path).read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise RecipeError(f"{path}: {error}") from None
+    with read(path) as tensors:
+        return tensors.recipe_json
+
+
+def save_recipe(recipe: Recipe, path: str | Path, *, force: bool = False) -> Path:
+    """Write the recipe alone, as JSON with a digest that `tensorize verify` checks; whole or not at all.
+
+    Raises UsageError where the file exists, unless `force`, RunError where it cannot be written.
+    """
+    head = f'{recipe.to_json(indent=2)[:-2]},\n  "{DIGEST}": "'.encode()
+    tail = b'"\n}\n'
+    whole = hashlib.sha256(head + b"\0" * DIGEST_SIZE + tail).hexdigest()
+    part = PartFile(Path(path), force=force)
+    try:
+        part.reserve(len(head) + DIGEST_SIZE + len(tail))
+        part.write(0, head + whole.encode() + tail)
+        part.commit()
+    finally:
+        part.abort()
+    return Path(path)
+
+
+def verify_recipe(path: Path) -> None:
+    """Raise DataError where a byte of a recipe file has changed, or where it has no digest, RecipeError where it is none."""
+    Recipe.read(path)
+    end = re.search(rb'"%s": "([0-9a-f]{64})"\n}\n\Z' % DIGEST.encode(), path.read_bytes())
+    if end is None:
+        raise DataError(
+            f"{path} carries no digest, so that a change cannot be found",
+            hint="tensorize inspect --recipe -o FILE writes one",
+        )
+    check_digest(path, end.start(1))

@@ -19,8 +19,9 @@ from tensorize.core.contracts import Amends, Engine, Facts, Layout, Learned, Loa
 from tensorize.core.errors import RecipeError, TensorizeError, UsageError
 from tensorize.core.options import BadOptions, Options
 from tensorize.core.recipe import Recipe
-from tensorize.core.rejects import Rejects, collecting
+from tensorize.core.rejects import Rejects
 from tensorize.core.schema import Schema
+from tensorize.storage.rejects import collecting
 
 if TYPE_CHECKING:
     from tensorize.core.tensorset import TensorSet

@@ -20,8 +20,7 @@ import pyarrow.compute as pc
 
 from tensorize.core.contracts import Mask
 from tensorize.core.errors import UsageError, near
-from tensorize.core.schema import Column, Schema
-from tensorize.readers.csv.infer import POINTED
+from tensorize.core.schema import POINTED, Column, Schema
 
 Test = Callable[[pa.RecordBatch], Any]
 

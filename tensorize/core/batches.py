@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from torch.utils.data import Dataset, IterableDataset, get_worker_info
 
-from tensorize.core.contracts import Array
 from tensorize.core.errors import UsageError
-from tensorize.core.tensorset import Named
+from tensorize.core.layout import Array, Batched, Named
 from tensorize.core.threads import ordered_map
-
-if TYPE_CHECKING:
-    from tensorize.core.tensorset import TensorSet
 
 AHEAD = 4
 """Batches that a file is told of before they are read."""
@@ -27,7 +23,7 @@ Batch = tuple[Named, Named | None]
 class TensorSetDataset(Dataset[Sample]):
     """Yields (input, target) of one row, or (input,) where there is no target; each a tensor, or a dict of several by name."""
 
-    def __init__(self, tensors: TensorSet) -> None:
+    def __init__(self, tensors: Batched) -> None:
         self.tensors = tensors
 
     def __len__(self) -> int:
@@ -52,12 +48,12 @@ def _samples(batch: Named) -> list[Named]:
     return [dict(zip(batch, row, strict=True)) for row in zip(*batch.values(), strict=True)]
 
 
-def batches_of(tensors: TensorSet, wanted: Iterable[Array | slice], device: Any, threads: int = 2) -> Iterator[Batch]:
+def batches_of(tensors: Batched, wanted: Iterable[Array | slice], device: Any, threads: int = 2) -> Iterator[Batch]:
     """Yield (input, target) of each item of `wanted`, positions of rows or a slice of them, read and expanded in threads."""
     return ordered_map(lambda rows: tensors.batch(rows, device), _announced(tensors, wanted), threads)
 
 
-def _announced(tensors: TensorSet, wanted: Iterable[Array | slice]) -> Iterator[Array | slice]:
+def _announced(tensors: Batched, wanted: Iterable[Array | slice]) -> Iterator[Array | slice]:
     """The same, `AHEAD` later: rows in no order are announced to the store before they are asked for."""
     waiting: deque[Array | slice] = deque()
     for rows in wanted:
@@ -72,7 +68,7 @@ def _announced(tensors: TensorSet, wanted: Iterable[Array | slice]) -> Iterator[
 class Batches(IterableDataset[Any]):
     """See `TensorSet.batches`. Several workers of a `DataLoader` share the batches out among themselves."""
 
-    def __init__(self, tensors: TensorSet, batch_size: int, device: Any, *, shuffle: bool, seed: int, drop_last: bool) -> None:
+    def __init__(self, tensors: Batched, batch_size: int, device: Any, *, shuffle: bool, seed: int, drop_last: bool) -> None:
         if batch_size < 1:
             raise UsageError(f"a batch of {batch_size} rows is none")
         self._tensors, self._size, self._device = tensors, batch_size, device

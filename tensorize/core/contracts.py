@@ -7,111 +7,63 @@ Everything here is torch-free. Shapes are written with named axes; `row` is the 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeVar, runtime_checkable
 
+from tensorize.core.layout import (
+    BLOCK_ROWS,
+    Array,
+    Floats,
+    Json,
+    Layout,
+    Learned,
+    Mask,
+    Role,
+    Store,
+    TensorSpec,
+)
 from tensorize.core.rejects import Rejects
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
     from tensorize.core.options import Options
     from tensorize.core.recipe import Recipe
     from tensorize.core.schema import Schema
     from tensorize.core.tensorset import TensorSet
 
-    Array = npt.NDArray[Any]
-    Floats = npt.NDArray[np.float64]
-    Mask = npt.NDArray[np.bool_]
-else:  # numpy is not imported for the names alone: `--help` goes through here
-    Array = Floats = Mask = Any
-
-Role = Literal["input", "target", "meta"]
-Json = Any
-
-BLOCK_ROWS = 65_536
-"""Source rows in a block. Statistics are taken over blocks, so that the chunk size never changes a bit."""
+__all__ = [
+    "BLOCK_ROWS",
+    "Amends",
+    "Array",
+    "Encoder",
+    "Engine",
+    "Exporter",
+    "Facts",
+    "Floats",
+    "Found",
+    "Json",
+    "Layout",
+    "Learned",
+    "Loader",
+    "Mask",
+    "Opened",
+    "OrderedMap",
+    "Piece",
+    "Plan",
+    "Role",
+    "Run",
+    "ScratchStore",
+    "Statistic",
+    "Store",
+    "TensorSpec",
+    "Writer",
+]
 
 T = TypeVar("T")
 U = TypeVar("U")
 OrderedMap = Callable[[Callable[[T], U], Iterable[T]], Iterator[U]]
-
-
-@dataclass(frozen=True)
-class TensorSpec:
-    """One tensor before it exists: its name, shape, dtype, axis names, role and split.
-
-    `labels` names the positions of an axis, for instance `{"feature": ("alcohol", "pH")}`.
-    """
-
-    name: str
-    shape: tuple[int, ...]
-    dtype: str
-    axes: tuple[str, ...]
-    role: Role
-    labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    split: str | None = None
-
-    @property
-    def key(self) -> str:
-        """The name in a file: `features`, or `train/features` where there is a split."""
-        return f"{self.split}/{self.name}" if self.split else self.name
-
-    @property
-    def itemsize(self) -> int:
-        """Bytes of one number."""
-        import numpy as np
-
-        return np.dtype(self.dtype).itemsize
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the whole tensor."""
-        return math.prod(self.shape) * self.itemsize
-
-
-@dataclass(frozen=True)
-class Layout:
-    """A whole file before its first byte: every tensor, every string, and the recipe as JSON.
-
-    `texts` holds what is not a tensor (image paths, text ids) under the same kind of key as a tensor:
-    `paths`, or `train/paths`.
-    """
-
-    kind: str
-    tensors: tuple[TensorSpec, ...]
-    recipe: str
-    texts: Mapping[str, Sequence[str]] = field(default_factory=dict)
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of all tensors."""
-        return sum(spec.nbytes for spec in self.tensors)
-
-
-class Store(Protocol):
-    """Where the numbers of a `TensorSet` lie: in memory, or in a file that is read on demand."""
-
-    def read(self, key: str, start: int, stop: int) -> Array:
-        """Return rows `start:stop` of a tensor, (row, …) in the dtype of its spec."""
-        ...
-
-    def take(self, key: str, rows: Array) -> Array:
-        """Return the rows at the int64 positions `rows`, in that order."""
-        ...
-
-    def expect(self, key: str, rows: Array) -> None:
-        """Prepare for a `take` of the same rows that comes soon, without waiting; a hint, which changes no result."""
-        ...
-
-    def close(self) -> None:
-        """Close what lies behind it. Safe to call twice."""
-        ...
 
 
 class Writer(Protocol):
@@ -315,19 +267,6 @@ class Opened(Protocol):
     def __enter__(self) -> Self: ...
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
-
-
-@dataclass(frozen=True)
-class Learned:
-    """One learned step of a recipe: the registered name, what it works on, and its state as JSON.
-
-    `role` tells what it makes: `input` and `target` channels, or nothing of its own (`meta`: a fill value, say).
-    """
-
-    step: str
-    of: str
-    state: Mapping[str, Json]
-    role: Role = "input"
 
 
 class Found(Protocol):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import re
@@ -13,17 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from tensorize.core import registry
-from tensorize.core.contracts import Learned, Role
-from tensorize.core.errors import DataError, RecipeError, UsageError, some
-from tensorize.core.limits import check_header
+from tensorize.core.errors import RecipeError, UsageError, some
+from tensorize.core.layout import Learned, Role
 from tensorize.core.schema import Schema
-from tensorize.storage.digest import DIGEST_SIZE, check_digest
-from tensorize.storage.partfile import PartFile
 
 if TYPE_CHECKING:
-    from tensorize.core.contracts import Loader
     from tensorize.core.options import Options
-    from tensorize.core.tensorset import TensorSet
 
 VERSION = 1
 DIGEST = "sha256"
@@ -75,10 +69,9 @@ class Recipe(BaseModel):
         return self.schema_
 
     @property
-    def loader(self) -> Loader:
-        """The loader of this kind. Raises UsageError where it is not installed."""
-        loader: Loader = registry.load("loaders", self.kind)()
-        return loader
+    def loader(self) -> Any:
+        """The loader of this kind: see `Loader` in `tensorize.core.contracts`. Raises UsageError where it is not installed."""
+        return registry.load("loaders", self.kind)()
 
     def parsed_options(self, changed: Mapping[str, Any] | None = None) -> Any:
         """The options as the loader's model, those in `changed` in place of the recipe's own.
@@ -171,84 +164,22 @@ class Recipe(BaseModel):
 
     @classmethod
     def read(cls, path: str | Path) -> Self:
-        """Read the recipe of a prepared file (`wine.h5`), or a recipe alone (`wine.json`)."""
-        if Path(path).suffix.lower() == ".json":
-            try:
-                check_header(path, Path(path).stat().st_size)
-                return cls.from_json(Path(path).read_text("utf-8"))
-            except (OSError, UnicodeDecodeError) as error:
-                raise RecipeError(f"{path}: {error}") from None
-        from tensorize.core.tensorset import read
-
-        with read(path) as tensors:
-            return cls.from_json(tensors.recipe_json)
+        """Read the recipe of a prepared file (`wine.h5`), or a recipe alone (`wine.json`); see `tensorize.api.read_recipe`."""
+        return cls.from_json(registry.late("tensorize.api:recipe_json")(path))
 
     def save(self, path: str | Path, *, force: bool = False) -> Path:
-        """Write the recipe alone, as JSON with a digest that `tensorize verify` checks; whole or not at all.
+        """Write the recipe alone, with a digest; see `tensorize.api.save_recipe`."""
+        return Path(registry.late("tensorize.api:save_recipe")(self, path, force=force))
 
-        Raises UsageError where the file exists, unless `force`, RunError where it cannot be written.
+    def apply(self, source: Any, **run: Any) -> Any:
+        """Do the same to new data; return a `TensorSet`. See `tensorize.api.apply` for the keywords."""
+        return registry.late("tensorize.api:apply")(self, source, **run)
+
+    def inverse(self, tensors: Any) -> Any:
+        """Undo what can be undone of a `TensorSet`: scaled and one-hot tensors to columns in their original units, ids to
+        words.
         """
-        head = f'{self.to_json(indent=2)[:-2]},\n  "{DIGEST}": "'.encode()
-        tail = b'"\n}\n'
-        whole = hashlib.sha256(head + b"\0" * DIGEST_SIZE + tail).hexdigest()
-        part = PartFile(Path(path), force=force)
-        try:
-            part.reserve(len(head) + DIGEST_SIZE + len(tail))
-            part.write(0, head + whole.encode() + tail)
-            part.commit()
-        finally:
-            part.abort()
-        return Path(path)
-
-    def apply(
-        self,
-        source: Any,
-        *,
-        out: str | Path | None = None,
-        format: str | None = None,
-        force: bool = False,
-        max_size: int | None = None,
-        on_bad: str | None = None,
-        max_bad: str | int | None = None,
-        unseen: str | None = None,
-        missing: str | Sequence[str] | None = None,
-        rejects: str | Path | None = None,
-        limits: Mapping[str, Any] | None = None,
-        **run: Any,
-    ) -> TensorSet:
-        """Do the same to new data: a path, a table, or one row as a mapping. Nothing is learned, nothing is split.
-
-        `out` and the other keywords are those of `tensorize.prepare`; `run` takes threads, chunk_bytes, scratch and
-        progress. The policies `on_bad`, `max_bad`, `unseen` and `missing` are the recipe's where they are not given, and so
-        are the `limits` of what is read, such as `{"max_cell": "64MB"}`. `missing` is `drop`, a value, or `COL=…` for a
-        column that the recipe has no policy for. Policies are recorded in the recipe of the result; this one stays as it
-        is. A row comes out with the very bits that it has in the file.
-
-        Raises UsageError for a policy that would have to learn (a mean), that the recipe has settled, or that would shift
-        its ids.
-        """
-        from tensorize import pipeline
-
-        output = pipeline.make_output(out, format, force=force, max_size=max_size, rejects=rejects)
-        policies = {"on_bad": on_bad, "max_bad": max_bad, "unseen": unseen, "missing": missing}
-        changed = {name: value for name, value in policies.items() if value is not None} | dict(limits or {})
-        return pipeline.apply(self, source, pipeline.make_run(**run), output, changed).tensors
-
-    def inverse(self, tensors: TensorSet) -> Any:
-        """Undo what can be undone: scaled and one-hot tensors to columns in their original units, ids to words."""
         return self.loader.inverse(self, tensors)
-
-
-def verify_recipe(path: Path) -> None:
-    """Raise DataError where a byte of a recipe file has changed, or where it has no digest, RecipeError where it is none."""
-    Recipe.read(path)
-    end = re.search(rb'"%s": "([0-9a-f]{64})"\n}\n\Z' % DIGEST.encode(), path.read_bytes())
-    if end is None:
-        raise DataError(
-            f"{path} carries no digest, so that a change cannot be found",
-            hint="tensorize inspect --recipe -o FILE writes one",
-        )
-    check_digest(path, end.start(1))
 
 
 def _is_text(raw: Any) -> bool:

@@ -9,17 +9,12 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from tensorize.core.errors import SHOWN, DataError, UsageError, plural, shown, some
-
-if TYPE_CHECKING:
-    from tensorize.storage.partfile import PartFile
 
 RAW_CHARS = 65_536
 """Of a longer raw text the file of rejects holds the beginning."""
@@ -72,6 +67,16 @@ class Reject:
         return legible("  ".join(part for part in parts if part))
 
 
+class RejectsFile(Protocol):
+    """A file in the making that lists rejects."""
+
+    target: Path
+
+    def write(self, at: int, data: bytes) -> None:
+        """Write bytes at an offset. Raises RunError where that cannot be done."""
+        ...
+
+
 class Rejects:
     """Takes the bad items of one run, in the order of finding and from one thread; memory does not grow with them.
 
@@ -87,7 +92,7 @@ class Rejects:
     (1, {'ragged': 1})
     """
 
-    def __init__(self, skip: bool = False, limit: str = "0", part: PartFile | None = None) -> None:
+    def __init__(self, skip: bool = False, limit: str = "0", part: RejectsFile | None = None) -> None:
         self.skip, self.limit = skip, limit
         self.seen, self.kinds, self.first = 0, Counter[str](), list[Reject]()
         self._nouns = ("item", "items")
@@ -142,34 +147,6 @@ class Rejects:
             self._part.write(self._at, bytes(self._held))
             self._at += len(self._held)
             self._held.clear()
-
-
-@contextmanager
-def collecting(skip: bool, limit: str, path: Path | None, *, force: bool = False) -> Iterator[Rejects]:
-    """Give the collector of a run; its file appears when the run succeeds, or fails for nothing but too many bad items.
-
-    Raises UsageError where the file exists, unless `force`.
-    """
-    from tensorize.storage.partfile import PartFile
-
-    part = PartFile(path, force=force) if path is not None else None
-    rejects = Rejects(skip, limit, part)
-    try:
-        try:
-            yield rejects
-        except TooManyBadError:
-            _appear(rejects, part)
-            raise
-        _appear(rejects, part)
-    finally:
-        if part is not None:
-            part.abort()
-
-
-def _appear(rejects: Rejects, part: PartFile | None) -> None:
-    if part is not None:
-        rejects.flush()
-        part.commit()
 
 
 def allowed(limit: str, seen: int) -> int:

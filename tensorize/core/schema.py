@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, model_validator
@@ -10,6 +11,8 @@ from tensorize.core.errors import DataError, some
 
 Kind = Literal["number", "category", "bool", "time"]
 Storage = Literal["int64", "float64", "string", "bool"]
+POINTED = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+"""Text that reads as a number, with a decimal point."""
 
 
 class Column(BaseModel):

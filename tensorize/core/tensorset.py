@@ -12,19 +12,16 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from tensorize.core import registry
-from tensorize.core.contracts import Array, Layout, Role, Store, TensorSpec
 from tensorize.core.errors import UsageError, near
+from tensorize.core.layout import Array, Layout, Named, Role, Store, TensorSpec
 
 if TYPE_CHECKING:
     import torch
     from torch.utils.data import Dataset
 
     from tensorize.core.batches import Batches
-    from tensorize.core.contracts import Loader
     from tensorize.core.recipe import Recipe
 
-Named = Any
-"""A torch tensor (row, …), or a dict of them by name where there are several."""
 WRITE_BYTES = 8 << 20
 SHARED = ("step",)
 """First axes of tensors that belong to all rows, such as the steps that windows are taken from."""
@@ -176,7 +173,7 @@ class TensorSet:
                 self.store.expect(spec.key, rows)
 
     @cached_property
-    def _loader(self) -> Loader:
+    def _loader(self) -> Any:
         return self.recipe.loader
 
     @cached_property
@@ -310,35 +307,3 @@ def _tensor(values: Array) -> torch.Tensor:
 
     own = values.flags.owndata and values.flags.writeable and values.flags.c_contiguous
     return torch.from_numpy(values if own else np.array(values))
-
-
-def read(path: str | Path, format: str | None = None) -> TensorSet:
-    """Open a prepared file lazily. Raises UsageError for an unknown suffix or a missing file, DataError for a damaged one."""
-    exporter = registry.exporter_for(path, format)
-    _check_there(path)
-    tensors: TensorSet = exporter.open(Path(path))
-    return tensors
-
-
-def verify(path: str | Path, format: str | None = None) -> None:
-    """Recompute the digest of a prepared file, or of a recipe that was saved as `.json`.
-
-    Raises DataError where any byte has changed, and for what is no file of ours; UsageError for an unknown suffix and a
-    missing file.
-    """
-    if format is None and Path(path).suffix.lower() == ".json":
-        from tensorize.core.recipe import verify_recipe
-
-        _check_there(path)
-        verify_recipe(Path(path))
-        return
-    exporter = registry.exporter_for(path, format)
-    _check_there(path)
-    exporter.verify(Path(path))
-
-
-def _check_there(path: str | Path) -> None:
-    if not Path(path).exists():
-        from tensorize.sources.files import missing_file
-
-        raise missing_file(path)

@@ -9,8 +9,9 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from tensorize.api import read
 from tensorize.core.errors import UsageError, near
-from tensorize.core.tensorset import TensorSet, read
+from tensorize.core.tensorset import TensorSet
 from tensorize.train.checkpoint import Checkpoint
 from tensorize.train.device import device_of, enough_memory, resident_bytes
 from tensorize.train.judge import judge

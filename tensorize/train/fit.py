@@ -10,8 +10,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from tensorize.api import read
 from tensorize.core.errors import DataError
-from tensorize.core.tensorset import TensorSet, read
+from tensorize.core.tensorset import TensorSet
 from tensorize.storage.partfile import exists
 from tensorize.train.callbacks import Callback
 from tensorize.train.checkpoint import Checkpoint

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from enum import Flag, auto
 from typing import Any
 
@@ -13,9 +12,6 @@ from tensorize.core.schema import Column, Kind, Storage
 
 NUMBER_NA = ("", "NA", "NaN", "nan", "null", "N/A")
 """What means a missing value in a column of numbers; in a column of words only the empty cell does."""
-
-POINTED = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
-"""What reads as a number, with a point."""
 
 _INT = r"^[+-]?[0-9]+$"
 _ZEROS = r"^[+-]?0[0-9]"

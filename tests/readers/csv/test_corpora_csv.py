@@ -10,10 +10,10 @@ import pytest
 from tensorize.columns.rows import Blocks
 from tensorize.core.contracts import Run
 from tensorize.core.errors import DataError, TensorizeError
-from tensorize.core.rejects import collecting
 from tensorize.engine.threads import ThreadEngine
 from tensorize.loaders import read_table
 from tensorize.loaders.table import Table
+from tensorize.storage.rejects import collecting
 
 # csv-spectrum --------------------------------------------------------------------------------------------------------
 

@@ -13,7 +13,8 @@ from conftest import Command
 from tensorize import prepare
 from tensorize.core import registry
 from tensorize.core.errors import DataError, UsageError
-from tensorize.core.rejects import RAW_CHARS, Reject, Rejects, TooManyBadError, allowed, collecting
+from tensorize.core.rejects import RAW_CHARS, Reject, Rejects, TooManyBadError, allowed
+from tensorize.storage.rejects import collecting
 
 
 def bad(row: int, raw: str = "a,b,c") -> Reject:
