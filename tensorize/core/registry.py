@@ -85,6 +85,10 @@ MODELS = {
 
 ENGINES = {
     "threads": ("tensorize.engine.threads:ThreadEngine", "Threads of one process."),
+    "processes": (
+        "tensorize.engine.processes:ProcessEngine",
+        "Worker processes of this machine; one that is killed is replaced.",
+    ),
 }
 
 BUILT_IN: Mapping[str, Mapping[str, tuple[str, str]]] = {

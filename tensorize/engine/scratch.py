@@ -29,6 +29,13 @@ MEMORY_BYTES = 64 << 20
 FILE_BYTES = 64 << 20
 
 
+def scratch_error(folder: Path | None, error: OSError) -> RunError:
+    """What to say when scratch cannot be written in `folder`, or in the system's folder if it is None."""
+    return RunError(
+        f"scratch space in {folder or tempfile.gettempdir()}: {error.strerror}", hint="say where there is room: --scratch DIR"
+    )
+
+
 class Scratch:
     """Append-only bytes, addressed by offset. Close it, or use it as a context manager.
 
@@ -89,10 +96,7 @@ class Scratch:
             while len(view):
                 view = view[self._files[-1].write(view) :]
         except OSError as error:
-            folder = self._folder or tempfile.gettempdir()
-            raise RunError(
-                f"scratch space in {folder}: {error.strerror}", hint="say where there is room: --scratch DIR"
-            ) from error
+            raise scratch_error(self._folder, error) from error
 
     def close(self) -> None:
         """Give back memory and files. Safe to call twice."""
