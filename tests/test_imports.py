@@ -54,16 +54,10 @@ KNOWN: Mapping[str, frozenset[str]] = {
     "isinstance": frozenset({"columns", "loaders", "train"}),
     "docstrings": frozenset(
         {
-            "cli",
-            "columns",
-            "core",
             "encoders",
-            "engine",
             "exporters",
             "loaders",
             "readers",
-            "sources",
-            "statistics",
             "storage",
             "train",
             "transforms",

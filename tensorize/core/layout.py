@@ -96,7 +96,9 @@ class Store(Protocol):
         """Prepare for a `take` of the same rows that comes soon, without waiting; a hint, which changes no result."""
         ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Close what lies behind it. Safe to call twice."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,9 @@ class Batched(Protocol):
     """Samples that are had by their positions: what batches and datasets are made from."""
 
     @property
-    def rows(self) -> int: ...
+    def rows(self) -> int:
+        """The number of samples."""
+        ...
 
     def batch(self, rows: Array | slice, device: Any = "cpu") -> tuple[Named, Named | None]:
         """Return (input, target) of some rows on a device; see `TensorSet.batch`."""
