@@ -1,28 +1,28 @@
 """Time series: rows in time become days, periods, folds or sliding windows.
 
-options   what to make                           clock   cells → times            runs   times in bounded memory
-rows      kept, sorted, each time once           grid    steps and gaps           gaps   what takes their place
-cut       samples and splits                     plan    steps of the columns     job    all of it
+options   what to make                       clock     cells → times             runs   times in bounded memory
+rows      passes over rows                   order     sorted, each time once    untimed   rows without a time
+grid      steps under the rows               gaps      what fills missing steps
+cut       samples and splits                 cutting   the cut that was asked for
+learn     from rows to a plan                tensors   specs                     apply  finished samples
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tensorize.loaders.jobs import JobLoader
 from tensorize.loaders.series.options import SeriesOptions
 
 if TYPE_CHECKING:
-    from tensorize.columns.rows import Rows as TableRows
-    from tensorize.core.contracts import Run
+    from tensorize.columns.rows import Rows
+    from tensorize.core.contracts import Learned, Piece, Plan, Run
     from tensorize.core.recipe import Recipe
     from tensorize.core.schema import Schema
     from tensorize.core.tensorset import TensorSet
-    from tensorize.loaders.series.job import SeriesJob
 
 
-class Series(JobLoader):
+class Series:
     """Rows with times become `series` (row, channel, step), with windows also `target` (row, target, step).
 
     >>> from tensorize import prepare
@@ -36,18 +36,36 @@ class Series(JobLoader):
     preset_gaps: ClassVar[Mapping[str, str]] = {}
     """Column → what is done with its missing steps, where the kind knows it."""
 
-    def scan(self, source: Any, options: SeriesOptions, run: Run, schema: Schema | None = None) -> TableRows:
+    def open(self, source: Any, options: SeriesOptions, run: Run, schema: Schema | None = None) -> Rows:
         """Parse what `table` parses."""
-        from tensorize.loaders.series.plan import way_of
+        from tensorize.loaders.series.cutting import way_of
         from tensorize.readers.open import open_table
 
         way_of(options)
         return open_table(source, options, run, schema)
 
-    def job(self, scan: Any, options: SeriesOptions, run: Run) -> SeriesJob:
-        from tensorize.loaders.series.job import SeriesJob
+    def learn(self, rows: Rows, options: SeriesOptions, run: Run) -> Plan:
+        """Put the rows in order, cut samples, and learn from the observed train steps."""
+        from tensorize.loaders.series.learn import learn
 
-        return SeriesJob(scan, options, run, self.preset_gaps)
+        return learn(rows, options, run, self.preset_gaps)
+
+    def plan(self, rows: Rows, options: SeriesOptions, run: Run, learned: Sequence[Learned]) -> Plan:
+        """Put the rows in order, cut samples, and take every step from a recipe."""
+        from tensorize.loaders.series.learn import replay
+
+        return replay(rows, options, run, learned, self.preset_gaps)
+
+    def apply(self, plan: Plan, rows: Rows, run: Run) -> Iterator[Piece]:
+        """Yield the finished samples. Raises DataError, before the first, for values that the recipe has no place for."""
+        from tensorize.loaders.series.apply import finished
+
+        return finished(plan, rows, run)
+
+    def finish(self, plan: Plan, found: Any) -> Plan:
+        """The plan as it is: everything is known before the first sample."""
+        del found
+        return plan
 
     def batch(self, recipe: Recipe, stored: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return `series` (row, channel, step) float32 and `target` (row, target, step)."""

@@ -1,8 +1,9 @@
-"""The time of every row, in microseconds since 1970."""
+"""The time of every row, in microseconds since 1970, and lengths of time."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field
 from fractions import Fraction
 
 import numpy as np
@@ -13,7 +14,6 @@ import pyarrow.compute as pc
 from tensorize.core.contracts import Array, Mask
 from tensorize.core.errors import DataError, UsageError, plural, shown, some
 from tensorize.engine.packed import Distances, Packed, distances
-from tensorize.loaders.series.options import SeriesOptions
 
 Times = npt.NDArray[np.int64]
 
@@ -56,45 +56,27 @@ def say(time: int) -> str:
     return str(np.datetime64(time, "us")).replace("T", " ").removesuffix(".000000")
 
 
+@dataclass(frozen=True)
 class Clock:
-    """Reads the times of batches, in row order. One for each pass: an hour that is lived twice needs its predecessor.
+    """How the cells of a series' time columns are read: `(column,)`, or a date and an hour column; `()` without times.
 
-    With a zone, `local` times stay on the wall clock, and others become true instants (UTC).
+    With a `zone`, `local` times stay on the wall clock, and others become true instants (UTC). Picklable.
     """
 
-    def __init__(self, options: SeriesOptions, names: tuple[str, ...], local: bool) -> None:
-        self.columns = options.clock(names)
-        self._zone, self._local = options.zone, local
-        self._last: int | None = None
-        self._second = False
-        self._aware: frozenset[bool] = frozenset()
+    columns: tuple[str, ...]
+    zone: str | None = None
+    local: bool = False
 
-    def __call__(self, batch: pa.RecordBatch) -> Times:
-        """(row) int64. Raises DataError for what is no time."""
-        stamps = self._stamps(batch.column(self.columns[0]))
-        self._aware |= {stamps.type.tz is not None}
-        if len(self._aware) > 1:
-            raise self._no_times(pa.array([], pa.string()))
-        if self._zone is not None and stamps.type.tz is None and not self._local:
-            times = self._instants(stamps)
-        elif self._zone is not None and stamps.type.tz is not None and self._local:
-            times = _micros(pc.local_timestamp(stamps.cast(pa.timestamp("us", self._checked_zone()))))
-        else:
-            times = _micros(stamps)
-        return times + self._hours(batch) if len(self.columns) > 1 else times
+    def reading(self) -> Reading:
+        """Start a pass over the rows."""
+        return Reading(self)
 
-    def runs(self, block: Packed) -> Distances:
-        """As a call, as runs of equal distances, and of rows that are packed already without a look at each."""
-        column = block.columns[self.columns[0]]
-        if (
-            isinstance(column, Distances)
-            and column.type == pa.timestamp("us")
-            and len(self.columns) == 1
-            and self._zone is None
-        ):
-            self._aware |= {False}
-            return column
-        return distances(pa.array(self(block.unpacked())))
+    def wall(self, times: Times) -> pa.Array:
+        """What the wall clock shows at `times` (step) in microseconds, timestamp[us] (step); with an hour column, the date."""
+        stamps = pa.array(times, pa.timestamp("us"))
+        if self.zone is not None and not self.local:
+            stamps = pc.local_timestamp(pa.array(times, pa.timestamp("us", self.checked_zone())))
+        return stamps if len(self.columns) == 1 else pc.floor_temporal(stamps, unit="day")
 
     def faults(self, batch: pa.RecordBatch) -> dict[int, tuple[str, str]]:
         """Row of the batch → (column, what is wrong) where the time cannot be read; the times of the rest can be."""
@@ -106,39 +88,54 @@ class Clock:
             hours = batch.column(self.columns[1]).to_pylist()
             wrong = [row for row, hour in enumerate(hours) if not isinstance(hour, int) or not 0 <= hour <= 23]
             found |= {row: (self.columns[1], "is no hour, 0 to 23") for row in wrong if row not in found}
-        elif self._zone is not None and not self._local:
+        elif self.zone is not None and not self.local:
             rest = np.array([row for row in range(len(cells)) if row not in found], dtype=np.int64)
-            stamps = self._stamps(cells.take(pa.array(rest)))
-            never = self._never(stamps) if stamps.type.tz is None else np.zeros(len(rest), dtype=bool)
-            found |= dict.fromkeys(rest[never].tolist(), (name, f"does not exist in {self._zone}"))
+            stamps = self.stamps(cells.take(pa.array(rest)))
+            never = self.never(stamps) if stamps.type.tz is None else np.zeros(len(rest), dtype=bool)
+            found |= dict.fromkeys(rest[never].tolist(), (name, f"does not exist in {self.zone}"))
         return found
 
-    def _never(self, stamps: pa.Array) -> Mask:
-        """(row) bool: times of the wall clock that the clocks, put forward, never showed."""
-        zone = self._checked_zone()
-        late = pc.assume_timezone(stamps, zone, ambiguous="latest", nonexistent="latest")
-        never: Mask = _micros(pc.local_timestamp(late)) != _micros(stamps)
-        return never
-
-    def wall(self, times: Times) -> pa.Array:
-        """What the wall clock shows at these times, timestamp[us] (step); of a date and an hour column, the date."""
-        stamps = pa.array(times, pa.timestamp("us"))
-        if self._zone is not None and not self._local:
-            stamps = pc.local_timestamp(pa.array(times, pa.timestamp("us", self._checked_zone())))
-        return stamps if len(self.columns) == 1 else pc.floor_temporal(stamps, unit="day")
-
-    def _stamps(self, cells: pa.Array) -> pa.Array:
-        """Dates without a zone stay so, those with an offset become UTC."""
+    def stamps(self, cells: pa.Array) -> pa.Array:
+        """Cells (row) as timestamp[us]: without a zone as written, with an offset as UTC. Raises DataError for other cells."""
         if pa.types.is_floating(cells.type) or pa.types.is_boolean(cells.type):
-            raise self._no_times(pc.cast(cells, pa.string()))
+            raise self.no_times(pc.cast(cells, pa.string()))
         for kind in (pa.timestamp("us"), pa.timestamp("us", "UTC")):
             try:
                 return pc.cast(cells, kind)
             except pa.ArrowInvalid:
                 continue
-        raise self._no_times(cells)
+        raise self.no_times(cells)
 
-    def _no_times(self, cells: pa.Array) -> DataError:
+    def hours(self, batch: pa.RecordBatch) -> Times:
+        """The hour column in microseconds, (row) int64. Raises DataError for anything but whole hours from 0 to 23."""
+        name = self.columns[1]
+        cells = batch.column(name)
+        hours = cells.to_numpy(zero_copy_only=False) if pa.types.is_integer(cells.type) else None
+        if hours is None or ((hours < 0) | (hours > 23)).any():
+            bad = [] if hours is None else sorted(set(hours[(hours < 0) | (hours > 23)].tolist()))
+            raise DataError(
+                f'the hour column "{name}" holds what is no hour', some([str(hour) for hour in bad]), "hours are whole, 0 to 23"
+            )
+        whole: Times = hours.astype(np.int64) * HOUR
+        return whole
+
+    def checked_zone(self) -> str:
+        """The zone. Raises UsageError if there is no zone of that name."""
+        assert self.zone is not None
+        try:
+            pc.assume_timezone(pa.array([0], pa.timestamp("us")), self.zone)
+        except pa.ArrowInvalid:
+            raise UsageError(f'there is no time zone "{self.zone}"', hint="such as Europe/Berlin or America/New_York") from None
+        return self.zone
+
+    def never(self, stamps: pa.Array) -> Mask:
+        """(row) bool: times of the wall clock that the clocks, put forward, never showed."""
+        late = pc.assume_timezone(stamps, self.checked_zone(), ambiguous="latest", nonexistent="latest")
+        never: Mask = _micros(pc.local_timestamp(late)) != _micros(stamps)
+        return never
+
+    def no_times(self, cells: pa.Array) -> DataError:
+        """The error for cells of which some are not times, or which mix times with and without a zone."""
         unlike = pc.unique(cells)
         bad = unlike.take(pa.array(_no_times(unlike), pa.int64())).to_pylist()
         said = [shown(cell) for cell in bad] or ["some have a time zone, and others have none"]
@@ -148,23 +145,51 @@ class Clock:
             "write times as 2011-01-31, 2011-01-31 13:00:00 or 2011-01-31T13:00:00Z; or cut by position: --fold N",
         )
 
-    def _checked_zone(self) -> str:
-        assert self._zone is not None
-        try:
-            pc.assume_timezone(pa.array([0], pa.timestamp("us")), self._zone)
-        except pa.ArrowInvalid:
-            raise UsageError(
-                f'there is no time zone "{self._zone}"', hint="such as Europe/Berlin or America/New_York"
-            ) from None
-        return self._zone
+
+@dataclass
+class Reading:
+    """One pass of a clock over the batches of a series, in row order.
+
+    It remembers the last row: whether a local hour that occurs twice is the first or the second depends on the one before.
+    """
+
+    clock: Clock
+    _last: int | None = field(default=None, init=False)
+    _second: bool = field(default=False, init=False)
+    _aware: frozenset[bool] = field(default=frozenset(), init=False)
+
+    def __call__(self, batch: pa.RecordBatch) -> Times:
+        """The times in microseconds since 1970, (row) int64. Raises DataError for cells that are not times."""
+        clock = self.clock
+        stamps = clock.stamps(batch.column(clock.columns[0]))
+        self._aware |= {stamps.type.tz is not None}
+        if len(self._aware) > 1:
+            raise clock.no_times(pa.array([], pa.string()))
+        if clock.zone is not None and stamps.type.tz is None and not clock.local:
+            times = self._instants(stamps)
+        elif clock.zone is not None and stamps.type.tz is not None and clock.local:
+            times = _micros(pc.local_timestamp(stamps.cast(pa.timestamp("us", clock.checked_zone()))))
+        else:
+            times = _micros(stamps)
+        return times + clock.hours(batch) if len(clock.columns) > 1 else times
+
+    def runs(self, block: Packed) -> Distances:
+        """As a call, as runs of equal distances; rows that are packed already are not looked at one by one."""
+        clock = self.clock
+        column = block.columns[clock.columns[0]]
+        is_plain = len(clock.columns) == 1 and clock.zone is None
+        if isinstance(column, Distances) and column.type == pa.timestamp("us") and is_plain:
+            self._aware |= {False}
+            return column
+        return distances(pa.array(self(block.unpacked())))
 
     def _instants(self, stamps: pa.Array) -> Times:
-        """Wall clock → UTC. Of an hour that is lived twice, the second pass begins where the times go back or repeat."""
-        zone, wall = self._checked_zone(), _micros(stamps)
+        """Wall clock → UTC. Of an hour that occurs twice, the second pass begins where the times go back or repeat."""
+        zone, wall = self.clock.checked_zone(), _micros(stamps)
         early, late = (
             _micros(pc.assume_timezone(stamps, zone, ambiguous=way, nonexistent=way)) for way in ("earliest", "latest")
         )
-        never = wall[self._never(stamps)]
+        never = wall[self.clock.never(stamps)]
         if len(never):
             raise DataError(
                 f"{plural(len(never), 'time does', 'times do')} not exist in {zone}: the clocks were put forward",
@@ -181,20 +206,9 @@ class Clock:
         self._last = int(wall[-1]) if len(wall) else self._last
         return times
 
-    def _hours(self, batch: pa.RecordBatch) -> Times:
-        name = self.columns[1]
-        cells = batch.column(name)
-        hours = cells.to_numpy(zero_copy_only=False) if pa.types.is_integer(cells.type) else None
-        if hours is None or ((hours < 0) | (hours > 23)).any():
-            bad = [] if hours is None else sorted(set(hours[(hours < 0) | (hours > 23)].tolist()))
-            raise DataError(
-                f'the hour column "{name}" holds what is no hour', some([str(hour) for hour in bad]), "hours are whole, 0 to 23"
-            )
-        whole: Times = hours.astype(np.int64) * HOUR
-        return whole
-
 
 def _micros(stamps: pa.Array) -> Array:
+    """Time stamps as microseconds since 1970, (row) int64."""
     micros: Times = (
         stamps.cast(pa.timestamp("us", stamps.type.tz))
         .cast(pa.int64())

@@ -9,12 +9,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tensorize.columns.fitted import Channelled
 from tensorize.columns.missing import fits
 from tensorize.core.contracts import Array, Floats
 from tensorize.core.errors import DataError, UsageError, plural, some
 from tensorize.core.options import column_and
 from tensorize.core.schema import Column, Schema
 from tensorize.encoders.impute import constant
+from tensorize.encoders.one_hot import OneHot
 from tensorize.loaders.series.clock import DAY, HOUR, Clock, say, step_name
 from tensorize.loaders.series.grid import Grid, Steps
 from tensorize.loaders.series.rows import Rows
@@ -82,6 +84,19 @@ def check_gaps(grid: Grid, policies: Mapping[str, str]) -> None:
         )
 
 
+def check_constants(parts: Sequence[Channelled], policies: Mapping[str, str], grid: Grid) -> None:
+    """Raise DataError for a value that fills gaps and is none of the categories of its column."""
+    for part in parts if grid.missing else ():
+        policy = policies[part.column]
+        if isinstance(part.encoder, OneHot) and policy not in (*WORDS, OWN):
+            known = [str(value) for value in part.encoder.categories]
+            if policy not in known:
+                raise DataError(
+                    f"--gaps {part.column}={policy}: train has no such category",
+                    hint="categories: " + ", ".join(known),
+                )
+
+
 def _stretch(grid: Grid, begin: int, length: int) -> str:
     first, last = (say(int(time)) for time in grid.times(np.array([begin, begin + length - 1])))
     return first if length == 1 else f"{first} to {last}  {plural(length, step_name(grid.step))}"
@@ -117,11 +132,10 @@ def same_day(steps: Steps, grid: Grid) -> Array:
 
 @dataclass(frozen=True)
 class Filler:
-    """Puts values in the place of missing steps, column by column, before anything is encoded."""
+    """Puts values in the place of missing steps, column by column, before anything is encoded. Picklable."""
 
     grid: Grid
     policies: Mapping[str, str]
-    clock_columns: Sequence[str]
     clock: Clock
     schema: Schema
 
@@ -155,7 +169,7 @@ class Filler:
 
     def _own(self, name: str, steps: Steps, column: pa.Array, there: pa.Array) -> pa.Array:
         """The date, or the hour, that a missing step has of itself."""
-        if name == self.clock_columns[0]:
+        if name == self.clock.columns[0]:
             dates = pc.cast(column, pa.timestamp("us"))
             return pc.if_else(there, dates, self.clock.wall(steps.time))
         return pc.if_else(there, column, pa.array(steps.time % DAY // HOUR, column.type))

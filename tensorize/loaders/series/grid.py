@@ -2,15 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from tensorize.core.contracts import Array, Mask
-from tensorize.core.errors import DataError, plural, some
+from tensorize.core.contracts import Array, Learned, Mask
+from tensorize.core.errors import DataError, RecipeError, plural, some
 from tensorize.loaders.series.clock import say, step_name
 from tensorize.loaders.series.runs import NEW, Ints, Runs
+
+STEP = "grid"
+"""The name of the step that a recipe holds for the grid."""
+
+
+class GridState(BaseModel):
+    """What a recipe holds of the grid: `microseconds` between steps; None where samples are cut by position."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    microseconds: int | None = Field(None, ge=1, le=10**16)
+
+    def learned(self) -> Learned:
+        """As a step of a recipe."""
+        return Learned(STEP, "time", self.model_dump(mode="json"), "meta")
+
+    @classmethod
+    def of(cls, learned: Sequence[Learned]) -> GridState:
+        """Taken from the steps of a recipe. Raises RecipeError if it is missing or invalid."""
+        for item in learned:
+            if item.step == STEP:
+                try:
+                    return cls.model_validate(item.state)
+                except ValidationError as error:
+                    raise RecipeError(f"the recipe's grid step is wrong: {error.errors()[0]['msg']}") from None
+        raise RecipeError(f'the recipe lacks the step "{STEP}" of a series')
 
 
 def owners(borders: Ints, places: Ints) -> Ints:
@@ -76,13 +104,6 @@ class Steps:
         mask: Mask = np.ones(len(self), dtype=bool) if self.rows is not None else self.ordinal >= 0
         return mask
 
-    def span(self) -> tuple[int, int]:
-        """The ordinals of all rows and neighbours lie in `first:stop`."""
-        if self.rows is not None:
-            return self.rows.start, self.rows.stop
-        both = np.concatenate([array[array >= 0] for array in (self.before, self.after)])
-        return int(both.min()), int(both.max()) + 1
-
     def nearest(self, at: Ints) -> Ints:
         """The ordinals of the rows of some steps, counted from the first: in a gap the next or else the last."""
         return at + self.rows.start if self.rows is not None else self._nearest[at]
@@ -143,6 +164,11 @@ class Grid:
             return Steps(start, stop, None, self)
         since = int(self.ordinal[first] - self.place[first])
         return Steps(start, stop, range(start + since, stop + since), self)
+
+    def span(self, start: int, stop: int) -> tuple[int, int]:
+        """The ordinals `first:stop` of all rows at the places `start:stop`, and of the nearest of their groups around them."""
+        _, before, after = self.around(np.array([start, stop - 1]))
+        return int(before[0] if before[0] >= 0 else after[0]), int(after[1] if after[1] >= 0 else before[1]) + 1
 
     def _is_whole(self, first: int, last: int, stop: int) -> bool:
         """Whether the segments `first` to `last` have, up to place `stop`, one row after the other and no gap."""

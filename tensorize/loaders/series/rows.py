@@ -1,22 +1,18 @@
-"""The rows of a series in order: those that are kept, sorted where that was asked for, each time once."""
+"""Passes over the rows of a series: those that are kept, each time once, and by ordinal."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
 
-from tensorize.columns.selection import Kept
+from tensorize.columns.selection import KeptBlocks
 from tensorize.core.contracts import Array, Floats
-from tensorize.engine.packed import Packed, batch_of, pack
-from tensorize.engine.scratch import Spool
-
-BUCKET = 1 << 20
-_RANK, _ROW = "\0rank", "\0row"
+from tensorize.engine.packed import batch_of
 
 
 @dataclass(frozen=True)
@@ -40,70 +36,41 @@ class Stream(Protocol):
     def __call__(self, columns: Collection[str] | None = None) -> Iterator[Rows]: ...
 
 
-def kept_rows(kept: Kept) -> Stream:
+@dataclass(frozen=True)
+class KeptRows:
     """The rows that are kept, in source order."""
 
-    def stream(columns: Collection[str] | None = None) -> Iterator[Rows]:
-        for block, mask in kept.blocks(columns):
+    blocks: KeptBlocks
+
+    def __call__(self, columns: Collection[str] | None = None) -> Iterator[Rows]:
+        """Start a pass over the rows, with all their columns, or at least some."""
+        for block, mask in replace(self.blocks, columns=None if columns is None else frozenset(columns)):
             if mask.all():
                 yield Rows(block.batch, range(block.start, block.start + len(block)))
             elif mask.any():
                 yield Rows(block.batch.filter(pa.array(mask)), np.flatnonzero(mask) + block.start)
 
-    return stream
 
-
-def not_packed(stream: Stream, columns: Collection[str]) -> Iterator[Packed]:
-    """The rows as blocks whose columns are as they are."""
-    return (Packed.of(rows.batch) for rows in stream(columns))
-
-
-def sorted_rows(stream: Stream, order: Array, spool: Spool) -> Stream:
-    """The rows in the order of `order` (row) int64, their ordinals; kept in `spool`, a bucket at a time.
-
-    Every batch is taken apart by the bucket it goes to, so that both passes read and write from front to back.
-    """
-    rank = np.empty(len(order), dtype=np.int64)
-    rank[order] = np.arange(len(order))
-    buckets: list[list[int]] = [[] for _ in range(-(-len(order) // BUCKET))]
-    at = 0
-    for rows in stream():
-        ranks = rank[at : at + len(rows)]
-        at += len(rows)
-        for bucket in np.unique(ranks // BUCKET).tolist():
-            picked = np.flatnonzero(ranks // BUCKET == bucket)
-            part = rows.batch.take(pa.array(picked)) if len(picked) < len(rows) else rows.batch
-            columns = dict(zip(part.schema.names, part.columns, strict=True))
-            buckets[bucket].append(len(spool))
-            spool.append(pack(columns | {_RANK: pa.array(ranks[picked]), _ROW: pa.array(rows.source_at(picked))}))
-
-    def sorted_stream(columns: Collection[str] | None = None) -> Iterator[Rows]:
-        asked = None if columns is None else {*columns, _RANK, _ROW}
-        for indices in buckets:
-            whole = pa.concat_batches([spool.get(index, asked) for index in indices])
-            whole = whole.take(pa.array(np.argsort(whole.column(_RANK).to_numpy())))
-            yield Rows(whole.drop_columns([_RANK, _ROW]), whole.column(_ROW).to_numpy())
-
-    return sorted_stream
-
-
-def distinct_rows(stream: Stream, repeats: Array, means: bool) -> Stream:
-    """Leave out the rows at the ordinals `repeats` (row), sorted; with `means`, the row before them holds the mean of all.
+@dataclass(frozen=True)
+class DistinctRows:
+    """Rows without those at the ordinals `repeats` (row) int64, sorted; with `means`, the row before them holds the mean.
 
     Numbers are averaged over the values that are there; of anything else, the first value stays.
     """
 
-    def distinct_stream(columns: Collection[str] | None = None) -> Iterator[Rows]:
-        for rows, repeated in _whole(_marked(stream(columns), repeats)):
+    stream: Stream
+    repeats: Array
+    means: bool
+
+    def __call__(self, columns: Collection[str] | None = None) -> Iterator[Rows]:
+        """Start a pass over the rows, with all their columns, or at least some."""
+        for rows, repeated in _whole(_marked(self.stream(columns), self.repeats)):
             if not repeated.any():
                 yield rows
                 continue
-            first = pa.array(~repeated)
-            batch = rows.batch.filter(first)
+            batch = rows.batch.filter(pa.array(~repeated))
             source = rows.source_at(np.flatnonzero(~repeated))
-            yield Rows(_averaged(rows.batch, batch, ~repeated) if means else batch, source)
-
-    return distinct_stream
+            yield Rows(_averaged(rows.batch, batch, ~repeated) if self.means else batch, source)
 
 
 def _marked(passing: Iterator[Rows], repeats: Array) -> Iterator[tuple[Rows, Array]]:

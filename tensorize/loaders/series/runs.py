@@ -15,16 +15,24 @@ import pyarrow.compute as pc
 from tensorize.core.contracts import Array
 from tensorize.core.errors import DataError
 from tensorize.engine.packed import Distances, Packed, Repeats, repeats
-from tensorize.loaders.series.clock import Clock
-from tensorize.loaders.series.rows import Stream
 
 Ints = npt.NDArray[np.int64]
 
 
 class Times(Protocol):
-    """Reads the times of blocks of rows."""
+    """Reads the times of blocks of rows, in row order."""
 
-    def runs(self, block: Packed) -> Distances: ...
+    def runs(self, block: Packed) -> Distances:
+        """The times in microseconds (row), as runs of equal distances."""
+        ...
+
+
+class NoTimes:
+    """All rows at the same time: where no times are named, nothing goes back."""
+
+    def runs(self, block: Packed) -> Distances:
+        """One run of times 0."""
+        return Distances(pa.int64(), np.zeros(1, dtype=np.int64), np.array([block.rows]))
 
 
 NEW = np.iinfo(np.int64).min
@@ -89,24 +97,24 @@ class Runs:
         return int(steps[counts.argmax()])
 
 
-def find_runs(blocks: Iterable[Packed], clock: Times, group: str | None) -> Runs:
-    """Go through the rows once; of columns that are packed, from run to run."""
+def find_runs(blocks: Iterable[Packed], times: Times, group: str | None) -> Runs:
+    """Find the runs in one pass over the rows; through columns that are packed, from run to run."""
     found: list[tuple[Ints, Ints, Ints]] = []
     groups: list[str] = []
     at, last_time, last_apart = 0, 0, NEW
     for packed in blocks:
         if not packed.rows:
             continue
-        times = clock.runs(packed)
+        read = times.runs(packed)
         new, names = _begins(packed, group, groups)
         groups += names
-        first, time, apart = _block_runs(times, new)
+        first, time, apart = _block_runs(read, new)
         apart[:1] = NEW if 0 in new else time[:1] - last_time
         before = np.concatenate([[last_apart], apart[:-1]])
         changed = (apart == NEW) | (apart != before)
         found.append((first[changed] + at, time[changed], apart[changed]))
         at, last_apart = at + packed.rows, int(apart[-1])
-        last_time = int(times.distance @ times.length)
+        last_time = int(read.distance @ read.length)
     first, time, apart = (np.concatenate(parts) for parts in zip(*found, strict=True))
     return Runs(first, time, apart, at, tuple(groups))
 
@@ -140,21 +148,3 @@ def _begins(packed: Packed, group: str | None, known: Sequence[str]) -> tuple[In
     new[1:] = pc.not_equal(names[1:], names[:-1]).to_numpy(zero_copy_only=False)
     new[0] = not known or names[0].as_py() != known[-1]
     return np.concatenate([[0], ends[:-1]])[new], names.filter(pa.array(new)).to_pylist()
-
-
-def order_of(stream: Stream, clock: Clock, group: str | None) -> Ints:
-    """The ordinals of all rows by group, then time; rows of one time stay in source order. 16 bytes a row are held."""
-    times: list[Array] = []
-    codes: list[Array] = []
-    names: dict[str, int] = {}
-    for rows in stream((*clock.columns, *([group] if group else ()))):
-        times.append(clock(rows.batch))
-        if group is not None:
-            encoded = rows.batch.column(group).cast(pa.string()).dictionary_encode()
-            places = [names.setdefault(name, len(names)) for name in encoded.dictionary.to_pylist()]
-            codes.append(np.array(places, dtype=np.int32)[encoded.indices.to_numpy()])
-    if not codes:
-        return np.argsort(np.concatenate(times), kind="stable")
-    rank = np.empty(len(names), dtype=np.int32)
-    rank[[names[name] for name in sorted(names)]] = np.arange(len(names), dtype=np.int32)
-    return np.lexsort((np.concatenate(times), rank[np.concatenate(codes)]))

@@ -297,7 +297,7 @@ def test_repeats_over_the_border_of_a_block_are_one(monkeypatch, size):
             part = chosen.slice(at, size)
             yield rows.Rows(part, np.arange(at, at + part.num_rows))
 
-    found = list(rows.distinct_rows(stream, np.array([2, 3, 5]), means=True)())
+    found = list(rows.DistinctRows(stream, np.array([2, 3, 5]), means=True)())
     table = pa.Table.from_batches([item.batch for item in found])
     assert table.to_pydict() == {"v": [0.0, 3.0, 5.0, 9.0], "w": ["a", "b", "e", "g"]}
     assert np.concatenate([item.source for item in found]).tolist() == [0, 1, 4, 6]
@@ -305,7 +305,7 @@ def test_repeats_over_the_border_of_a_block_are_one(monkeypatch, size):
 
 @pytest.mark.parametrize("bucket", [1, 7, 1 << 20])
 def test_sorting_in_buckets_changes_nothing(monkeypatch, bucket):
-    monkeypatch.setattr("tensorize.loaders.series.rows.BUCKET", bucket)
+    monkeypatch.setattr("tensorize.loaders.series.order.BUCKET", bucket)
     rng = np.random.default_rng(1)
     table = pd.DataFrame({"at": hours(count=60) * 3, "kwh": rng.random(180), "who": np.repeat(["c", "a", "b"], 60)})
     expected = table.sort_values(["who", "at"], kind="stable")["kwh"].to_numpy().astype(np.float32)

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 
 from tensorize.columns.options import CsvOptions
 from tensorize.engine.packed import Packed, pack
-from tensorize.loaders.series.clock import Clock
-from tensorize.loaders.series.options import SeriesOptions
+from tensorize.loaders.series.clock import Clock, Reading
 from tensorize.loaders.series.runs import NEW, find_runs
 from tensorize.readers.csv import parse as parser
 from tensorize.readers.csv.dialect import find_dialect
@@ -50,8 +49,8 @@ def by_loop(names, times):
     return found, groups
 
 
-def clock() -> Clock:
-    return Clock(SeriesOptions.parse({"time": "at", "window": 2}), ("at", "group"), local=False)
+def clock() -> Reading:
+    return Clock(("at",)).reading()
 
 
 @settings(max_examples=300, deadline=None)

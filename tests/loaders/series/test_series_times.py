@@ -83,8 +83,9 @@ def test_steps_of_a_stretch_are_those_of_each_step_alone(data):
     whole, alone = grid.at(start, stop), [grid.at(at, at + 1) for at in range(start, stop)]
     for name in ("time", "ordinal", "before", "after", "observed"):
         assert getattr(whole, name).tolist() == [int(getattr(step, name)[0]) for step in alone]
-    first, end = whole.span()
-    assert (first, end) == (min(step.span()[0] for step in alone), max(step.span()[1] for step in alone))
+    first, end = grid.span(start, stop)
+    near = [ordinal for ordinals in (whole.before, whole.after) for ordinal in ordinals.tolist() if ordinal >= 0]
+    assert (first, end) == (min(near), max(near) + 1)
     each = whole.nearest(np.arange(len(whole)))
     assert each.tolist() == [int(step.nearest(np.zeros(1, dtype=np.int64))[0]) for step in alone]
     assert first <= each.min()

@@ -1,0 +1,158 @@
+"""From the rows of a series to a plan: their order, the samples, and what is learned from train steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+
+from tensorize.columns.fitted import Fitted
+from tensorize.columns.learning import ColumnLearner
+from tensorize.columns.roles import separate
+from tensorize.columns.rows import Roles
+from tensorize.columns.rows import Rows as TableRows
+from tensorize.columns.selection import Kept
+from tensorize.columns.steps import Use, plan_uses
+from tensorize.core.contracts import BLOCK_ROWS, Learned, Plan, Run
+from tensorize.core.errors import RecipeError, UsageError
+from tensorize.core.options import column_and, columns
+from tensorize.core.schema import Schema
+from tensorize.loaders.series.clock import Clock
+from tensorize.loaders.series.cut import Cut
+from tensorize.loaders.series.cutting import find_cut, given_step, way_of
+from tensorize.loaders.series.gaps import ERROR, Filler, gap_policies
+from tensorize.loaders.series.grid import GridState
+from tensorize.loaders.series.options import SeriesOptions
+from tensorize.loaders.series.order import Order, Ordered, find_order
+from tensorize.loaders.series.rows import Stream
+from tensorize.loaders.series.tensors import Tensors
+
+
+@dataclass(frozen=True)
+class SeriesState:
+    """What is decided about the rows of a series: their order, what fills gaps, and what is made of them. Picklable."""
+
+    order: Order
+    filler: Filler
+    tensors: Tensors
+
+
+@dataclass(frozen=True)
+class _Checked:
+    """Rows that were checked and put in order, and the policies for gaps by input column."""
+
+    kept: Kept
+    clock: Clock
+    gaps: Mapping[str, str]
+    ordered: Ordered
+
+    def planned(self, cut: Cut, options: SeriesOptions, learned: Sequence[Learned], origin: str, notes: Sequence[str]) -> Plan:
+        """The plan. Raises DataError for a split without a sample."""
+        tensors = Tensors(Fitted(learned), cut, options, origin)
+        specs = tensors.specs()
+        filler = Filler(cut.grid, self.gaps, self.clock, self.kept.rows.schema)
+        made = {spec.name: tensors.describe(spec.name) for spec in specs}
+        state = SeriesState(self.ordered.order, filler, tensors)
+        return Plan(tuple(learned), specs, {}, tuple(dict.fromkeys((*self.ordered.notes, *notes))), made, state)
+
+
+def learn(rows: TableRows, options: SeriesOptions, run: Run, preset_gaps: Mapping[str, str]) -> Plan:
+    """Put the rows in order, cut samples, and learn every step from the observed train steps."""
+    checked = _check(rows, options, run, preset_gaps)
+    ordered, step = checked.ordered, None
+    if options.fold is None:
+        assert ordered.runs is not None
+        step = given_step(options) or ordered.runs.usual_step()
+    cut, notes = find_cut(options, step, ordered.runs, ordered.rows, checked.gaps)
+    roles = rows.needs.roles
+    learner = ColumnLearner(rows.schema, _uses(rows.schema, roles, options), checked.kept.policies, options)
+    stream = ordered.order.stream(checked.kept.of(), run.engine.store)
+    train = _Train(stream, (*roles.inputs, *roles.targets), cut, ordered.rows)
+    learned = (*learner.learn(run.engine, train, _as_it_is), GridState(microseconds=step).learned())
+    origin = f"learned from {'train' if options.split else 'all steps'}"
+    return checked.planned(cut, options, learned, origin, (*notes, *learner.notes))
+
+
+def replay(
+    rows: TableRows, options: SeriesOptions, run: Run, learned: Sequence[Learned], preset_gaps: Mapping[str, str]
+) -> Plan:
+    """Put the rows in order, cut samples, and take every step from a recipe."""
+    step = GridState.of(learned).microseconds
+    if (step is None) != (options.fold is not None):
+        raise RecipeError("the recipe's grid step does not fit its options: one of them cuts by position")
+    checked = _check(rows, options, run, preset_gaps)
+    cut, notes = find_cut(options, step, checked.ordered.runs, checked.ordered.rows, checked.gaps)
+    return checked.planned(cut, options, learned, "as the recipe says", notes)
+
+
+def kept_rows(rows: TableRows, options: SeriesOptions, run: Run) -> Kept:
+    """The rows that are kept; times and groups must be whole."""
+    roles = rows.needs.roles
+    return Kept(rows, options, run, [name for name in options.ordering(roles.names) if name not in roles.inputs])
+
+
+def _check(rows: TableRows, options: SeriesOptions, run: Run, preset_gaps: Mapping[str, str]) -> _Checked:
+    roles = rows.needs.roles
+    clock = Clock(options.clock(roles.names), options.zone, local=way_of(options) != "window")
+    kept = kept_rows(rows, options, run)
+    gaps = gap_policies(options.gaps, rows.schema, roles.inputs, clock.columns, preset_gaps)
+    return _Checked(kept, clock, gaps, find_order(kept, clock, options, run, ERROR in gaps.values()))
+
+
+# what is learned from -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Train:
+    """The observed rows of the train steps, each once, a block of them at a time; `rows` is how many there are in all."""
+
+    stream: Stream
+    columns: tuple[str, ...]
+    cut: Cut
+    rows: int
+
+    def __call__(self) -> Iterator[pa.RecordBatch]:
+        if self.cut.is_all_train and self.cut.grid.rows == self.rows:
+            yield from self._batches()
+            return
+        at = 0
+        for batch in self._batches():
+            places = self.cut.grid.places(np.arange(at, at + batch.num_rows))
+            train = (places >= 0) & self.cut.is_train(np.maximum(places, 0))
+            at += batch.num_rows
+            if train.any():
+                yield batch if train.all() else batch.filter(pa.array(train))
+
+    def _batches(self) -> Iterator[pa.RecordBatch]:
+        for rows in self.stream(self.columns):
+            yield from (rows.batch.slice(first, BLOCK_ROWS) for first in range(0, len(rows), BLOCK_ROWS))
+
+
+def _as_it_is(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """A batch of train rows, as it comes."""
+    return batch
+
+
+# the steps of columns -------------------------------------------------------------------------------------------
+
+
+def _uses(schema: Schema, roles: Roles, options: SeriesOptions) -> tuple[Use, ...]:
+    """Inputs as in a table, the targets among them; then each target as it is, or as the flag says that names it."""
+    inputs = plan_uses(schema, replace(roles, targets=()), options)
+    named = _named(roles, options)
+    targets = []
+    for name in roles.targets:
+        if schema[name].kind not in ("number", "bool") and name not in named:
+            raise UsageError(f'the target "{name}" is a {schema[name].kind}: a series is continued in numbers')
+        own = [use for use in inputs if use.column == name and use.step != "onehot"]
+        targets.append(replace(own[0], role="target") if name in named and own else Use(name, "raw", role="target"))
+    return (*inputs, *targets)
+
+
+def _named(roles: Roles, options: SeriesOptions) -> set[str]:
+    """The columns that a scaling flag names."""
+    flags = (("--zscore", options.zscore), ("--minmax", options.minmax), ("--raw", options.raw))
+    found = {name for flag, given in flags for name in columns(given, roles.names, flag)}
+    return found | {column_and(value, roles.names)[0] for value in separate(options.ordinal, roles.names)}

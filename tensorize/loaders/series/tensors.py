@@ -1,0 +1,87 @@
+"""The tensors of a series before they exist: their specs, split by split, and words on how they are made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from tensorize.columns.fitted import Channelled, Fitted
+from tensorize.core.contracts import TensorSpec
+from tensorize.encoders.one_hot import OneHot
+from tensorize.loaders.series.cut import Cut
+from tensorize.loaders.series.options import SeriesOptions
+
+
+@dataclass(frozen=True)
+class Tensors:
+    """What the samples of a series become. Picklable.
+
+    Spelt out: `series` (row, channel, step) float32, `target` (row, target, step) float32, `observed` (row, step) uint8
+    and `row` (row) int64. As an index: `start` and `row` (row) int64, and of the steps, each once, `observed` (step)
+    uint8, `series` (step, channel) and `target` (step, target) float32.
+    """
+
+    fitted: Fitted
+    cut: Cut
+    options: SeriesOptions
+    origin: str
+    """Where the statistics come from, in words."""
+
+    @property
+    def is_index(self) -> bool:
+        """Whether windows are stored as their steps and where each starts."""
+        return self.options.encode == "index"
+
+    @property
+    def splits(self) -> Sequence[str | None]:
+        """The names of the splits; one nameless split without."""
+        return self.options.split_names or (None,)
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The names of what is predicted."""
+        return tuple(name for part in self.fitted.targets for name in part.names)
+
+    def specs(self) -> tuple[TensorSpec, ...]:
+        """Every tensor of every split. Raises DataError for a split without a sample."""
+        made = self._index_specs if self.is_index else self._sample_specs
+        counts = enumerate(zip(self.splits, self.cut.counts, strict=True))
+        return tuple(spec for part, (name, count) in counts for spec in made(count, part, name))
+
+    def _sample_specs(self, count: int, part: int, split: str | None) -> Iterator[TensorSpec]:
+        del part
+        axes, channels, targets = ("row", "channel", "step"), self.fitted.channels, self.targets
+        shape = (count, len(channels), self.cut.length)
+        yield TensorSpec("series", shape, "float32", axes, "input", {"channel": channels}, split)
+        if self.fitted.targets:
+            shape, axes = (count, len(targets), self.cut.horizon), ("row", "target", "step")
+            yield TensorSpec("target", shape, "float32", axes, "target", {"target": targets}, split)
+        yield TensorSpec("observed", (count, self.cut.length), "uint8", ("row", "step"), "meta", {}, split)
+        yield TensorSpec("row", (count,), "int64", ("row",), "meta", {}, split)
+
+    def _index_specs(self, count: int, part: int, split: str | None) -> Iterator[TensorSpec]:
+        """What needs no cell comes first: it is written, and hashed, while the steps are made."""
+        steps, channels, targets = self.cut.steps[part], self.fitted.channels, self.targets
+        yield TensorSpec("start", (count,), "int64", ("row",), "input", {}, split)
+        yield TensorSpec("row", (count,), "int64", ("row",), "meta", {}, split)
+        yield TensorSpec("observed", (steps,), "uint8", ("step",), "meta", {}, split)
+        labels, axes = {"channel": channels}, ("step", "channel")
+        yield TensorSpec("series", (steps, len(channels)), "float32", axes, "input", labels, split)
+        if self.fitted.targets:
+            labels, axes = {"target": targets}, ("step", "target")
+            yield TensorSpec("target", (steps, len(targets)), "float32", axes, "target", labels, split)
+
+    @property
+    def may_be_unseen(self) -> list[Channelled]:
+        """Where a value without a place is an error: everywhere, or in targets and ranks alone."""
+        unknown = self.options.unseen == "unknown"
+        parts = [part for part in self.fitted.inputs if not (unknown and isinstance(part.encoder, OneHot))]
+        return [part for part in (*parts, *self.fitted.targets) if part.may_be_unseen]
+
+    def describe(self, tensor: str) -> str:
+        """A few words on how a tensor was made."""
+        if tensor not in ("series", "target"):
+            return {"observed": "1 where the step has a row", "row": "source row of the start"}.get(tensor, "")
+        parts = self.fitted.inputs if tensor == "series" else self.fitted.targets
+        words = dict.fromkeys(part.encoder.describe() for part in parts)
+        return ", ".join(words) + ("" if set(words) <= {"raw", "calendar parts"} else f", {self.origin}")
