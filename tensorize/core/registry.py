@@ -71,9 +71,18 @@ TRANSFORMS = {
 }
 
 EXPORTERS = {
-    "hdf5": ("tensorize.exporters.hdf5.exporter:Hdf5", "HDF5: one contiguous dataset for each tensor (.h5, .hdf5)."),
-    "pt": ("tensorize.exporters.pt.exporter:Pt", "A torch file that opens with weights_only=True (.pt, .pth)."),
+    "hdf5": (
+        "tensorize.exporters.hdf5.exporter:Hdf5",
+        "HDF5: one contiguous dataset for each tensor (.h5, .hdf5).",
+        (".h5", ".hdf5"),
+    ),
+    "pt": (
+        "tensorize.exporters.pt.exporter:Pt",
+        "A torch file that opens with weights_only=True (.pt, .pth).",
+        (".pt", ".pth"),
+    ),
 }
+"""With the suffixes, so that looking one up imports no exporter."""
 
 MODELS = {
     "linear": ("tensorize.train.models.linear:Linear", "One linear layer: linear and logistic regression."),
@@ -95,13 +104,10 @@ BUILT_IN: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "loaders": LOADERS,
     "encoders": ENCODERS,
     "transforms": TRANSFORMS,
-    "exporters": EXPORTERS,
+    "exporters": {name: (where, summary) for name, (where, summary, _) in EXPORTERS.items()},
     "models": MODELS,
     "engines": ENGINES,
 }
-
-SUFFIXES = {".h5": "hdf5", ".hdf5": "hdf5", ".pt": "pt", ".pth": "pt"}
-"""The suffixes of the built-in formats, here so that looking one up imports no exporter."""
 
 
 @cache
@@ -153,7 +159,7 @@ def plugins() -> Iterator[tuple[str, Entry]]:
 
 def suffixes() -> Mapping[str, str]:
     """Return suffix → exporter name, those of plug-ins included."""
-    found = dict(SUFFIXES)
+    found = {suffix: name for name, (_, _, own) in EXPORTERS.items() for suffix in own}
     for name, entry in table("exporters").items():
         if name not in EXPORTERS:
             found.update({suffix: name for suffix in entry.load().suffixes if suffix not in found})

@@ -1,4 +1,4 @@
-"""Work that runs behind whoever asks for it: in a thread of its own, in order, and never far behind."""
+"""Calls over bytes in a thread of their own: in order, and with a bounded number of bytes waiting."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 WAITING_BYTES = 16 << 20
 
 
-class Behind:
-    """Calls over bytes, which must not change any more. Once one has failed, those after it are not made.
+class BackgroundCalls:
+    """Calls over bytes, which must not change any more. After one has failed, the later ones are skipped.
 
     >>> found = []
-    >>> behind = Behind("example")
-    >>> behind.ask(found.append, memoryview(b"abc"))
-    >>> behind.finish()
+    >>> calls = BackgroundCalls("example")
+    >>> calls.submit(found.append, memoryview(b"abc"))
+    >>> calls.finish()
     >>> bytes(found[0])
     b'abc'
     """
@@ -26,8 +26,8 @@ class Behind:
         self._bytes = 0
         self._failed = False
 
-    def ask(self, function: Callable[[memoryview], object], data: memoryview) -> None:
-        """Let `function(data)` be called. It waits while 16 MB are waiting; raises what an earlier call has raised."""
+    def submit(self, function: Callable[[memoryview], object], data: memoryview) -> None:
+        """Have `function(data)` called. Blocks while more than 16 MB wait; raises what an earlier call has raised."""
         self._waiting.append((self._pool.submit(self._call, function, data), len(data)))
         self._bytes += len(data)
         while self._bytes > WAITING_BYTES:
@@ -40,7 +40,7 @@ class Behind:
         self.close()
 
     def close(self) -> None:
-        """Drop what waits, and end the thread once the call it is in has returned."""
+        """Drop the calls that wait, and end the thread once the current call has returned."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def _take(self) -> None:

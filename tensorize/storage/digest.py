@@ -1,4 +1,9 @@
-"""The digest of a file of ours: a SHA-256 of the whole of it, with the 64 bytes that hold the digest taken as zeros."""
+"""The digest of a file: the SHA-256 of the whole of it, with the 64 bytes that hold the digest read as zeros.
+
+SHA-256 is sequential, so a byte can be hashed while a file is written only if every byte before it is final. A format whose
+header comes first, and holds a recipe that is known last, would have to hash everything at the end. Such a format says how
+long its header is, and the header is hashed after the rest: `bytes[header:] + bytes[:header]`.
+"""
 
 from __future__ import annotations
 
@@ -11,19 +16,22 @@ from tensorize.core.errors import DataError
 
 DIGEST_SIZE = 64
 """A SHA-256 in hexadecimal."""
+NO_DIGEST = b"0" * DIGEST_SIZE
+"""What stands in the place of a digest until it is known."""
 _READ_BYTES = 4 << 20
 
 
-def digest(fd: int, size: int, at: int) -> str:
-    """The SHA-256 of a file of `size` bytes, with the slot of 64 bytes at `at` taken as zeros."""
+def digest(fd: int, size: int, at: int, header: int = 0) -> str:
+    """The digest of a file of `size` bytes whose digest lies at `at`, and whose first `header` bytes are hashed last."""
     found = hashlib.sha256()
-    for _, data in pieces(fd, 0, size, at):
-        found.update(data)
+    for start, stop in ((header, size), (0, header)):
+        for data in hashed_bytes(fd, start, stop, at):
+            found.update(data)
     return found.hexdigest()
 
 
-def pieces(fd: int, start: int, stop: int, digest_at: int) -> Iterator[tuple[int, memoryview]]:
-    """Yield (offset, bytes) of a stretch of the file, the slot of the digest as zeros; they hold until the next are taken."""
+def hashed_bytes(fd: int, start: int, stop: int, digest_at: int) -> Iterator[memoryview]:
+    """Yield the bytes from `start` to `stop` as they are hashed; each view is valid until the next is taken."""
     at, held = start, memoryview(bytearray(min(_READ_BYTES, stop - start)))
     while at < stop:
         data = held[: os.preadv(fd, [held[: stop - at]], at)]
@@ -32,16 +40,16 @@ def pieces(fd: int, start: int, stop: int, digest_at: int) -> Iterator[tuple[int
         first, last = max(digest_at, at), min(digest_at + DIGEST_SIZE, at + len(data))
         if first < last:
             data[first - at : last - at] = bytes(last - first)
-        yield at, data
+        yield data
         at += len(data)
 
 
-def check_digest(path: Path, at: int) -> None:
-    """Raise DataError where the digest at `at` is not that of the file, or the file cannot be read."""
+def check_digest(path: Path, at: int, header: int = 0) -> None:
+    """Raise DataError if the digest at `at` is not that of the file, or the file cannot be read."""
     try:
         with path.open("rb") as file:
             said = os.pread(file.fileno(), DIGEST_SIZE, at)
-            found = digest(file.fileno(), os.fstat(file.fileno()).st_size, at).encode()
+            found = digest(file.fileno(), os.fstat(file.fileno()).st_size, at, header).encode()
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}") from None
     if found != said:
@@ -49,7 +57,7 @@ def check_digest(path: Path, at: int) -> None:
 
 
 def check_end(path: Path) -> None:
-    """`check_digest` for a file whose end is its digest."""
+    """`check_digest` for a file that ends with its digest."""
     size = path.stat().st_size
     if size < DIGEST_SIZE:
         raise DataError(f"{path} was not written by tensorize, or it was cut off")

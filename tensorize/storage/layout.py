@@ -1,4 +1,4 @@
-"""A layout as plain data, the same in every format: what a reader needs to give back exactly what was written."""
+"""A layout as plain data, the same in every format: what a reader needs to return exactly what was written."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Tensor(BaseModel):
 
 
 class Plain(BaseModel):
-    """A layout without its recipe and texts. Names that several tensors share stand once."""
+    """A layout without its recipe and texts. Names that several tensors share are stored once."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -57,7 +57,7 @@ class Plain(BaseModel):
                 if at >= len(self.names) or len(self.names[at]) not in (0, tensor.shape[tensor.axes.index(axis)]):
                     raise ValueError(f"the labels of {tensor.name} do not fit its axes")
         if len({(tensor.split, tensor.name) for tensor in self.tensors}) < len(self.tensors):
-            raise ValueError("a tensor stands there twice")
+            raise ValueError("a tensor appears twice")
         return self
 
     @classmethod
@@ -110,8 +110,22 @@ class About(BaseModel):
         return self
 
 
+def to_plain(layout: Layout) -> dict[str, Any]:
+    """A whole layout as JSON, for `from_plain`: as long, whatever numbers are in its recipe."""
+    texts = {key: [escape(value) for value in values] for key, values in layout.texts.items()}
+    plain = Plain.of(layout).model_dump()
+    return {"format": FORMAT, "kind": layout.kind, "recipe": padded(layout.recipe), "layout": plain, "texts": texts}
+
+
+def from_plain(state: Any, path: Any) -> Layout:
+    """The layout that `to_plain` was given. Raises DataError that names what does not fit, UsageError for a newer format."""
+    about = checked(About, state, path)
+    texts = {key: tuple(map(unescape, values)) for key, values in about.texts.items()}
+    return about.layout.layout(about.recipe.rstrip(" "), texts)
+
+
 def padded(recipe: str, least: int = 0) -> str:
-    """A recipe with blanks behind it, up to `least` characters or more: as long, whatever its numbers are.
+    """A recipe followed by blanks, at least `least` characters in all: its length does not depend on its numbers.
 
     So a file can be laid out and written before the last numbers of its recipe are known.
 
@@ -122,13 +136,8 @@ def padded(recipe: str, least: int = 0) -> str:
     return recipe.ljust(max(len(recipe) + blanks, least))
 
 
-def parse(state: str | bytes, path: Any) -> Plain:
-    """Validate plain data out of a file. Raises DataError that names what does not fit."""
-    return checked(Plain, parse_json(state, path), path)
-
-
 def parse_json(state: str | bytes, path: Any) -> Any:
-    """JSON out of a file. Raises DataError for what is none."""
+    """JSON out of a file. Raises DataError if it is not JSON."""
     try:
         return json.loads(state)
     except (ValueError, RecursionError) as error:
@@ -136,7 +145,7 @@ def parse_json(state: str | bytes, path: Any) -> Any:
 
 
 def checked(model: type[Model], state: Any, path: Any) -> Model:
-    """Plain data out of a file, with a number `format` where the model has one.
+    """Validated plain data out of a file, with a number `format` if the model has one.
 
     Raises DataError that names what does not fit, UsageError for a newer format.
     """

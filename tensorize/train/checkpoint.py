@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import pickle
-import struct
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-import torch
 from torch import Tensor, nn
 
 from tensorize.core.errors import DataError, UsageError
-from tensorize.core.limits import check_header
 from tensorize.core.recipe import Recipe
-from tensorize.exporters.pt.archive import read_members
-from tensorize.exporters.pt.unpickled import unpickled
-from tensorize.storage.digest import DIGEST_SIZE, digest
-from tensorize.storage.partfile import PartFile
+from tensorize.exporters.pt.objects import load_objects, save_objects
 from tensorize.train.history import Epoch
 from tensorize.train.named import build_model
 from tensorize.train.settings import Settings
@@ -76,22 +69,8 @@ class Checkpoint:
         return made.eval()
 
     def save(self, path: str | Path, *, force: bool = False) -> Path:
-        """Write the file. Raises UsageError where it exists, unless `force`; RunError where it cannot be written.
-
-        The digest is the comment of the archive, which is its end: see `tensorize.storage.digest`.
-        """
-        part = PartFile(Path(path), force=force)
-        try:
-            with os.fdopen(os.dup(part.fd), "wb") as file:
-                torch.save(self._to_plain(), file)
-            size = os.fstat(part.fd).st_size
-            part.write(size - 2, struct.pack("<H", DIGEST_SIZE) + b"0" * DIGEST_SIZE)
-            part.write(size, digest(part.fd, size + DIGEST_SIZE, size).encode())
-            part.commit()
-        except Exception as error:
-            raise part.told(error) from error
-        finally:
-            part.abort()
+        """Write the file. Raises UsageError if it exists, unless `force`; RunError if it cannot be written."""
+        save_objects(Path(path), self._to_plain(), force=force)
         return Path(path)
 
     def _to_plain(self) -> dict[str, Any]:
@@ -146,8 +125,7 @@ def _read(path: Path) -> Mapping[str, Any]:
 
         raise missing_file(path)
     try:
-        _check_plain(path)
-        raw = torch.load(path, map_location="cpu", weights_only=True)
+        raw = load_objects(path)
     except DataError:
         raise
     except (RuntimeError, ValueError, KeyError, EOFError, OSError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
@@ -156,15 +134,6 @@ def _read(path: Path) -> Mapping[str, Any]:
         hint = "a model comes from: tensorize train FILE -o model.pt"
         raise DataError(f"{path} is no model of tensorize", hint=hint)
     return raw
-
-
-def _check_plain(path: Path) -> None:
-    """Raise an error where there is more in the file than tensors and plain data, before torch reads it."""
-    at, size = read_members(path, DIGEST_SIZE)["data.pkl"]
-    check_header(path, size)
-    with path.open("rb") as file:
-        file.seek(at)
-        unpickled(file.read(size), views=True)
 
 
 def _plain(value: Any) -> Any:

@@ -15,7 +15,7 @@ from conftest import Command
 
 from tensorize.core.contracts import TensorSpec
 from tensorize.exporters.pt import pickled
-from tensorize.exporters.pt.archive import ALIGNMENT, directory, lay_out, read_members
+from tensorize.storage.archive import ALIGNMENT, directory, lay_out, read_members
 
 ABOUT = {"text": "é\n", "none": None, "yes": True, "list": [1, -2, 2**40, 1.5, "é\n"], "empty": {}}
 
@@ -80,7 +80,7 @@ def test_stock_readers_check_and_read_the_archive(tmp_path):
         assert archive.comment == b"said"
     assert all(member.at % ALIGNMENT == 0 for member in members.values())
     assert read_members(tmp_path / "x.zip", len(b"said")) == {
-        name[2:]: (members[name].at, size) for name, (size, _) in contents.items()
+        name: (members[name].at, size) for name, (size, _) in contents.items()
     }
 
 

@@ -1,7 +1,7 @@
 """HDF5: one contiguous dataset for each tensor, in a group for each split, open to every stock reader.
 
 The file is laid out empty by h5py, every tensor allocated; the tensors are then written in place, and read from there:
-no reader of ours goes through HDF5 itself, see `hdf5_index`.
+reading does not go through HDF5 itself, see `tensorize.exporters.hdf5.index`.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from tensorize.core.tensorset import TensorSet
 from tensorize.exporters.hdf5.index import Place, Strings, read_index
 from tensorize.storage.digest import DIGEST_SIZE, check_end
 from tensorize.storage.layout import unescape
-from tensorize.storage.partfile import PartFile
-from tensorize.storage.slots import FileStore, Slot, SlotWriter, fitting
+from tensorize.storage.plan import FilePlan, Patch, Slot
+from tensorize.storage.store import FileStore
+from tensorize.storage.writer import SlotWriter
 
 
 class Hdf5:
@@ -27,30 +28,11 @@ class Hdf5:
     suffixes: ClassVar[tuple[str, ...]] = (".h5", ".hdf5")
 
     def create(self, path: Path, layout: Layout, *, force: bool = False) -> SlotWriter:
-        """Lay the file out; see `SlotWriter`. Raises UsageError, RunError as `PartFile` does."""
-        from tensorize.exporters.hdf5.layout import in_room, lay_out
-
-        part = PartFile(path, force=force)
-        try:
-            index, held = lay_out(layout)
-            end = index.packed()
-            size = held.size + len(end)
-            part.reserve(size)
-            for at, data in [*held.runs(), (held.size, end)]:
-                part.write(at, data)
-        except BaseException:
-            part.abort()
-            raise
-
-        def finish(checksums: Mapping[str, int], recipe: str) -> None:
-            del checksums
-            part.write(index.recipe.at, fitting(in_room(recipe), index.recipe.size))
-
-        slots = {spec.key: Slot(spec, index.tensors[spec.key]) for spec in layout.tensors}
-        return SlotWriter(part, slots, size, size - DIGEST_SIZE, finish, self._check)
+        """Lay the file out. Raises UsageError, RunError as `SlotWriter.create` does."""
+        return SlotWriter.create(path, _plan(layout), self.open, force=force)
 
     def open(self, path: Path) -> TensorSet:
-        """Read the headers. Raises DataError for what is no file of ours, or damaged."""
+        """Read the headers. Raises DataError if the file is not ours or is damaged."""
         try:
             index = read_index(path)
             recipe = _read(path, index.recipe).decode().rstrip(" ")
@@ -61,11 +43,24 @@ class Hdf5:
         return TensorSet(layout, FileStore(path, {spec.key: Slot(spec, index.tensors[spec.key]) for spec in layout.tensors}))
 
     def verify(self, path: Path) -> None:
-        """Raise DataError where a byte has changed."""
+        """Raise DataError if a byte has changed."""
         check_end(path)
 
-    def _check(self, path: Path) -> None:
-        self.open(path).close()
+
+def _plan(layout: Layout) -> FilePlan:
+    """HDF5 as h5py lays it out, then the index. The recipe lies after the tensors, and alone is written at commit."""
+    from tensorize.exporters.hdf5.layout import in_room, lay_out
+
+    index, held = lay_out(layout)
+    end = index.packed()
+    size = held.size + len(end)
+
+    def late(recipe: str, checksums: Mapping[str, int]) -> list[Patch]:
+        del checksums
+        return [(index.recipe.at, in_room(recipe))]
+
+    slots = {spec.key: Slot(spec, index.tensors[spec.key]) for spec in layout.tensors}
+    return FilePlan(size, slots, size - DIGEST_SIZE, layout.recipe, [*held.runs(), (held.size, end)], late)
 
 
 def _read(path: Path, place: Place) -> bytes:

@@ -1,7 +1,8 @@
-"""Zip archives whose every byte has its place before the first is written: members are stored, never compressed.
+"""Zip archives in which the place of every byte is known before the first is written: members are stored, never compressed.
 
-A checksum follows the data of its member (a "data descriptor") and stands again in the directory at the end, so that an
-archive can be written, and hashed, from front to back. Format: PKWARE, "APPNOTE.TXT", sections 4.3 and 4.5.
+The checksum of a member follows its data (a "data descriptor") and is repeated in the directory at the end, so that an
+archive can be written from front to back. The digest of the file is the comment of the archive, its last 64 bytes.
+Format: PKWARE, "APPNOTE.TXT", sections 4.3 and 4.5.
 """
 
 from __future__ import annotations
@@ -9,23 +10,29 @@ from __future__ import annotations
 import os
 import struct
 import zipfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
 
+from tensorize.core.contracts import Layout, TensorSpec
 from tensorize.core.limits import check_header
+from tensorize.storage.digest import DIGEST_SIZE, NO_DIGEST
+from tensorize.storage.plan import FilePlan, Patch, Slot
 
+Place = tuple[int, int]
+"""(offset of the first byte, bytes)."""
 ALIGNMENT = 64
 """Data starts at a multiple of this, as torch lays it out, so that a mapped tensor is aligned."""
 _LIMIT = 0xFFFF_FFFF
-"""A size or an offset from here on stands in a field of 64 bits."""
+"""Sizes and offsets from here on are in fields of 64 bits."""
 _MANY = 0xFFFF
 _FLAGS = 0x0808
 """The checksum follows the data; names are UTF-8."""
 _DAY = 0x21
-"""1980-01-01, the first day that the format knows: an archive tells no time."""
+"""1980-01-01, the first day that the format knows: archives carry no time stamps."""
 _LOCAL = struct.Struct("<4s5H3I2H")
 _ENTRY = struct.Struct("<4s6H3I5H2I")
 _END64 = struct.Struct("<4sQ2H2I4Q")
@@ -43,7 +50,7 @@ class Member:
 
     @cached_property
     def header(self) -> bytes:
-        """What stands before the data."""
+        """The bytes before the data."""
         wide = struct.pack("<2H2Q", 1, 16, 0, 0) if self.is_wide else b""
         name = self.name.encode()
         padding = -(self.start + _LOCAL.size + len(name) + len(wide) + 4) % ALIGNMENT
@@ -62,11 +69,11 @@ class Member:
         return self.at + self.size + len(self.descriptor(0))
 
     def descriptor(self, checksum: int) -> bytes:
-        """What stands after the data: its CRC-32 and size."""
+        """The bytes after the data: its CRC-32 and size."""
         return struct.pack("<4sI2Q" if self.is_wide else "<4s3I", b"PK\7\x08", checksum, self.size, self.size)
 
     def entry(self, checksum: int) -> bytes:
-        """The line of the directory."""
+        """The entry in the directory."""
         name = self.name.encode()
         sizes = (_LIMIT, _LIMIT) if self.is_wide else (self.size, self.size)
         start = min(self.start, _LIMIT)
@@ -113,11 +120,108 @@ def directory(members: Sequence[Member], checksums: Mapping[str, int], comment: 
     return entries + wide + end + comment
 
 
-def read_members(path: Path, comment: int) -> dict[str, tuple[int, int]]:
-    """Name without its folder → (where the data starts, bytes) of an archive of stored members.
+@dataclass(frozen=True)
+class Stored:
+    """The member that holds a tensor: `prefix`, such as a header of its own, then the numbers."""
 
-    `comment` is the length that the comment has. Raises BadZipFile for all that is not so: compressed or encrypted
-    members, names that come twice, members that lie in one another or outside the archive.
+    name: str
+    prefix: bytes = b""
+
+    def slot(self, spec: TensorSpec, members: Mapping[str, Place]) -> Slot:
+        """Where the numbers lie in an archive with these members. Raises BadZipFile if the sizes do not fit, KeyError."""
+        at, size = members[self.name]
+        if size != len(self.prefix) + spec.nbytes:
+            raise zipfile.BadZipFile(f"{self.name} has {size} bytes, not {len(self.prefix) + spec.nbytes}")
+        return Slot(spec, at + len(self.prefix))
+
+
+def plan_archive(
+    layout: Layout,
+    early: Mapping[str, bytes],
+    tensors: Mapping[str, Stored],
+    late: Callable[[Layout], Mapping[str, bytes]],
+) -> FilePlan:
+    """Plan an archive of small members, then tensors (key → member), then the small members that `late` makes of a layout.
+
+    `late` is called again at commit, with the final recipe. The comment of the archive is the digest.
+    """
+    return _Archive.of(layout, early, tensors, late).plan()
+
+
+@dataclass(frozen=True)
+class _Archive:
+    layout: Layout
+    early: Mapping[str, bytes]
+    tensors: Mapping[str, Stored]
+    late: Callable[[Layout], Mapping[str, bytes]]
+    last: Mapping[str, bytes]
+    """What `late` makes of the planned layout."""
+    members: Mapping[str, Member]
+
+    @classmethod
+    def of(
+        cls,
+        layout: Layout,
+        early: Mapping[str, bytes],
+        tensors: Mapping[str, Stored],
+        late: Callable[[Layout], Mapping[str, bytes]],
+    ) -> _Archive:
+        last = late(layout)
+        sizes = {name: len(data) for name, data in early.items()}
+        for spec in layout.tensors:
+            stored = tensors[spec.key]
+            sizes[stored.name] = len(stored.prefix) + spec.nbytes
+        sizes.update({name: len(data) for name, data in last.items()})
+        return cls(layout, early, tensors, late, last, lay_out(sizes))
+
+    def plan(self) -> FilePlan:
+        slots = {}
+        for spec in self.layout.tensors:
+            stored = self.tensors[spec.key]
+            slots[spec.key] = Slot(spec, self.members[stored.name].at + len(stored.prefix))
+        checksums = {key: zlib.crc32(stored.prefix) for key, stored in self.tensors.items()}
+        size = list(self.members.values())[-1].stop + len(self._directory({}))
+        recipe = self.layout.recipe
+        return FilePlan(size, slots, size - DIGEST_SIZE, recipe, self._early(), self._late, checksums=checksums)
+
+    def _early(self) -> list[Patch]:
+        """Every header, the small members that are known now, and what comes before the numbers of a tensor."""
+        patches = [(member.start, member.header) for member in self.members.values()]
+        patches += [self._small(name, data) for name, data in self.early.items()]
+        return patches + [(self.members[stored.name].at, stored.prefix) for stored in self.tensors.values() if stored.prefix]
+
+    def _small(self, name: str, data: bytes) -> Patch:
+        return self.members[name].at, data + self.members[name].descriptor(zlib.crc32(data))
+
+    def _late(self, recipe: str, checksums: Mapping[str, int]) -> list[Patch]:
+        """The checksums of tensors, after their data and in the directory, and the members that hold the recipe."""
+        last = self.last if recipe == self.layout.recipe else self.late(replace(self.layout, recipe=recipe))
+        found = {stored.name: checksums[key] for key, stored in self.tensors.items()}
+        found.update({name: zlib.crc32(data) for name, data in {**self.early, **last}.items()})
+        patches = [self._small(name, data) for name, data in last.items()]
+        for stored in self.tensors.values():
+            member = self.members[stored.name]
+            patches.append((member.at + member.size, member.descriptor(found[stored.name])))
+        return [*patches, (list(self.members.values())[-1].stop, self._directory(found))]
+
+    def _directory(self, checksums: Mapping[str, int]) -> bytes:
+        return directory(tuple(self.members.values()), checksums, NO_DIGEST)
+
+
+def read_member(path: Path, place: Place) -> bytes:
+    """The data of a member that is held in memory. Raises DataError if it is over the limit of `--max-header`."""
+    at, size = place
+    check_header(path, size)
+    with path.open("rb") as file:
+        file.seek(at)
+        return file.read(size)
+
+
+def read_members(path: Path, comment: int = DIGEST_SIZE) -> dict[str, Place]:
+    """Name → place of the data, in an archive of stored members whose comment has `comment` bytes.
+
+    Raises BadZipFile for anything else: compressed or encrypted members, names that appear twice, members that overlap or
+    lie outside the archive.
     """
     try:
         with path.open("rb") as file:
@@ -126,12 +230,12 @@ def read_members(path: Path, comment: int) -> dict[str, tuple[int, int]]:
             file.seek(start)
             return _read_directory(file, file.read(size), count, start)
     except (struct.error, UnicodeDecodeError) as error:
-        raise zipfile.BadZipFile(f"a directory that is no directory: {error}") from None
+        raise zipfile.BadZipFile(f"an invalid directory: {error}") from None
 
 
-def _read_directory(file: BinaryIO, entries: bytes, count: int, end: int) -> dict[str, tuple[int, int]]:
-    """What the directory lists; each member lies behind the one before it, and before `end`."""
-    found: dict[str, tuple[int, int]] = {}
+def _read_directory(file: BinaryIO, entries: bytes, count: int, end: int) -> dict[str, Place]:
+    """What the directory lists; each member lies after the one before it, and before `end`."""
+    found: dict[str, Place] = {}
     at, free = 0, 0
     for _ in range(count):
         name, length, header, at = _read_entry(entries, at)
@@ -164,7 +268,7 @@ def _read_end(file: BinaryIO, comment: int) -> tuple[int, int, int]:
 
 
 def _read_entry(entries: bytes, at: int) -> tuple[str, int, int, int]:
-    """(name without its folder, bytes of data, where the header starts, where the next entry starts)."""
+    """(name, bytes of data, offset of its header, offset of the next entry)."""
     numbers = _ENTRY.unpack_from(entries, at)
     magic, flags, method, packed, size = numbers[0], numbers[3], numbers[4], numbers[8], numbers[9]
     name_size, extra_size, comment_size, header = *numbers[10:13], numbers[16]
@@ -177,15 +281,15 @@ def _read_entry(entries: bytes, at: int) -> tuple[str, int, int, int]:
     if any(wide):
         kind, _, *large = struct.unpack_from(f"<2H{sum(wide)}Q", extra)
         if kind != 1:
-            raise zipfile.BadZipFile("a size that is lacking")
+            raise zipfile.BadZipFile("a missing size")
         packed, size, header = (large.pop(0) if is_wide else n for is_wide, n in zip(wide, (packed, size, header), strict=True))
     if packed != size:
         raise zipfile.BadZipFile("a compressed member")
-    return name.partition("/")[2], size, header, at + name_size + extra_size
+    return name, size, header, at + name_size + extra_size
 
 
 def _data_start(file: BinaryIO, header: int) -> int:
-    """Where the data of a member starts, behind its own header."""
+    """Where the data of a member starts, after its own header."""
     file.seek(header)
     magic, *_, name, extra = _LOCAL.unpack(file.read(_LOCAL.size))
     if magic != b"PK\3\4":

@@ -1,0 +1,56 @@
+"""Where everything in a file lies, decided before its first byte is written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from tensorize.core.contracts import TensorSpec
+
+Patch = tuple[int, bytes]
+"""Bytes, and the offset in the file at which they are written."""
+
+
+@dataclass(frozen=True)
+class Slot:
+    """Where a tensor lies: C order, little-endian, from byte `at`."""
+
+    spec: TensorSpec
+    at: int
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes in one row; 0 for a tensor without rows."""
+        return self.spec.nbytes // self.spec.shape[0] if self.spec.shape[0] else 0
+
+    @property
+    def stop(self) -> int:
+        """The offset after the last byte."""
+        return self.at + self.spec.nbytes
+
+
+@dataclass(frozen=True)
+class FilePlan:
+    """What a format decides about a file: where the tensors, the header, the recipe and the digest lie.
+
+    The digest is the SHA-256 of the file with its own 64 bytes at `digest_at` read as zeros. Bytes are hashed in file order,
+    except for the first `header` bytes, which come last: so a format that begins with its header can hold there what is known
+    last, and still be hashed while it is written. See `tensorize.storage.digest`.
+    """
+
+    size: int
+    """Bytes in the whole file."""
+    slots: Mapping[str, Slot]
+    """Tensor key → where it lies."""
+    digest_at: int
+    recipe: str
+    """The recipe that the plan was made with: `Layout.recipe`."""
+    early: Sequence[Patch]
+    """Written before the first row."""
+    late: Callable[[str, Mapping[str, int]], Sequence[Patch]]
+    """`late(recipe, checksums)`: written at commit. Offsets and lengths must not depend on the arguments, since they say which
+    bytes are not final before that. `checksums` maps each key of `checksums` below to the CRC-32 of its tensor."""
+    header: int = 0
+    """Bytes at the beginning of the file that are hashed last."""
+    checksums: Mapping[str, int] = field(default_factory=dict)
+    """Tensors whose CRC-32 the format keeps: key → the CRC-32 of what is counted in before the numbers, 0 if there is none."""
