@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 
 from tensorize.core import registry
 from tensorize.core.limits import allow_header
-from tensorize.core.options import Options
+from tensorize.core.options import OWN, Options
 from tensorize.core.units import parse_size
 
 if TYPE_CHECKING:
@@ -123,14 +123,19 @@ Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Say more: the sc
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.", rich_help_panel=TELL)]
 
 
-def option_parameters(model: type[Options], panel: str = "What to make") -> Iterator[inspect.Parameter]:
-    """Yield one keyword parameter for each field of a loader's options; its default is None, for "not given"."""
-    for name, info in model.model_fields.items():
-        flag = "--" + name.replace("_", "-")
-        kind = _flag_type(info)
-        option = typer.Option(flag, help=_help(info), metavar=_metavar(info), rich_help_panel=panel)
-        default = False if kind is bool else None
-        yield inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option])
+def option_parameters(model: type[Options], own: str = OWN) -> Iterator[inspect.Parameter]:
+    """Yield one keyword parameter for each option of a model, by panel; its own have the title `own`."""
+    for panel, fields in model.panels().items():
+        for name, info in fields.items():
+            yield _option_parameter(name, info, own if panel == OWN else panel)
+
+
+def _option_parameter(name: str, info: FieldInfo, panel: str) -> inspect.Parameter:
+    """A keyword whose default is None, for "not given"."""
+    flag, kind = "--" + name.replace("_", "-"), _flag_type(info)
+    option = typer.Option(flag, help=_help(info), metavar=_metavar(info), rich_help_panel=panel)
+    default = False if kind is bool else None
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option])
 
 
 def limit_parameters() -> list[inspect.Parameter]:
@@ -141,15 +146,15 @@ def limit_parameters() -> list[inspect.Parameter]:
     found: dict[str, inspect.Parameter] = {}
     for kind in registry.LOADERS:
         options = registry.load("loaders", kind).Options
-        for parameter in option_parameters(options, "Limits, if not those of the recipe"):
-            if parameter.name in options.limiting and parameter.name != "max_header":
-                found.setdefault(parameter.name, parameter)
+        for name in options.limit_names():
+            if name not in found and name != "max_header":
+                found[name] = _option_parameter(name, options.fields()[name], "Limits, if not those of the recipe")
     return list(found.values())
 
 
 def changes(recipe: Recipe, policy: dict[str, Any], limits: dict[str, Any], max_header: str | None) -> dict[str, Any]:
     """The options that were given to hold instead of the recipe's."""
-    header = {"max_header": max_header if "max_header" in recipe.loader.Options.limiting else None}
+    header = {"max_header": max_header if "max_header" in recipe.loader.Options.limit_names() else None}
     return given({**policy, **limits, **header})
 
 

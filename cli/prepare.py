@@ -20,7 +20,7 @@ def loader_command(name: str) -> Callable[..., None]:
     options: type[Options] = entry.load().Options
 
     def command(**values: Any) -> None:
-        own = {field: values.pop(field) for field in options.model_fields}
+        own = {field: values.pop(field) for field in options.fields()}
         run_loader(name, flags.given(own), **values)
 
     shared = list(inspect.signature(run_loader, eval_str=True).parameters.values())[2:]

@@ -45,7 +45,7 @@ def _is_ours(given: Sequence[str]) -> bool:
     command = next((word for word in given if not word.startswith("-")), None)
     if "--help" in given or (command != "apply" and command not in registry.LOADERS):
         return False
-    groups = ("loaders", "encoders", "transforms", "exporters")
+    groups = ("loaders", "readers", "encoders", "transforms", "exporters")
     return all(entry.distribution == "tensorize" for group in groups for entry in registry.table(group).values())
 
 

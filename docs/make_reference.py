@@ -9,6 +9,7 @@ from pydantic.fields import FieldInfo
 from tensorize_cli.group import COMMANDS
 
 from tensorize.core import registry
+from tensorize.core.options import OWN
 
 HEAD = """# Reference
 
@@ -18,6 +19,7 @@ same. A list of columns may be given once with commas or by repeating the flag. 
 """
 TITLES = {
     "loaders": "Kinds of raw data",
+    "readers": "Readers",
     "encoders": "Steps",
     "transforms": "Transforms",
     "exporters": "Formats",
@@ -49,11 +51,11 @@ def _commands() -> Iterator[str]:
 
 def _options() -> Iterator[str]:
     for name in registry.LOADERS:
-        fields = registry.load("loaders", name).Options.model_fields
         yield f"## Options of `{name}`\n"
-        yield "| option | default | |\n|---|---|---|"
-        yield from (_option(field_name, field) for field_name, field in fields.items())
-        yield ""
+        for panel, fields in registry.load("loaders", name).Options.panels().items():
+            yield f"| {'option' if panel == OWN else panel} | default | |\n|---|---|---|"
+            yield from (_option(field_name, field) for field_name, field in fields.items())
+            yield ""
 
 
 def _option(name: str, field: FieldInfo) -> str:

@@ -172,7 +172,7 @@ def apply(recipe: Recipe, source: Any, run: RunOptions, output: Output, changed:
 
 def _amended(recipe: Recipe, changed: Mapping[str, Any]) -> tuple[Recipe, Mapping[str, Any]]:
     """The recipe with the policies among the changed options, and the limits among them."""
-    loader, limiting = recipe.loader, recipe.loader.Options.limiting
+    loader, limiting = recipe.loader, recipe.loader.Options.limit_names()
     limits = {name: value for name, value in changed.items() if name in limiting}
     policies = {name: value for name, value in changed.items() if name not in limiting}
     if not policies:
@@ -275,14 +275,14 @@ def _running(run: RunOptions, output: Output, options: Options) -> Iterator[Run]
 @contextmanager
 def _applying(run: RunOptions, output: Output, options: Options) -> Iterator[Run]:
     """As `_running`, for a recipe that is applied. The hint of an error says which of its flags the recipe alone can have."""
-    taken = (*options.amendable, *options.limiting)
     try:
         with _running(run, output, options) as own:
             yield replace(own, learns=False)
     except TensorizeError as error:
         flags = dict.fromkeys(re.findall(r"--[a-z]+(?:-[a-z]+)*", error.hint))
         names = {flag: flag[2:].replace("-", "_") for flag in flags}
-        fixed = [flag for flag, name in names.items() if name in type(options).model_fields and name not in taken]
+        taken = (*options.amendable, *options.limit_names())
+        fixed = [flag for flag, name in names.items() if name in options.fields() and name not in taken]
         if fixed and "prepare" not in error.hint:
             error.hint += f"\n{', '.join(fixed)} cannot be changed for this recipe: prepare again"
         raise

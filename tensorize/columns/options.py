@@ -2,59 +2,116 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BeforeValidator, Field
+from pydantic import (
+    BeforeValidator,
+    SerializeAsAny,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    model_serializer,
+)
+from pydantic.fields import FieldInfo
 
-from tensorize.core.options import BadOptions, Several, SplitOptions
-from tensorize.core.units import parse_size
-
-
-def flag(default: Any, help_: str, metavar: str = "", **limits: Any) -> Any:
-    """A field with its help text and the placeholder that the command line shows for its value."""
-    return Field(default, description=help_, json_schema_extra={"metavar": metavar} if metavar else None, **limits)
-
-
-def _bytes(value: Any) -> Any:
-    """`4MB` or a number of bytes."""
-    return parse_size(value) if isinstance(value, str) else value
+from tensorize.core import registry
+from tensorize.core.errors import UsageError
+from tensorize.core.options import OWN, READING, BadOptions, Options, Several, SplitOptions, flag
 
 
-Bytes = Annotated[int, BeforeValidator(_bytes), Field(ge=1)]
+def _read_by(value: Any, info: ValidationInfo) -> Any:
+    """A reader's options, by its own model."""
+    return value if isinstance(value, Options) or info.context is None else info.context.model_validate(value)
 
 
-class CsvOptions(SplitOptions, BadOptions):
-    """How the file is to be read. What is not given is found from the file and said in the summary."""
+def _readers() -> dict[str, type[Options]]:
+    """Name → options of every reader; one of a plug-in that cannot be loaded has none."""
+    found: dict[str, type[Options]] = {}
+    for name, entry in registry.table("readers").items():
+        with suppress(UsageError):
+            found[name] = entry.load().Options
+    return found
 
-    limiting: ClassVar[tuple[str, ...]] = ("max_columns", "max_header", "max_cell", "max_expansion")
 
-    delimiter: str | None = flag(
-        None, "What separates the cells; found from the file when not given (tab, comma, ; or |).", "CHAR"
-    )
-    header: Literal["auto", "yes", "no"] = flag("auto", "Whether the first line names the columns.")
-    names: Several = flag((), "Names of the columns, replacing those of the header.", "NAMES")
-    skip_lines: int = flag(0, "Lines at the start of a file that are no part of the table.", "N", ge=0)
-    decimal: Literal["auto", ".", ","] = flag("auto", "The decimal mark.")
-    thousands: Literal[",", ".", " ", "'"] | None = flag(None, "The mark between thousands, as in 1,234,567.", "CHAR")
-    quote: str = flag("auto", 'The quote character, or "none"; found from the file when not given (" or \').', "CHAR")
-    escape: str = flag("auto", 'What takes away the meaning of a quote, or "none"; a backslash is found.', "CHAR")
-    blank: Literal["error", "skip", "missing"] = flag(
-        "error", "What a blank line between rows is: an error, nothing, or (in a single column) a missing value."
-    )
-    encoding: str = flag("utf-8-sig", "The encoding of the text.", "NAME")
-    max_columns: int = flag(65_536, "Refuse a table of more columns.", "N", ge=1)
-    max_header: Bytes = flag(1 << 20, "Refuse a header of more bytes, such as 4MB.", "SIZE")
-    max_cell: Bytes = flag(16 << 20, "Refuse a cell of more bytes, such as 64MB.", "SIZE")
-    max_expansion: int = flag(200, "Refuse a compressed file that grows to more than this many times its size.", "N", ge=1)
+def _options_of(reader: Any, names: Collection[str]) -> type[Options]:
+    """The model of a reader's options: of the one that was named, else of the first that has all of these.
+
+    Raises UsageError for a reader that is not there, and for an option that it does not have.
+    """
+    if reader is None and not names:
+        return Options
+    readers = _readers()
+    if isinstance(reader, str) and reader not in readers:
+        registry.load("readers", reader)
+    named = reader or next((name for name, options in readers.items() if set(names) <= options.model_fields.keys()), None)
+    first = named or next(name for name, options in readers.items() if not options.model_fields.keys().isdisjoint(names))
+    foreign = [name for name in names if name not in readers[first].model_fields]
+    if foreign:
+        raise UsageError(f"{of_reader(foreign)}, not of {first}", hint=f"omit {said_flags(foreign)}")
+    return readers[first]
+
+
+def of_reader(names: Sequence[str]) -> str:
+    """Such as `--delimiter is an option of the csv reader`."""
+    owner = next(name for name, options in _readers().items() if names[0] in options.model_fields)
+    what = "is an option" if len(names) == 1 else "are options"
+    return f"{said_flags(names)} {what} of the {owner} reader"
+
+
+def said_flags(names: Sequence[str]) -> str:
+    """Options as flags."""
+    return ", ".join("--" + name.replace("_", "-") for name in names)
+
+
+class RowOptions(SplitOptions, BadOptions):
+    """How rows are read: the reader's own options, in `reading`, and what holds for every reader."""
+
+    reader: str | None = flag(None, "The reader, such as csv or parquet; found from the content, then the suffix.", "NAME")
+    reading: Annotated[SerializeAsAny[Options], BeforeValidator(_read_by)] = Options()
     type: Several = flag((), "Override a column's kind: COL:number, COL:category, COL:bool or COL:time.", "COL:KIND")
     na: Several = flag(
         (), "More words that mean a missing value, besides the empty cell (and NA, NaN, null in number columns).", "WORDS"
     )
     where: str | None = flag(None, 'Keep only the rows for which this holds, such as "quality > 3 and pH < 3.5".', "CONDITION")
 
+    @classmethod
+    def limit_names(cls) -> tuple[str, ...]:
+        """Those of every reader besides the kind's own: what a recipe is applied to may be read by another one."""
+        return tuple(
+            dict.fromkeys([*cls.limiting, *(name for options in _readers().values() for name in options.limit_names())])
+        )
 
-class ColumnOptions(CsvOptions):
+    @classmethod
+    def panels(cls) -> Mapping[str, Mapping[str, FieldInfo]]:
+        """The kind's own options, and a panel for each reader that has some; a name belongs to the first that has it."""
+        own = {name: field for name, field in cls.model_fields.items() if name != READING}
+        panels, seen = {OWN: own}, set(own)
+        for name, options in _readers().items():
+            fields = {item: field for item, field in options.model_fields.items() if item not in seen}
+            seen |= fields.keys()
+            if fields:
+                panels[f"Reading {name.upper()}"] = fields
+        return panels
+
+    @classmethod
+    def validated(cls, values: Mapping[str, Any]) -> Self:
+        """Options as they are named, flat: those that are not the kind's are a reader's."""
+        own = {name: value for name, value in values.items() if name in cls.model_fields}
+        theirs = {name: value for name, value in values.items() if name not in own}
+        reader = _options_of(values.get("reader"), theirs)
+        return cls.model_validate({**own, READING: theirs}, context=reader)
+
+    @model_serializer(mode="wrap")
+    def _flat(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """The reader's options stand among the kind's."""
+        found: dict[str, Any] = {}
+        for name, value in handler(self).items():
+            found.update(value if name == READING else {name: value})
+        return found
+
+
+class ColumnOptions(RowOptions):
     """What becomes of each column."""
 
     target: Several = flag((), "What is to be predicted: one column or several.", "COLS")

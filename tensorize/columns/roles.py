@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast, get_args
 
 from tensorize.columns.options import ColumnOptions
-from tensorize.columns.rows import Needs, Roles
 from tensorize.columns.where import where_columns
 from tensorize.core.errors import DataError, UsageError, near
 from tensorize.core.options import column_and, columns, unknown_columns
+from tensorize.core.rows import Needs, Roles
 from tensorize.core.schema import Kind, Schema
 
 KEYS = ("id", "group", "order")
@@ -53,7 +53,7 @@ def needs(names: Sequence[str], options: ColumnOptions) -> Needs:
     onehot = {known(value, names, "--onehot")[0] for value in separate(options.onehot, names)}
     lenient = frozenset({*onehot, *roles.keys} - set(forced))
     forced = {name: kind for name, kind in forced.items() if name in roles.wanted}
-    return Needs(roles, forced, lenient, _clocks(options, roles, forced))
+    return Needs(roles, forced, lenient, _clocks(options, roles, forced), options.na)
 
 
 def _clocks(options: ColumnOptions, roles: Roles, forced: Mapping[str, Kind]) -> frozenset[str]:
@@ -88,7 +88,7 @@ def needs_of(schema: Schema, options: ColumnOptions, names: Sequence[str]) -> Ne
     targets = [name for name in roles.targets if name in names]
     part = Roles(schema.names, roles.inputs, tuple(targets), tuple(keys))
     forced = {name: schema[name].kind for name in part.wanted}
-    return Needs(part, forced, clocks=_clocks(options, part, forced))
+    return Needs(part, forced, clocks=_clocks(options, part, forced), na=options.na)
 
 
 def known(value: str, names: Sequence[str], flag: str) -> tuple[str, str | None]:

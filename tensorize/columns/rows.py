@@ -1,18 +1,18 @@
-"""What a table is once it was looked through: blocks of rows, and what was wanted of its columns."""
+"""Blocks of 65,536 source rows, put together from the partitions of any reader."""
 
 from __future__ import annotations
 
 import threading
 from bisect import bisect_right
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Protocol, Self
+from typing import Any
 
 import pyarrow as pa
 
-from tensorize.core.contracts import BLOCK_ROWS, Facts, Mask
-from tensorize.core.schema import Kind, Schema
+from tensorize.core.contracts import BLOCK_ROWS, Mask
+from tensorize.core.rows import Partition, Rows
 from tensorize.engine.packed import Packed
 
 
@@ -43,113 +43,6 @@ class RowBlock:
         return self.batch if mask.all() else self.batch.filter(pa.array(mask))
 
 
-@dataclass(frozen=True)
-class Roles:
-    """Which column plays which part, in file order. `names` are all columns of the source."""
-
-    names: tuple[str, ...]
-    inputs: tuple[str, ...]
-    targets: tuple[str, ...]
-    keys: tuple[str, ...]
-    """Neither input nor target, and needed all the same: id, group, order, stratify, where."""
-
-    @property
-    def wanted(self) -> tuple[str, ...]:
-        """The columns that are parsed, in file order."""
-        parts = {*self.inputs, *self.targets, *self.keys}
-        return tuple(name for name in self.names if name in parts)
-
-
-@dataclass(frozen=True)
-class Needs:
-    """What is wanted of the columns, known before the first cell is read.
-
-    `forced` are kinds given by flags or by a recipe; `lenient` columns may mix numbers and words and are text then.
-    """
-
-    roles: Roles
-    forced: Mapping[str, Kind] = field(default_factory=dict)
-    lenient: frozenset[str] = frozenset()
-    clocks: frozenset[str] = frozenset()
-    """Columns that are nothing but times: where all cells are ISO times they come as timestamp[us], else as text."""
-    verbatim: bool = False
-    """Text as it is written: a cell of spaces is not missing."""
-
-    @property
-    def wanted(self) -> tuple[str, ...]:
-        """The columns that are parsed, in file order."""
-        return self.roles.wanted
-
-
-@dataclass(frozen=True)
-class Partition:
-    """A piece of a source that can be read alone: `rows` rows from source row `row` on. `where` is the reader's own."""
-
-    row: int
-    rows: int
-    where: Any
-
-
-class Rows(Protocol):
-    """A tabular source that was opened and looked at. Any process may read any partition of it."""
-
-    @property
-    def schema(self) -> Schema:
-        """The wanted columns and their kinds."""
-        ...
-
-    @property
-    def facts(self) -> Facts:
-        """What the summary says of the source."""
-        ...
-
-    @property
-    def needs(self) -> Needs:
-        """What was asked of the columns."""
-        ...
-
-    @property
-    def rows(self) -> int:
-        """Source rows, those that were left out included."""
-        ...
-
-    @property
-    def codes(self) -> tuple[str, ...]:
-        """Columns of integers that are kept as text: leading zeros, or too many digits."""
-        ...
-
-    @property
-    def whole(self) -> frozenset[str]:
-        """Columns of which it is known that no cell is missing or infinite."""
-        ...
-
-    @property
-    def bad(self) -> int:
-        """How many rows could not be read and were left out."""
-        ...
-
-    @property
-    def partitions(self) -> Sequence[Partition]:
-        """The pieces of the source, in order."""
-        ...
-
-    def read(self, partition: Partition, columns: Collection[str] | None = None) -> Packed:
-        """The rows of a partition, or some of their columns, in the storage types of the schema; missing cells are null."""
-        ...
-
-    def invalid(self, start: int, count: int) -> Mask | None:
-        """(row) bool: which of `count` rows from `start` were left out as invalid; None where none was."""
-        ...
-
-    def place(self, rows: Sequence[int]) -> list[str]:
-        """Say where source rows stand, such as `houses.csv:212`, for messages."""
-        ...
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(self, *_: object) -> None: ...
-
-
 RECENT_BYTES = 32 << 20
 """Partitions that are kept for the blocks after: a partition seldom ends where a block does."""
 
@@ -168,11 +61,16 @@ class _Recent:
         """What was read under a key, or is read now; one reader at a time, so that no partition is read twice at once."""
         with self._lock:
             if key not in self._held:
+                self._make_room(0)
                 batch = read()
-                while self._held and batch.nbytes + sum(held.nbytes for held in self._held.values()) > RECENT_BYTES:
-                    del self._held[next(iter(self._held))]
+                self._make_room(batch.nbytes)
                 self._held[key] = batch
             return self._held[key]
+
+    def _make_room(self, size: int) -> None:
+        """Forget the oldest: a large partition is let go before the next one is read."""
+        while self._held and size + sum(held.nbytes for held in self._held.values()) > RECENT_BYTES:
+            del self._held[next(iter(self._held))]
 
 
 @dataclass(frozen=True)

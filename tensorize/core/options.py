@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
@@ -18,9 +18,11 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic.fields import FieldInfo
 
 from tensorize.core.errors import UsageError, near
 from tensorize.core.rejects import allowed
+from tensorize.core.units import parse_size
 
 LARGEST = 10**12
 """What a whole number among the options, or learned, is at most."""
@@ -35,6 +37,25 @@ def as_list(value: Any) -> Any:
 
 Several = Annotated[tuple[str, ...], BeforeValidator(as_list)]
 """Column lists as the user gave them; `columns()` takes them apart once the names are known."""
+
+
+def flag(default: Any, help_: str, metavar: str = "", **limits: Any) -> Any:
+    """A field with its help text and the placeholder that the command line shows for its value."""
+    return Field(default, description=help_, json_schema_extra={"metavar": metavar} if metavar else None, **limits)
+
+
+def _bytes(value: Any) -> Any:
+    """`4MB` or a number of bytes."""
+    return parse_size(value) if isinstance(value, str) else value
+
+
+Bytes = Annotated[int, BeforeValidator(_bytes), Field(ge=1)]
+
+OWN = "What to make"
+"""The title of the options that are a kind's own."""
+
+READING = "reading"
+"""The field of a kind's options that holds the reader's own, which stand beside the kind's wherever options are named."""
 
 
 def ratios(value: Any) -> Any:
@@ -65,6 +86,21 @@ class Options(BaseModel):
     limiting: ClassVar[tuple[str, ...]] = ()
     """The fields that say how much may be read or held: `apply` takes others than the recipe's, since they change no bit."""
 
+    @classmethod
+    def limit_names(cls) -> tuple[str, ...]:
+        """`limiting`, and those of the parts that the kind is put together from."""
+        return cls.limiting
+
+    @classmethod
+    def panels(cls) -> Mapping[str, Mapping[str, FieldInfo]]:
+        """Title → option → field: the kind's own under `OWN`, and those of the parts it is put together from."""
+        return {OWN: cls.model_fields}
+
+    @classmethod
+    def fields(cls) -> dict[str, FieldInfo]:
+        """Every option by name."""
+        return {name: field for fields in cls.panels().values() for name, field in fields.items()}
+
     @property
     def amendable(self) -> tuple[str, ...]:
         """The policies for what only new data can bring: `apply` takes others, and records them in its output's recipe."""
@@ -90,17 +126,23 @@ class Options(BaseModel):
     @classmethod
     def parse(cls, values: dict[str, Any]) -> Self:
         """Validate, and turn pydantic's report into a `UsageError` that names every wrong option."""
-        unknown = [name for name in values if name not in cls.model_fields]
-        if unknown:
-            known = sorted(cls.model_fields)
-            raise UsageError(
-                "; ".join(f'there is no option "{name}"{near(name, known)}' for name in unknown),
-                hint="options: " + ", ".join(known),
-            )
+        if not values.keys() <= cls.model_fields.keys() - {READING}:
+            known = sorted(cls.fields())
+            unknown = [name for name in values if name not in known]
+            if unknown:
+                raise UsageError(
+                    "; ".join(f'there is no option "{name}"{near(name, known)}' for name in unknown),
+                    hint="options: " + ", ".join(known),
+                )
         try:
-            return cls(**values)
+            return cls.validated(values)
         except ValidationError as error:
             raise UsageError(*_explained(error)) from None
+
+    @classmethod
+    def validated(cls, values: Mapping[str, Any]) -> Self:
+        """The options of known names. Raises pydantic.ValidationError."""
+        return cls(**values)
 
 
 class BadOptions(Options):
@@ -159,7 +201,7 @@ def _explained(error: ValidationError) -> tuple[str, list[str]]:
     """Pydantic's report as a headline and a line for each option."""
     lines = []
     for item in error.errors():
-        name = ".".join(str(part) for part in item["loc"][:1]).replace("_", "-")
+        name = next((str(part) for part in item["loc"] if part != READING), "").replace("_", "-")
         lines.append(f"--{name} {item['input']!r}: {item['msg'].removeprefix('Value error, ')}")
     return ("an option is wrong" if len(lines) == 1 else "some options are wrong"), lines
 

@@ -84,7 +84,7 @@ class Recipe(BaseModel):
             raise RecipeError(f"the recipe's options are wrong: {error.what}", error.details, error.hint) from None
         if not changed:
             return own
-        self._check_changed(changed, (*own.amendable, *own.limiting))
+        self._check_changed(changed, (*own.amendable, *own.limit_names()))
         given = {**self.options, **changed}
         if changed.get("on_bad") == "error" and "max_bad" not in changed:
             given.pop("max_bad", None)

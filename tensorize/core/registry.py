@@ -1,8 +1,8 @@
 """The tables of what there is: name → where it lives and what it is, in one line each.
 
 Nothing is imported before it is asked for: names and summaries come from here, those of plug-ins from their entry
-points and distributions. Outsiders add to a table through the entry-point groups `tensorize.loaders`, `.encoders`,
-`.transforms`, `.exporters` and `.models`.
+points and distributions. Outsiders add to a table through the entry-point groups `tensorize.loaders`, `.readers`,
+`.encoders`, `.transforms`, `.exporters`, `.models` and `.engines`.
 """
 
 from __future__ import annotations
@@ -47,6 +47,11 @@ LOADERS = {
     "bikes": ("tensorize.loaders.bikes:Bikes", "The hourly bike-sharing file: days of 17 channels × 24 hours."),
     "text": ("tensorize.loaders.text:Text", "Plain text: characters or words become one-hot rows or ids."),
     "images": ("tensorize.loaders.images:Images", "A folder of images, or class folders: pixels become float tensors."),
+}
+
+READERS = {
+    "csv": ("tensorize.readers.csv:Csv", "Delimited text, such as CSV and TSV: every cell is checked."),
+    "memory": ("tensorize.readers.memory:Memory", "What Python holds: data frames, Arrow tables, mappings, rows, arrays."),
 }
 
 ENCODERS = {
@@ -102,6 +107,7 @@ ENGINES = {
 
 BUILT_IN: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "loaders": LOADERS,
+    "readers": READERS,
     "encoders": ENCODERS,
     "transforms": TRANSFORMS,
     "exporters": {name: (where, summary) for name, (where, summary, _) in EXPORTERS.items()},
@@ -112,7 +118,7 @@ BUILT_IN: Mapping[str, Mapping[str, tuple[str, str]]] = {
 
 @cache
 def table(group: str) -> Mapping[str, Entry]:
-    """Return name → entry for `loaders`, `encoders`, `transforms`, `exporters` or `models`: built-in ones first.
+    """Return name → entry for a group, such as `loaders` or `readers`: built-in ones first.
 
     A plug-in never takes the name of a built-in part.
     """

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from tensorize.columns.options import flag
-from tensorize.core.options import Several
+from tensorize.core.options import Several, flag
 from tensorize.loaders.series import Series
 from tensorize.loaders.series.options import SeriesOptions
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from tensorize.columns.options import TableOptions, flag
-from tensorize.core.options import Several
+from tensorize.columns.options import TableOptions
+from tensorize.core.options import Several, flag
 from tensorize.loaders.table import Table
 
 

@@ -1,38 +1,47 @@
-"""Open a source as a table: files by name, or what Python holds in memory."""
+"""One door for tabular sources: the reader is chosen by content, then by suffix, and opens what the loaders go through."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from tensorize.columns.options import ColumnOptions, CsvOptions
+from tensorize.columns.options import ColumnOptions, RowOptions, of_reader, said_flags
 from tensorize.columns.roles import needs, needs_of
-from tensorize.columns.rows import Needs, Roles, Rows
+from tensorize.core import registry
 from tensorize.core.contracts import Run
+from tensorize.core.errors import UsageError
+from tensorize.core.options import Options
 from tensorize.core.rejects import Rejects
+from tensorize.core.rows import Needs, Reader, Roles, Rows
 from tensorize.core.schema import Schema
 from tensorize.engine.threads import ThreadEngine
+from tensorize.readers.csv.options import CsvOptions
 from tensorize.readers.csv.scan import CsvParser
 from tensorize.readers.csv.suspects import odd_error, odd_rows
-from tensorize.readers.memory import arrow_rows, to_arrow
-from tensorize.sources.files import resolve
+from tensorize.sources.files import InputFile, resolve
+
+MEMORY, DEFAULT = "memory", "csv"
+_PACKED = (".gz", ".zst")
 
 
 def open_table(source: Any, options: ColumnOptions, run: Run, schema: Schema | None = None) -> Rows:
-    """Look through a source; with a recipe's `schema`, its columns must be there and have its kinds."""
+    """Look at a source; with a recipe's `schema`, its columns must be there and have its kinds.
+
+    Raises UsageError for options of a reader that does not read it; those in a recipe are left alone.
+    """
 
     def wanted(names: Sequence[str]) -> Needs:
         return needs(names, options) if schema is None else needs_of(schema, options, names)
 
-    if is_path(source):
-        return CsvParser(resolve(source), options, wanted, run).rows()
-    held = arrow_rows(to_arrow(source), wanted)
-    run.rejects.saw(held.rows, "row")
-    return held
+    held: Any = resolve(source) if is_path(source) else source
+    name = _chosen(held, options.reader, is_path(source), applies=schema is not None)
+    reader: Reader = registry.load("readers", name)()
+    return reader.open(held, _own(options.reading, name, reader, held, applies=schema is not None), wanted, run)
 
 
 def is_path(source: Any) -> bool:
@@ -42,21 +51,67 @@ def is_path(source: Any) -> bool:
     return isinstance(source, str | os.PathLike)
 
 
+def _chosen(held: Any, named: str | None, files: bool, *, applies: bool) -> str:
+    """The name of the reader. One that a recipe names yields to what new data certainly are."""
+    if not files:
+        if named not in (None, MEMORY) and not applies:
+            raise UsageError(f"--reader {named} reads files; {type(held).__name__} is read by {MEMORY}", hint="omit it")
+        return MEMORY
+    if named is not None and not applies:
+        if named == MEMORY:
+            raise UsageError(f"--reader {MEMORY} reads what Python holds, not files", hint="omit it")
+        return named
+    first: InputFile = held[0]
+    readers = _readers()
+    head, suffix = first.head(), _suffix(first.name)
+    by_content = next((name for name, reader in readers.items() if head.startswith(tuple(reader.magic))), None)
+    by_suffix = next((name for name, reader in readers.items() if suffix in reader.suffixes), None)
+    return by_content or (named if named != MEMORY else None) or by_suffix or DEFAULT
+
+
+def _suffix(name: str) -> str:
+    path = Path(name)
+    return (path.with_suffix("") if path.suffix.lower() in _PACKED else path).suffix.lower()
+
+
+def _readers() -> dict[str, Reader]:
+    """Every reader that can be loaded."""
+    found: dict[str, Reader] = {}
+    for name, entry in registry.table("readers").items():
+        with suppress(UsageError):
+            found[name] = entry.load()
+    return found
+
+
+def _own(reading: Options, name: str, reader: Reader, held: Any, *, applies: bool) -> Options:
+    """The options of the reader that was chosen. Raises UsageError for those of another one, unless a recipe holds them."""
+    if type(reading) is reader.Options:
+        return reading
+    given = reading.model_dump(exclude_defaults=True)
+    foreign = [item for item in given if item not in reader.Options.model_fields]
+    if foreign and not applies:
+        source = held[0].name if name != MEMORY else type(held).__name__
+        raise UsageError(f"{of_reader(foreign)}; {source} is read by {name}", hint=f"omit {said_flags(foreign)}")
+    return reader.Options.parse({item: value for item, value in given.items() if item not in foreign})
+
+
 def read_text(path: Any, **options: Any) -> pa.Table:
     """Every cell as text: see `tensorize.loaders.table.read_table`."""
     engine = ThreadEngine(options.pop("threads", 1))
     size = options.pop("chunk_bytes", Run.partition_bytes)
-    parsed = CsvOptions.parse(options)
+    parsed = RowOptions.parse({"reader": DEFAULT} | options)
     rejects = Rejects(parsed.on_bad == "skip", parsed.max_bad)
+    assert isinstance(parsed.reading, CsvOptions)
+
+    def all_text(names: Sequence[str]) -> Needs:
+        roles = Roles(tuple(names), tuple(names), (), ())
+        return Needs(roles, dict.fromkeys(names, "category"), na=parsed.na, verbatim=True)
+
     with closing(engine):
-        scan = CsvParser(resolve(path), parsed, _all_text, Run(engine, size, rejects=rejects)).rows()
+        scan = CsvParser(resolve(path), parsed.reading, all_text, Run(engine, size, rejects=rejects)).rows()
         rejects.check()
         table = pa.Table.from_batches(list(scan.parsed()))
         suspects = odd_rows(table)
         if suspects:
             raise odd_error(table, suspects, scan.place_kept)
         return table
-
-
-def _all_text(names: Sequence[str]) -> Needs:
-    return Needs(Roles(tuple(names), tuple(names), (), ()), dict.fromkeys(names, "category"), verbatim=True)

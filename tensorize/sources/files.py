@@ -25,7 +25,7 @@ _FREE_BYTES = 64 << 20
 _MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 _UNPACK = "unpack it first"
 _NO_TEXT = {
-    b"PAR1\x15": ("a Parquet file", "read it in Python and hand it over: prepare(KIND, pyarrow.parquet.read_table(PATH), …)"),
+    b"PAR1\x15": ("a Parquet file", "table and series read it, unless --reader names another reader"),
     b"PK\x03\x04": ("a ZIP archive, as .xlsx and .npz are", "unpack it first; of a spreadsheet, save the sheet as CSV"),
     b"\xfd7zXZ\0": ("compressed by xz", _UNPACK),
     b"BZh91AY&SY": ("compressed by bzip2", _UNPACK),
@@ -65,6 +65,11 @@ class InputFile:
     def size(self) -> int:
         """Bytes on disk (compressed ones, where it is compressed)."""
         return self._stamp.size if self._stamp is not None else os.fstat(self._checked.fileno()).st_size
+
+    def head(self, count: int = 16) -> bytes:
+        """The first bytes as they lie on disk, whatever they are."""
+        with self._raw() as raw:
+            return raw.read(count) or b""
 
     def open(self) -> BinaryIO:
         """Open for reading, from the start; `.gz` and `.zst` are recognised by content and decompressed.

@@ -333,7 +333,7 @@ def test_every_default_in_a_help_is_shown(tensorize, name):
 def test_every_option_of_a_loader_is_a_flag(tensorize):
     for name, entry in registry.table("loaders").items():
         shown = tensorize(name, "--help", env={"COLUMNS": "200"}).stdout
-        for field in entry.load().Options.model_fields:
+        for field in entry.load().Options.fields():
             assert "--" + field.replace("_", "-") in shown, (name, field)
 
 

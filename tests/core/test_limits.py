@@ -56,9 +56,9 @@ CASES: dict[str, tuple[str, tuple[str, ...], str, str, Callable[[Path], Path]]] 
 def test_every_limit_has_its_case() -> None:
     """But for the time of decoding, which `test_images_hostile` tries."""
     options = [registry.load("loaders", kind).Options for kind in registry.LOADERS]
-    limits = {name.replace("_", "-") for each in options for name in each.limiting}
+    limits = {name.replace("_", "-") for each in options for name in each.limit_names()}
     assert limits - {"max-seconds"} == set(CASES)
-    assert all(set(each.limiting) <= set(each.model_fields) for each in options)
+    assert all(set(each.limit_names()) <= set(each.fields()) for each in options)
 
 
 @pytest.mark.parametrize("limit", CASES)

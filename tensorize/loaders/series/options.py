@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar, Literal, Self
 
-from tensorize.columns.options import ColumnOptions, flag
-from tensorize.core.options import Several, column_and
+from tensorize.columns.options import ColumnOptions
+from tensorize.core.options import Several, column_and, flag
 
 
 class SeriesOptions(ColumnOptions):

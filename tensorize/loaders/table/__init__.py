@@ -10,9 +10,9 @@ from tensorize.columns.options import ColumnOptions, TableOptions
 from tensorize.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from tensorize.columns.rows import Rows
     from tensorize.core.contracts import Learned, Piece, Plan, Run
     from tensorize.core.recipe import Recipe
+    from tensorize.core.rows import Rows
     from tensorize.core.schema import Schema
     from tensorize.core.tensorset import TensorSet
 

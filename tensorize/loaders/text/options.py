@@ -6,8 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator
 
-from tensorize.columns.options import Bytes, flag
-from tensorize.core.options import BadOptions, SplitOptions
+from tensorize.core.options import BadOptions, Bytes, SplitOptions, flag
 
 
 def line_range(value: Any) -> Any:

@@ -1,1 +1,26 @@
-"""Delimited text: CSV and TSV."""
+"""Delimited text: CSV, TSV and their kin. Every cell is checked, and what cannot be read is told with its line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tensorize.readers.csv.options import CsvOptions
+
+if TYPE_CHECKING:
+    from tensorize.core.contracts import Run
+    from tensorize.core.rows import Needs, Rows
+
+
+class Csv:
+    """Reads whatever no other reader takes for its own."""
+
+    Options: ClassVar[type[CsvOptions]] = CsvOptions
+    suffixes: ClassVar[tuple[str, ...]] = (".csv", ".tsv", ".txt")
+    magic: ClassVar[tuple[bytes, ...]] = ()
+
+    def open(self, source: Any, options: CsvOptions, needs: Callable[[Sequence[str]], Needs], run: Run) -> Rows:
+        """Parse the files once. Raises DataError for what is not certain."""
+        from tensorize.readers.csv.scan import CsvParser
+
+        return CsvParser(source, options, needs, run).rows()

@@ -6,10 +6,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tensorize.columns.options import CsvOptions
 from tensorize.core.errors import DataError, UsageError
 from tensorize.core.units import size
 from tensorize.readers.csv.header import Start, find_names, find_start, texts
+from tensorize.readers.csv.options import CsvOptions
 from tensorize.readers.csv.sniff import Finder, Fit, Sample, Way
 from tensorize.readers.csv.tokenizer import OPEN, Tokens, count_lines
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from tensorize.columns.options import CsvOptions
 from tensorize.core.contracts import Array, Mask
 from tensorize.core.errors import DataError, plural
 from tensorize.core.rejects import Reject, Rejects
 from tensorize.readers.csv.block import NOTES, Summary
 from tensorize.readers.csv.faults import Faults
+from tensorize.readers.csv.options import CsvOptions
 from tensorize.readers.csv.places import Places
 
 

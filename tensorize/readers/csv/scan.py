@@ -10,10 +10,9 @@ from typing import Any, Self
 import numpy as np
 import pyarrow as pa
 
-from tensorize.columns.options import CsvOptions
-from tensorize.columns.rows import Needs, Partition
 from tensorize.core.contracts import Array, Facts, Mask, Run, ScratchStore
 from tensorize.core.errors import DataError, plural
+from tensorize.core.rows import Needs, Partition
 from tensorize.core.schema import Schema
 from tensorize.engine.packed import Column, Distances, Packed, Repeats
 from tensorize.readers.csv.block import ReadBlock, Summary, without
@@ -22,6 +21,7 @@ from tensorize.readers.csv.dialect import Dialect, find_dialect
 from tensorize.readers.csv.encoding import found_encoding, read_text
 from tensorize.readers.csv.infer import Seen, column, fits, is_code, is_odd, without_misfits
 from tensorize.readers.csv.mixed import Misfits
+from tensorize.readers.csv.options import CsvOptions
 from tensorize.readers.csv.parse import Reader, parse, to_storage
 from tensorize.readers.csv.places import Places
 from tensorize.readers.csv.rejects import BadRows, within
@@ -224,7 +224,7 @@ class CsvParser:
             needs.wanted,
             text,
             needs.lenient,
-            options.na,
+            needs.na,
             clocks=needs.clocks,
             blank=options.blank,
             longest=options.max_cell,

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tensorize.columns.options import CsvOptions
 from tensorize.engine.packed import Packed, pack
 from tensorize.loaders.series.clock import Clock, Reading
 from tensorize.loaders.series.runs import NEW, find_runs
 from tensorize.readers.csv import parse as parser
 from tensorize.readers.csv.dialect import find_dialect
+from tensorize.readers.csv.options import CsvOptions
 
 HOUR = 3600 * 1_000_000
 
