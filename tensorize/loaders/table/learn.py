@@ -66,8 +66,8 @@ class _Finish:
 def learn(rows: Rows, options: ColumnOptions, run: Run) -> Plan:
     """Check the rows, share them out, and learn every step from train rows."""
     kept = Kept(rows, options, run)
-    assignment, notes = _shared_out(kept, options, run)
     uses = plan_uses(rows.schema, rows.needs.roles, options)
+    assignment, notes = _shared_out(kept, options, run)
     learner = ColumnLearner(rows.schema, uses, kept.policies, options)
     train = _Train(kept.of(), assignment)
     learned = learner.learn(run.engine, lambda: range(len(train.kept)), train)
