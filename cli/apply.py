@@ -29,6 +29,8 @@ def run_apply(
     on_bad: flags.OnBad = None,
     max_bad: flags.MaxBad = None,
     rejects: flags.Rejects = None,
+    engine: flags.Engine = "threads",
+    workers: flags.Workers = None,
     threads: flags.Threads = None,
     chunk_bytes: flags.ChunkBytes = None,
     scratch: flags.Scratch = None,
@@ -47,7 +49,8 @@ def run_apply(
     found = RecipeFile.read(recipe)
     policies = {"unseen": unseen, "missing": missing, "on_bad": on_bad, "max_bad": max_bad}
     changed = flags.changes(found, policies, limits, max_header)
-    with running(quiet or as_json, threads, chunk_bytes, scratch) as run:
+    how = {"engine": engine, "workers": workers, "threads": threads, "scratch": scratch}
+    with running(quiet or as_json, chunk_bytes, **how) as run:
         result = pipeline.apply(found, only(source), run, output, changed)
     print_result("apply", result, as_json=as_json, quiet=quiet, verbose=verbose)
 

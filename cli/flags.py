@@ -79,6 +79,25 @@ Rejects = Annotated[
         "--rejects", metavar="FILE", help="With --on-bad skip: list what is left out, as JSON lines.", rich_help_panel=OUTPUT
     ),
 ]
+Engine = Annotated[
+    str,
+    typer.Option(
+        "--engine",
+        metavar="NAME",
+        help=f"What runs the work: {', '.join(registry.ENGINES)}, or a plug-in's engine.",
+        rich_help_panel=HOW,
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        metavar="N",
+        min=1,
+        help=r"Threads or worker processes; --threads is the same. \[default: one for each CPU]",
+        rich_help_panel=HOW,
+    ),
+]
 Threads = Annotated[
     int | None,
     typer.Option("--threads", metavar="N", min=1, help=r"Threads. \[default: one for each CPU]", rich_help_panel=HOW),

@@ -45,6 +45,8 @@ def run_predict(
     max_bad: flags.MaxBad = None,
     rejects: flags.Rejects = None,
     device: flags.Device = "auto",
+    engine: flags.Engine = "threads",
+    workers: flags.Workers = None,
     threads: flags.Threads = None,
     chunk_bytes: flags.ChunkBytes = None,
     scratch: flags.Scratch = None,
@@ -65,8 +67,9 @@ def run_predict(
     policies = {"unseen": unseen, "missing": missing, "on_bad": on_bad, "max_bad": max_bad}
     changed = flags.changes(found.recipe, policies, limits, max_header)
     output = pipeline.make_output(None, force=force, rejects=rejects)
+    how = {"engine": engine, "workers": workers, "threads": threads, "scratch": scratch}
     with (
-        running(quiet or as_json or path is None, threads, chunk_bytes, scratch) as run,
+        running(quiet or as_json or path is None, chunk_bytes, **how) as run,
         predictions(found, only(source), run, output=output, device=device, changed=changed) as made,
     ):
         rows = write_stream(made, sys.stdout.buffer, ".csv") if path is None else write_file(made, path, force=force)

@@ -38,6 +38,8 @@ def run_loader(
     max_size: flags.MaxSize = None,
     dry_run: flags.DryRun = False,
     rejects: flags.Rejects = None,
+    engine: flags.Engine = "threads",
+    workers: flags.Workers = None,
     threads: flags.Threads = None,
     chunk_bytes: flags.ChunkBytes = None,
     scratch: flags.Scratch = None,
@@ -51,6 +53,7 @@ def run_loader(
 
     del debug
     output = output_of(source, out, format, max_size, force=force, dry_run=dry_run, rejects=rejects)
-    with running(quiet or as_json, threads, chunk_bytes, scratch) as run:
+    how = {"engine": engine, "workers": workers, "threads": threads, "scratch": scratch}
+    with running(quiet or as_json, chunk_bytes, **how) as run:
         result = pipeline.prepare(kind, only(source), options, run, output)
     print_result(kind, result, as_json=as_json, quiet=quiet, verbose=verbose)

@@ -37,9 +37,9 @@ def output_of(source: list[str], out: Path | None, format: str | None, max_size:
 
 
 @contextmanager
-def running(silent: bool, threads: int | None, chunk_bytes: str | None, scratch: Path | None) -> Iterator[RunOptions]:
-    """How to run, with a bar for each stage unless `silent`."""
+def running(silent: bool, chunk_bytes: str | None, **how: Any) -> Iterator[RunOptions]:
+    """How to run, with a bar for each stage unless `silent`; `how` are engine, workers, threads and scratch."""
     from tensorize import pipeline
 
     with progress(silent) as report:
-        yield pipeline.make_run(threads, parse_size(chunk_bytes) if chunk_bytes else None, scratch, report)
+        yield pipeline.make_run(chunk_bytes=parse_size(chunk_bytes) if chunk_bytes else None, progress=report, **how)

@@ -30,6 +30,8 @@ def prepare(
     force: bool = False,
     max_size: int | None = None,
     rejects: str | Path | None = None,
+    engine: str = "threads",
+    workers: int | None = None,
     threads: int | None = None,
     chunk_bytes: int | None = None,
     scratch: str | Path | None = None,
@@ -44,7 +46,10 @@ def prepare(
     out: a file to stream to; the set that comes back is then lazy. Without it the tensors are held in memory.
     max_size: bytes that the output may take; by default 2 GiB or 4 × the input, whichever is more.
     rejects: with `on_bad="skip"`, a file to list in what is left out, one JSON object a line.
-    threads, chunk_bytes, scratch: how to run; they never change a bit of the result.
+    engine: what runs the work: `threads`, `processes`, or a plug-in's engine.
+    workers: how many threads or worker processes it uses, by default one for each CPU; `threads` is the same.
+    chunk_bytes, scratch: bytes that are read at a time, and the folder for what does not fit in memory. None of these five
+        changes a bit of the result.
     options: those of the kind, as on the command line with underscores: `onehot="quality"`, `split="0.8,0.1,0.1"`.
 
     Raises DataError for what is wrong with the data, UsageError for what is wrong with the call, RunError where the
@@ -54,7 +59,7 @@ def prepare(
     >>> ts["features"].shape, ts.labels("features", "feature")
     (torch.Size([3, 3]), ('area', 'city=a', 'city=b'))
     """
-    run = pipeline.make_run(threads, chunk_bytes, scratch, progress)
+    run = pipeline.make_run(threads, chunk_bytes, scratch, progress, engine=engine, workers=workers)
     output = pipeline.make_output(out, format, force=force, max_size=max_size, rejects=rejects)
     return pipeline.prepare(kind, source, options, run, output).tensors
 
@@ -77,11 +82,11 @@ def apply(
 ) -> TensorSet:
     """Do to new data what a recipe says: a path, a table, or one row as a mapping. Nothing is learned, nothing is split.
 
-    `out` and the other keywords are those of `prepare`; `run` takes threads, chunk_bytes, scratch and progress. The
-    policies `on_bad`, `max_bad`, `unseen` and `missing` are the recipe's where they are not given, and so are the `limits`
-    of what is read, such as `{"max_cell": "64MB"}`. `missing` is `drop`, a value, or `COL=…` for a column that the recipe
-    has no policy for. Policies are recorded in the recipe of the result; this one stays as it is. A row comes out with the
-    very bits that it has in the file.
+    `out` and the other keywords are those of `prepare`; `run` takes engine, workers, threads, chunk_bytes, scratch and
+    progress. The policies `on_bad`, `max_bad`, `unseen` and `missing` are the recipe's where they are not given, and so are
+    the `limits` of what is read, such as `{"max_cell": "64MB"}`. `missing` is `drop`, a value, or `COL=…` for a column that
+    the recipe has no policy for. Policies are recorded in the recipe of the result; this one stays as it is. A row comes
+    out with the very bits that it has in the file.
 
     Raises UsageError for a policy that would have to learn (a mean), that the recipe has settled, or that would shift
     its ids.

@@ -7,6 +7,7 @@ import pickle
 import sys
 from collections.abc import Iterator, Mapping
 from functools import partial
+from importlib import import_module
 from importlib.metadata import packages_distributions
 from types import FunctionType, MethodType
 from typing import Any
@@ -141,6 +142,7 @@ class _Unpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         """A class or function by name; the mark of a store stands for the store of this process."""
+        import_module(module)  # by name, so that a process that does without pandas lets it in
         found = super().find_class(module, name)
         return (lambda: self._store) if found is _store else found
 

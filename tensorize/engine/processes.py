@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 from tensorize.core.contracts import ScratchStore
 from tensorize.core.errors import RunError, plural
 from tensorize.core.threads import ordered_map
+from tensorize.engine.pandas_free import no_plugins
 from tensorize.engine.pickling import Codec, name_of
 from tensorize.engine.shared_scratch import SharedStore
 
@@ -212,7 +213,8 @@ class _Slot:
         """What a worker is told at its start, as JSON: where to import from is the same as here."""
         path = [*(entry for entry in sys.path if isinstance(entry, str)), str(Path(__file__).parents[2])]
         folder = None if self._store.folder is None else str(self._store.folder)
-        return json.dumps({"path": path, "pipe": pipe, "files": files, "slot": self._number, "folder": folder})
+        told = {"path": path, "pipe": pipe, "files": files, "slot": self._number, "folder": folder, "is_ours": no_plugins()}
+        return json.dumps(told)
 
     def kill(self) -> None:
         """Kill the worker, whoever is waiting for it."""

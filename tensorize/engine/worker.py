@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tensorize.engine.allocator import keep_freed
+from tensorize.engine.pandas_free import refuse_pandas
 from tensorize.engine.pickling import Codec, name_of
 from tensorize.engine.shared_scratch import SharedStore
 
@@ -28,6 +29,8 @@ def main() -> None:
         os.dup2(2, 1)  # what a function prints must not come between the results of the command
     keep_freed()
     start = json.loads(sys.argv[1])
+    if start["is_ours"]:
+        refuse_pandas()
     threading.Thread(target=_end_with_parent, args=(start["pipe"],), daemon=True).start()
     folder = Path(start["folder"]) if start["folder"] is not None else None
     files = tuple(start["files"])

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 
@@ -376,6 +377,14 @@ def test_a_slice_travels_without_the_rest():
 
 def settings(_: Any) -> tuple[int, str | None, int]:
     return pa.cpu_count(), os.environ.get("OMP_NUM_THREADS"), os.getpid()
+
+
+def test_a_worker_imports_pandas_for_one_who_uses_it_alone(tmp_path):
+    engine, has_pandas = ProcessEngine(1, tmp_path), "'pandas' in __import__('sys').modules"
+    assert list(engine.map(pa.array, [["a", "b"]]))[0].to_pylist() == ["a", "b"]
+    assert list(engine.map(eval, [has_pandas])) == [False]
+    assert list(engine.map(len, [pd.DataFrame({"a": [1, 2]})])) == [2]
+    engine.close()
 
 
 def test_a_worker_has_one_thread(engine):
