@@ -381,7 +381,7 @@ def settings(_: Any) -> tuple[int, str | None, int]:
 
 def test_a_worker_imports_pandas_for_one_who_uses_it_alone(tmp_path):
     engine, has_pandas = ProcessEngine(1, tmp_path), "'pandas' in __import__('sys').modules"
-    assert list(engine.map(pa.array, [["a", "b"]]))[0].to_pylist() == ["a", "b"]
+    assert next(iter(engine.map(pa.array, [["a", "b"]]))).to_pylist() == ["a", "b"]
     assert list(engine.map(eval, [has_pandas])) == [False]
     assert list(engine.map(len, [pd.DataFrame({"a": [1, 2]})])) == [2]
     engine.close()
