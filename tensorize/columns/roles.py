@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast, get_args
 
 from tensorize.columns.options import ColumnOptions
+from tensorize.columns.reader import Needs, Roles
 from tensorize.columns.where import where_columns
 from tensorize.core.errors import DataError, UsageError, near
 from tensorize.core.options import column_and, columns, unknown_columns
-from tensorize.core.rows import Needs, Roles
 from tensorize.core.schema import Kind, Schema
 
 KEYS = ("id", "group", "order")

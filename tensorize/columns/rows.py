@@ -11,8 +11,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from tensorize.columns.reader import Partition, Rows
 from tensorize.core.contracts import BLOCK_ROWS, Mask
-from tensorize.core.rows import Partition, Rows
 from tensorize.engine.packed import Packed
 
 

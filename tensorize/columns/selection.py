@@ -13,11 +13,11 @@ from tensorize.columns.cells import Cells, endless_error, missing_error, unseen_
 from tensorize.columns.fitted import Channelled, Fitted, Unseen
 from tensorize.columns.missing import DROP, ERROR, complete, policies
 from tensorize.columns.options import ColumnOptions
+from tensorize.columns.reader import Rows
 from tensorize.columns.rows import Blocks, RowBlock, packed_rows
 from tensorize.columns.where import Where
 from tensorize.core.contracts import Array, Mask, Run
 from tensorize.core.errors import DataError, plural
-from tensorize.core.rows import Rows
 from tensorize.encoders.one_hot import OneHot
 from tensorize.engine.packed import Packed
 

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tensorize.columns.options import ColumnOptions
+from tensorize.columns.reader import Roles
 from tensorize.columns.roles import known, separate
 from tensorize.core import registry
 from tensorize.core.contracts import Role
 from tensorize.core.errors import DataError, UsageError
 from tensorize.core.options import column_and, columns
-from tensorize.core.rows import Roles
 from tensorize.core.schema import Schema
 
 SCALES = {"zscore": "zscore", "minmax": "minmax", "none": "raw"}

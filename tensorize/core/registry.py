@@ -51,6 +51,7 @@ LOADERS = {
 
 READERS = {
     "csv": ("tensorize.readers.csv:Csv", "Delimited text, such as CSV and TSV: every cell is checked."),
+    "parquet": ("tensorize.readers.parquet:Parquet", "Parquet files, a row group at a time."),
     "memory": ("tensorize.readers.memory:Memory", "What Python holds: data frames, Arrow tables, mappings, rows, arrays."),
 }
 

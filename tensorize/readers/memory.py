@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tensorize.core.options import Options as NoOptions
 
 if TYPE_CHECKING:
+    from tensorize.columns.reader import Needs, Rows
     from tensorize.core.contracts import Run
-    from tensorize.core.rows import Needs, Rows
 
 
 class Memory:

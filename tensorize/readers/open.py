@@ -4,25 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
-from tensorize.columns.options import ColumnOptions, RowOptions, of_reader, said_flags
+from tensorize.columns.options import ColumnOptions, of_reader, said_flags
+from tensorize.columns.reader import Needs, Reader, Rows
 from tensorize.columns.roles import needs, needs_of
 from tensorize.core import registry
 from tensorize.core.contracts import Run
 from tensorize.core.errors import UsageError
 from tensorize.core.options import Options
-from tensorize.core.rejects import Rejects
-from tensorize.core.rows import Needs, Reader, Roles, Rows
 from tensorize.core.schema import Schema
-from tensorize.engine.threads import ThreadEngine
-from tensorize.readers.csv.options import CsvOptions
-from tensorize.readers.csv.scan import CsvParser
-from tensorize.readers.csv.suspects import odd_error, odd_rows
 from tensorize.sources.files import InputFile, resolve
 
 MEMORY, DEFAULT = "memory", "csv"
@@ -93,25 +86,3 @@ def _own(reading: Options, name: str, reader: Reader, held: Any, *, applies: boo
         source = held[0].name if name != MEMORY else type(held).__name__
         raise UsageError(f"{of_reader(foreign)}; {source} is read by {name}", hint=f"omit {said_flags(foreign)}")
     return reader.Options.parse({item: value for item, value in given.items() if item not in foreign})
-
-
-def read_text(path: Any, **options: Any) -> pa.Table:
-    """Every cell as text: see `tensorize.loaders.table.read_table`."""
-    engine = ThreadEngine(options.pop("threads", 1))
-    size = options.pop("chunk_bytes", Run.partition_bytes)
-    parsed = RowOptions.parse({"reader": DEFAULT} | options)
-    rejects = Rejects(parsed.on_bad == "skip", parsed.max_bad)
-    assert isinstance(parsed.reading, CsvOptions)
-
-    def all_text(names: Sequence[str]) -> Needs:
-        roles = Roles(tuple(names), tuple(names), (), ())
-        return Needs(roles, dict.fromkeys(names, "category"), na=parsed.na, verbatim=True)
-
-    with closing(engine):
-        scan = CsvParser(resolve(path), parsed.reading, all_text, Run(engine, size, rejects=rejects)).rows()
-        rejects.check()
-        table = pa.Table.from_batches(list(scan.parsed()))
-        suspects = odd_rows(table)
-        if suspects:
-            raise odd_error(table, suspects, scan.place_kept)
-        return table

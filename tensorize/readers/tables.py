@@ -12,10 +12,10 @@ from typing import Any, Self
 import numpy as np
 import pyarrow as pa
 
+from tensorize.columns.reader import Needs, Partition
 from tensorize.columns.rows import partitioned
 from tensorize.core.contracts import BLOCK_ROWS, Facts
 from tensorize.core.errors import DataError, UsageError, plural
-from tensorize.core.rows import Needs, Partition
 from tensorize.core.schema import Schema
 from tensorize.engine.packed import Packed, batch_of
 from tensorize.readers.types import schema_of, stored

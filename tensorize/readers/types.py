@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tensorize.columns.reader import Needs
 from tensorize.core.errors import DataError, plural, some
-from tensorize.core.rows import Needs
 from tensorize.core.schema import Column, Kind, Schema, Storage
 
 _STORED = {"int64": pa.int64(), "float64": pa.float64(), "string": pa.string(), "bool": pa.bool_()}

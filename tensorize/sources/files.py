@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO, Protocol, cast
 
 from tensorize.core.errors import DataError, RunError, UsageError, near
-from tensorize.sources.changes import Stamp, WatchedFile
+from tensorize.sources.changes import Stamp, WatchedFile, changed
 
 STDIN = "-"
 _BUFFER = 128 << 10
@@ -65,6 +65,33 @@ class InputFile:
     def size(self) -> int:
         """Bytes on disk (compressed ones, where it is compressed)."""
         return self._stamp.size if self._stamp is not None else os.fstat(self._checked.fileno()).st_size
+
+    @property
+    def readable(self) -> Path:
+        """A path under which any process of ours can open it, also what was kept of a pipe, as long as this one lives.
+
+        Raises UsageError for a pipe where the system has no such path.
+        """
+        if self._held is None:
+            return self.path
+        path = Path(f"/proc/{os.getpid()}/fd/{self._held.fileno()}")
+        if not path.exists():
+            raise UsageError(f"{self.name} cannot be read in pieces on this system", hint="save it to a file first")
+        return path
+
+    def check(self) -> None:
+        """Raise DataError where the file is not what it was, for one who opens its path by himself."""
+        if self._stamp is not None:
+            try:
+                now = Stamp.of(self.path.stat())
+            except OSError:
+                raise changed(self.name) from None
+            if now != self._stamp:
+                raise changed(self.name)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What was kept of a pipe is open in this process alone."""
+        return {**self.__dict__, "_held": None}
 
     def head(self, count: int = 16) -> bytes:
         """The first bytes as they lie on disk, whatever they are."""

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tensorize.loaders.series.options import SeriesOptions
 
 if TYPE_CHECKING:
+    from tensorize.columns.reader import Rows
     from tensorize.core.contracts import Learned, Piece, Plan, Run
     from tensorize.core.recipe import Recipe
-    from tensorize.core.rows import Rows
     from tensorize.core.schema import Schema
     from tensorize.core.tensorset import TensorSet
 

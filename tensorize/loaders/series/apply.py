@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from tensorize.columns.fitted import Fitted
+from tensorize.columns.reader import Rows as TableRows
 from tensorize.core.contracts import BLOCK_ROWS, Array, Piece, Plan, Run
-from tensorize.core.rows import Rows as TableRows
 from tensorize.loaders.series.cut import Cut
 from tensorize.loaders.series.gaps import Filler, check_constants
 from tensorize.loaders.series.grid import Steps

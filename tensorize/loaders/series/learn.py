@@ -10,14 +10,14 @@ import pyarrow as pa
 
 from tensorize.columns.fitted import Fitted
 from tensorize.columns.learning import ColumnLearner
+from tensorize.columns.reader import Roles
+from tensorize.columns.reader import Rows as TableRows
 from tensorize.columns.roles import separate
 from tensorize.columns.selection import Kept
 from tensorize.columns.steps import Use, plan_uses
 from tensorize.core.contracts import BLOCK_ROWS, Learned, Plan, Run
 from tensorize.core.errors import RecipeError, UsageError
 from tensorize.core.options import column_and, columns
-from tensorize.core.rows import Roles
-from tensorize.core.rows import Rows as TableRows
 from tensorize.core.schema import Schema
 from tensorize.loaders.series.clock import Clock
 from tensorize.loaders.series.cut import Cut

@@ -10,9 +10,9 @@ from tensorize.columns.options import ColumnOptions, TableOptions
 from tensorize.core.errors import UsageError
 
 if TYPE_CHECKING:
+    from tensorize.columns.reader import Rows
     from tensorize.core.contracts import Learned, Piece, Plan, Run
     from tensorize.core.recipe import Recipe
-    from tensorize.core.rows import Rows
     from tensorize.core.schema import Schema
     from tensorize.core.tensorset import TensorSet
 
@@ -85,7 +85,7 @@ def read_table(path: Any, infer: Literal[False] = False, **options: Any) -> Any:
     >>> read_table(path).to_pylist()
     [{'a': '007', 'b': 'x'}]
     """
-    from tensorize.readers.open import read_text
+    from tensorize.readers.csv.text import read_text
 
     if infer:
         raise UsageError("read_table gives every cell as text (infer=False); typed columns come from tensorize.prepare")

@@ -12,13 +12,13 @@ import pyarrow as pa
 from tensorize.columns.fitted import Fitted
 from tensorize.columns.learning import ColumnLearner
 from tensorize.columns.options import ColumnOptions
+from tensorize.columns.reader import Rows
 from tensorize.columns.roles import one
 from tensorize.columns.selection import Kept, KeptBlocks, Selection, left_out
 from tensorize.columns.splits import Assignment, SplitBy, assign
 from tensorize.columns.steps import plan_uses
 from tensorize.core.contracts import Learned, Piece, Plan, Run
 from tensorize.core.errors import DataError, plural
-from tensorize.core.rows import Rows
 from tensorize.loaders.table.tensors import Found, Tensors
 
 

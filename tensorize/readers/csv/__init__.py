@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tensorize.readers.csv.options import CsvOptions
 
 if TYPE_CHECKING:
+    from tensorize.columns.reader import Needs, Rows
     from tensorize.core.contracts import Run
-    from tensorize.core.rows import Needs, Rows
 
 
 class Csv:
@@ -21,6 +21,6 @@ class Csv:
 
     def open(self, source: Any, options: CsvOptions, needs: Callable[[Sequence[str]], Needs], run: Run) -> Rows:
         """Parse the files once. Raises DataError for what is not certain."""
-        from tensorize.readers.csv.scan import CsvParser
+        from tensorize.readers.csv.reader import CsvParser
 
         return CsvParser(source, options, needs, run).rows()

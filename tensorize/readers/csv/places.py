@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from tensorize.readers.csv.block import Summary
-from tensorize.readers.csv.cut import Block
+from tensorize.readers.csv.blocks import Block
+from tensorize.readers.csv.parse_block import Summary
 from tensorize.readers.csv.tokenizer import Record
 
 

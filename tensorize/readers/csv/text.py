@@ -1,22 +1,54 @@
-"""Rows of text that do not belong to a table: what columns of numbers find by themselves, where all cells are text.
+"""A delimited file as a table of text, every cell as it is written.
 
-A row of words where all others hold numbers is the header of another table; a word among numbers that stands in
-apostrophes, or has another delimiter in its row, was written in another way than the rest.
+Rows that do not belong to it are refused, as columns of numbers find them by themselves. A row of words where all others
+hold numbers is the header of another table; a word among numbers that stands in apostrophes, or has another delimiter in
+its row, was written in another way than the rest.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tensorize.core.contracts import Mask
+from tensorize.columns.options import RowOptions
+from tensorize.columns.reader import Needs, Roles
+from tensorize.core.contracts import Mask, Run
 from tensorize.core.errors import SHOWN, DataError, plural, shown, some
+from tensorize.core.rejects import Rejects
+from tensorize.engine.threads import ThreadEngine
 from tensorize.readers.csv.infer import are_numbers
+from tensorize.readers.csv.options import CsvOptions
+from tensorize.readers.csv.reader import CsvParser
+from tensorize.sources.files import resolve
 
 _QUOTED, _DELIMITER = r"^'.*'$", r"[;\t|]"
+
+
+def read_text(path: Any, **options: Any) -> pa.Table:
+    """Every cell as text: see `tensorize.loaders.table.read_table`."""
+    engine = ThreadEngine(options.pop("threads", 1))
+    size = options.pop("chunk_bytes", Run.partition_bytes)
+    parsed = RowOptions.parse({"reader": "csv"} | options)
+    rejects = Rejects(parsed.on_bad == "skip", parsed.max_bad)
+    assert isinstance(parsed.reading, CsvOptions)
+
+    def all_text(names: Sequence[str]) -> Needs:
+        roles = Roles(tuple(names), tuple(names), (), ())
+        return Needs(roles, dict.fromkeys(names, "category"), na=parsed.na, verbatim=True)
+
+    with closing(engine):
+        scan = CsvParser(resolve(path), parsed.reading, all_text, Run(engine, size, rejects=rejects)).rows()
+        rejects.check()
+        table = pa.Table.from_batches(list(scan.parsed()))
+        suspects = odd_rows(table)
+        if suspects:
+            raise odd_error(table, suspects, scan.place_kept)
+        return table
 
 
 def odd_rows(table: pa.Table) -> list[int]:

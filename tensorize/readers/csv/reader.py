@@ -10,21 +10,20 @@ from typing import Any, Self
 import numpy as np
 import pyarrow as pa
 
+from tensorize.columns.reader import Needs, Partition
 from tensorize.core.contracts import Array, Facts, Mask, Run, ScratchStore
 from tensorize.core.errors import DataError, plural
-from tensorize.core.rows import Needs, Partition
 from tensorize.core.schema import Schema
 from tensorize.engine.packed import Column, Distances, Packed, Repeats
-from tensorize.readers.csv.block import ReadBlock, Summary, without
-from tensorize.readers.csv.cut import MAX_RECORD, RECORD_CELLS, Block, blocks
+from tensorize.readers.csv.blocks import MAX_RECORD, RECORD_CELLS, Block, blocks
 from tensorize.readers.csv.dialect import Dialect, find_dialect
 from tensorize.readers.csv.encoding import found_encoding, read_text
 from tensorize.readers.csv.infer import Seen, column, fits, is_code, is_odd, without_misfits
-from tensorize.readers.csv.mixed import Misfits
 from tensorize.readers.csv.options import CsvOptions
 from tensorize.readers.csv.parse import Reader, parse, to_storage
+from tensorize.readers.csv.parse_block import ReadBlock, Summary, without
 from tensorize.readers.csv.places import Places
-from tensorize.readers.csv.rejects import BadRows, within
+from tensorize.readers.csv.rejects import BadRows, Misfits, within
 from tensorize.readers.csv.tokenizer import Record
 from tensorize.sources.files import InputFile
 
