@@ -57,6 +57,9 @@ def _print_classes(found: Evaluation) -> None:
     if not found.per_class:
         return
     names, counts = list(found.per_class), found.confusion
+    if not counts:  # several targets have no confusion matrix in common
+        table([["class", "accuracy"], *([name, number(share)] for name, share in found.per_class.items())])
+        return
     small = len(names) <= CONFUSION
     say("  each class: the share of its rows that were recognised" + (", and what they were taken for" if small else ""))
     rows = [["class", "rows", "accuracy", *(names if small else [])]]

@@ -58,8 +58,7 @@ def run_predict(
     """Predict from raw data: the model's recipe prepares them, and classes and original units come out."""
     from tensorize import pipeline
     from tensorize.train import Checkpoint
-    from tensorize.train.predict import predictions
-    from tensorize.train.write import write_file, write_stream
+    from tensorize.train.predict import predictions, write_file, write_stream
 
     del debug
     began, path = time.monotonic(), _target(out, as_json, force)
@@ -88,7 +87,7 @@ def run_predict(
 def _target(out: str, as_json: bool, force: bool) -> Path | None:
     """The file to write, None for standard output. Raises UsageError before the model is read where it cannot be written."""
     from tensorize.storage.partfile import exists
-    from tensorize.train.write import check_suffix
+    from tensorize.train.predict import check_suffix
 
     if out == "-":
         if as_json:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +19,7 @@ from .show import number, print_json, safe, say, table
 
 if TYPE_CHECKING:
     from tensorize.train import History
+    from tensorize.train.parts import Shape
     from tensorize.train.task import Task
 
 MODEL, HOW = "The model", "How to train"
@@ -125,7 +126,7 @@ def _say_what_is_kept(path: Path) -> None:
 def _print(history: History, file: Path, path: Path, took: float) -> None:
     checkpoint, best, facts = history.checkpoint, history.best, history.facts
     rows = "   ".join(f"{name} {count:,}" for name, count in facts.rows.items())
-    say(f"{file}   {rows}   rows of {'×'.join(map(str, checkpoint.inputs))}   {_target(checkpoint.task)}")
+    say(f"{file}   {rows}   rows of {_shape(checkpoint.inputs)}   {_target(checkpoint.task)}")
     settings = checkpoint.settings
     how = f"{settings.optimizer} lr {settings.lr:g} {settings.schedule}, batches of {settings.batch_size:,}"
     say(f"  {facts.model}   {facts.parameters:,} parameters   {facts.device}   {how}")
@@ -140,11 +141,20 @@ def _print(history: History, file: Path, path: Path, took: float) -> None:
     say(f"next: tensorize evaluate {path} {file}")
 
 
+def _shape(inputs: Shape) -> str:
+    if isinstance(inputs, Mapping):
+        return ", ".join(f"{name} {_shape(sizes)}" for name, sizes in inputs.items())
+    return "×".join(map(str, inputs))
+
+
 def _target(task: Task) -> str:
-    if task.kind == "numbers":
+    from tensorize.train.task import Numbers, Targets
+
+    if isinstance(task, Targets):
+        return "; ".join(_target(part) for part in task.parts.values())
+    if isinstance(task, Numbers):
         return plural(task.outputs, "number") + " of " + ", ".join(task.names)
-    column = getattr(task, "column", "class")
-    return f"{task.outputs} classes" + ("" if column == "class" else f" of {column}")
+    return f"{task.outputs} classes" + ("" if task.column == "class" else f" of {task.column}")
 
 
 def _body(history: History, path: Path, took: float) -> dict[str, Any]:

@@ -187,6 +187,8 @@ class Stream:
     kind: str
     facts: Facts
     specs: tuple[TensorSpec, ...]
+    texts: tuple[str, ...]
+    """The names of what goes along and is not a tensor, such as `paths`."""
     pieces: Iterator[TensorSet]
     rejects: Rejects
     notes: Callable[[], tuple[str, ...]]
@@ -216,7 +218,7 @@ def stream(
         layout = Layout(kept.kind, plan.specs, kept.to_json(), plan.texts)
         pieces = _as_sets(layout, made)
         begun = chain(list(islice(pieces, 1)), pieces)
-        yield Stream(kept.kind, rows.facts, plan.specs, begun, own.rejects, lambda: made.finished().notes)
+        yield Stream(kept.kind, rows.facts, plan.specs, tuple(plan.texts), begun, own.rejects, lambda: made.finished().notes)
 
 
 @dataclass

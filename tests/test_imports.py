@@ -48,7 +48,7 @@ CROWDED = frozenset({"cli", "tensorize/transforms"})
 """Folders that may hold more files: one for each part."""
 
 KNOWN: Mapping[str, frozenset[str]] = {
-    "cycle": frozenset({"loaders", "train"}),
+    "cycle": frozenset({"loaders"}),
     "upward": frozenset({"loaders"}),
     "files": frozenset({"tensorize/loaders/images", "tensorize/train"}),
     "isinstance": frozenset({"columns", "loaders", "train"}),

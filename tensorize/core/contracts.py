@@ -58,7 +58,9 @@ __all__ = [
     "Statistic",
     "Store",
     "TensorSpec",
+    "Traits",
     "Writer",
+    "traits_of",
 ]
 
 T = TypeVar("T")
@@ -352,6 +354,24 @@ class Loader(Protocol):
     def inverse(self, recipe: Recipe, tensors: TensorSet) -> Any:
         """Undo what can be undone; the type that comes back is the kind's own and documented there."""
         ...
+
+
+@dataclass(frozen=True)
+class Traits:
+    """What the trainer asks about a kind of sample: the attribute `traits` of a loader, where it has one."""
+
+    target_hint: str = "prepare it again with --target COL"
+    """How a set without a target gets one."""
+    overlapping: bool = False
+    """Whether samples with a target share values, as windows do: a split by rows would put the same ones into two parts."""
+    graph: str = ""
+    """The name of the preprocessing in `tensorize.train.export.graph` that an exported model begins with; "" for none."""
+
+
+def traits_of(loader: Any) -> Traits:
+    """The traits of a loader, or those of one that has none of its own."""
+    found: Traits = getattr(loader, "traits", Traits())
+    return found
 
 
 @runtime_checkable

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
+from tensorize.core.contracts import Traits
 from tensorize.core.options import Several, flag
 from tensorize.loaders.series import Series
 from tensorize.loaders.series.options import SeriesOptions
@@ -33,6 +35,9 @@ class Bikes(Series):
     """The rules for an hour that the file lacks: the weather of the last hour, the calendar of its own day, no bikes."""
 
     Options = BikesOptions
+    traits: ClassVar[Traits] = replace(
+        Series.traits, target_hint="prepare it again with --window 168 --horizon 24 --target cnt"
+    )
     preset_gaps: ClassVar[Mapping[str, str]] = {
         **dict.fromkeys(("instant", "weathersit", "temp", "atemp", "hum", "windspeed"), "ffill"),
         **dict.fromkeys(("season", "yr", "mnth", "holiday", "weekday", "workingday"), "date"),

@@ -7,11 +7,10 @@ evaluate("model.pt", "wine.h5").metrics["accuracy"]
 predict("model.pt", "new.csv")  # a pyarrow Table
 """
 
-from tensorize.train.callbacks import Callback
-from tensorize.train.checkpoint import Checkpoint
+from tensorize.train.checkpoint import Checkpoint, Epoch, History
 from tensorize.train.evaluate import Evaluation, evaluate
 from tensorize.train.fit import fit
-from tensorize.train.history import Epoch, History
+from tensorize.train.loop import Callback
 from tensorize.train.predict import predict
 from tensorize.train.settings import Settings
 

@@ -1,11 +1,11 @@
-"""A trained model as one file of plain data and tensors: it appears whole or not at all, and executes nothing."""
+"""A trained model as one file of plain data and tensors, which appears whole or not at all; and what happened in training."""
 
 from __future__ import annotations
 
 import pickle
 import zipfile
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,13 +13,85 @@ from torch import Tensor, nn
 
 from tensorize.core.errors import DataError, UsageError
 from tensorize.core.recipe import Recipe
+from tensorize.core.tensorset import TensorSet
 from tensorize.exporters.pt.objects import load_objects, save_objects
-from tensorize.train.history import Epoch
 from tensorize.train.named import build_model
+from tensorize.train.parts import Shape, mapped
 from tensorize.train.settings import Settings
 from tensorize.train.task import TASKS, Task
 
-VERSION = 1
+
+@dataclass(frozen=True)
+class Epoch:
+    """One epoch: the mean loss over its steps, the learning rate at its end, and what val said.
+
+    `val` holds `loss` and the metrics of the task; it is empty where there is no validation part.
+    """
+
+    number: int
+    loss: float
+    lr: float
+    seconds: float
+    val: Mapping[str, float] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, state: Mapping[str, Any]) -> Self:
+        return cls(**state)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What was trained on what, for a summary. `trivial` is what a predictor gets on val that has learned nothing."""
+
+    model: str
+    parameters: int
+    device: str
+    rows: Mapping[str, int]
+    trivial: Mapping[str, float | None] = field(default_factory=dict)
+    trivial_is: str = ""
+
+
+@dataclass(frozen=True)
+class History(Sequence[Epoch]):
+    """The epochs of a run, those before a `--resume` included; the notes; and the checkpoint that came of it."""
+
+    epochs: tuple[Epoch, ...]
+    notes: tuple[str, ...]
+    facts: Facts
+    checkpoint: Checkpoint = field(repr=False)
+
+    def __len__(self) -> int:
+        return len(self.epochs)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.epochs[index]
+
+    def __iter__(self) -> Iterator[Epoch]:
+        return iter(self.epochs)
+
+    @property
+    def best(self) -> Epoch:
+        """The epoch whose weights were kept: the best on val, by the loss or the metric; the last one where there is no val."""
+        return best_of(self.epochs, self.checkpoint.settings.best_by)
+
+
+def best_of(epochs: Sequence[Epoch], by: str) -> Epoch:
+    """The epoch whose weights are kept: the first of those with the lowest loss, or the best metric."""
+    judged = [epoch for epoch in epochs if epoch.val]
+    return min(judged, key=lambda epoch: _badness(epoch.val, by)) if judged else epochs[-1]
+
+
+def _badness(val: Mapping[str, float], by: str) -> float:
+    if by == "loss":
+        return val["loss"]
+    return -val["accuracy"] if "accuracy" in val else val["mae"]
+
+
+VERSION, FIRST = 2, 1
+"""The newest format, of several inputs or targets; and the one that is written where there is one of each."""
 KEY = "tensorize_model"
 
 
@@ -28,15 +100,16 @@ class Checkpoint:
     """A model and everything that is needed to use it on raw data, or to train it on.
 
     `model` is a registered name or `package.module:Class`, None for a module that was handed to `fit`; `options` are its
-    keywords. `inputs` is the shape of one row (axis sizes without the row's), `outputs` the number of outputs.
+    keywords. `inputs` is the shape of one row (axis sizes without the row's), `outputs` the number of outputs; both are by
+    name where there are several.
     `state` are the weights to use: those of the best epoch. `resume` holds the last weights, the optimiser's and the random
     state, and `epochs` what happened. `split_rows` is the number of rows that `fit` split itself, 0 where the file had a split.
     """
 
     model: str | None
     options: Mapping[str, Any]
-    inputs: tuple[int, ...]
-    outputs: int
+    inputs: Shape
+    outputs: int | Mapping[str, int]
     task: Task
     settings: Settings
     recipe_json: str
@@ -76,11 +149,11 @@ class Checkpoint:
     def _to_plain(self) -> dict[str, Any]:
         """Only what `torch.load(weights_only=True)` opens, on a machine without the device too."""
         return {
-            KEY: VERSION,
+            KEY: VERSION if isinstance(self.inputs, Mapping) or isinstance(self.outputs, Mapping) else FIRST,
             "model": self.model,
             "options": _plain(self.options),
-            "inputs": list(self.inputs),
-            "outputs": self.outputs,
+            "inputs": mapped(list, self.inputs) if isinstance(self.inputs, Mapping) else list(self.inputs),
+            "outputs": dict(self.outputs) if isinstance(self.outputs, Mapping) else self.outputs,
             "task": {"kind": self.task.kind, **self.task.to_json()},
             "settings": _plain(self.settings.model_dump(mode="json")),
             "recipe": self.recipe_json,
@@ -105,7 +178,7 @@ class Checkpoint:
             return cls(
                 raw["model"],
                 raw["options"],
-                tuple(raw["inputs"]),
+                mapped(tuple, raw["inputs"]),
                 raw["outputs"],
                 kind.from_json(task),
                 Settings.parse(raw["settings"]),
@@ -150,3 +223,46 @@ def _on_cpu(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _on_cpu(part) for key, part in value.items()}
     return [_on_cpu(part) for part in value] if isinstance(value, list) else value
+
+
+def resumed(
+    path: Path | None,
+    data: TensorSet,
+    model: str | nn.Module | None,
+    options: Mapping[str, Any] | None,
+    settings: Mapping[str, Any],
+) -> Checkpoint:
+    """The checkpoint at `path`. What was given beside it has to be what it was made with.
+
+    Raises UsageError that names everything that is not.
+    """
+    if path is None or not path.exists():
+        raise UsageError(f"there is no checkpoint {path or ''} to go on from", hint="leave --resume away to start one")
+    found = Checkpoint.load(path)
+    differ = [*_model_differs(found, model, options), *_settings_differ(found.settings, settings)]
+    if found.recipe != data.recipe:
+        differ.append("the file was prepared by another recipe")
+    if differ:
+        raise UsageError(f"{path} comes from another run", differ, "say what it was made with, or train anew without --resume")
+    return found
+
+
+def _model_differs(found: Checkpoint, model: str | nn.Module | None, options: Mapping[str, Any] | None) -> list[str]:
+    given = model if isinstance(model, str) or model is None else type(model).__name__
+    lines = []
+    if found.model is None and not isinstance(model, nn.Module):
+        lines.append("its model is a module that was handed to fit: hand it in again")
+    if found.model is not None and given is not None and given != found.model:
+        lines.append(f"the model is {found.model}, not {given}")
+    lines += [
+        f"{key} is {found.options.get(key)}, not {value}"
+        for key, value in (options or {}).items()
+        if found.options.get(key) != value
+    ]
+    return lines
+
+
+def _settings_differ(found: Settings, given: Mapping[str, Any]) -> list[str]:
+    wanted = Settings.parse({**found.model_dump(), **given})
+    before, now = found.model_dump(), wanted.model_dump()
+    return [f"{key.replace('_', '-')} is {before[key]}, not {now[key]}" for key in before if before[key] != now[key]]

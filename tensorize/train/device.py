@@ -1,16 +1,20 @@
-"""Where a model is trained, and how many threads it is given there."""
+"""Where a model runs: its device, memory, threads and precision."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from tensorize.core.errors import RunError, UsageError
+from tensorize.core.layout import Named
+from tensorize.train.parts import Pair, Part, mapped, rows_in
 
 UNKNOWN = 1 << 30
 """What data may take where the system does not tell what is free."""
@@ -63,10 +67,15 @@ def resident_bytes(device: torch.device) -> int:
     return UNKNOWN
 
 
-def forward_flops(model: nn.Module, inputs: Tensor) -> int:
+def called(model: nn.Module, inputs: Named) -> Named:
+    """What a model gives for its input, or for its inputs as keywords where there are several."""
+    return model(**inputs) if isinstance(inputs, Mapping) else model(inputs)
+
+
+def forward_flops(model: nn.Module, inputs: Named) -> int:
     """Floating-point operations of one forward pass."""
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        model(inputs)
+        called(model, inputs)
     return int(counter.get_total_flops())
 
 
@@ -79,3 +88,52 @@ def threads(count: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+ROWS = 256
+"""Rows in a batch outside of training. The last one is filled up: kernels go by size, and differ in the last bit."""
+
+
+@dataclass(frozen=True)
+class Runner:
+    """Call it as the model. With `half`, layers that can do so work in bfloat16; weights stay float32."""
+
+    model: nn.Module
+    device: torch.device
+    half: bool
+
+    @classmethod
+    def of(cls, model: nn.Module, device: torch.device, precision: str) -> Self:
+        """Move a model. `precision` is float32, bfloat16, or auto: bfloat16 on GPUs that have it."""
+        gpu = device.type == "cuda" and torch.cuda.is_bf16_supported()
+        moved = model.to(device)
+        if any(isinstance(part, nn.Conv2d) for part in model.modules()):
+            moved = moved.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return cls(moved, device, precision == "bfloat16" or (precision == "auto" and gpu))
+
+    def __call__(self, inputs: Named) -> Named:
+        """(row, …) → (row, output); several inputs and outputs by name."""
+        context: Any = torch.autocast(self.device.type, torch.bfloat16) if self.half else nullcontext()
+        with context:
+            return called(self.model, mapped(self._laid_out, inputs))
+
+    def _laid_out(self, x: Tensor) -> Tensor:
+        images = x.ndim == 4 and self.device.type != "mps"
+        return x.contiguous(memory_format=torch.channels_last) if images else x
+
+    @torch.no_grad()
+    def predict(self, inputs: Named) -> Named:
+        """(row, …) → (row, output) for at most `ROWS` rows: always in a batch of that many, so that a row gets the same bits
+        wherever it stands.
+        """
+        self.model.eval()
+        rows = rows_in(inputs)
+        missing = ROWS - rows
+        whole = mapped(lambda x: torch.cat([x, x.new_zeros(missing, *x.shape[1:])]), inputs) if missing else inputs
+        return mapped(lambda output: output[:rows], self(whole))
+
+    def outputs(self, part: Part) -> Iterator[Pair]:
+        """Yield (output, stored target) of batches in the order of the file: (row, output) and (row, …) on the device."""
+        edges = [*range(0, part.rows, ROWS), part.rows]
+        for inputs, target in part.batches(edges, None):
+            yield self.predict(inputs), target

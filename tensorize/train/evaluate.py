@@ -13,15 +13,11 @@ from tensorize.api import read
 from tensorize.core.errors import UsageError, near
 from tensorize.core.tensorset import TensorSet
 from tensorize.train.checkpoint import Checkpoint
-from tensorize.train.device import device_of, enough_memory, resident_bytes
-from tensorize.train.judge import judge
-from tensorize.train.loss import make_loss
-from tensorize.train.metrics import Scores
+from tensorize.train.device import Runner, device_of, enough_memory, resident_bytes
+from tensorize.train.metrics import Scores, judge, units_for
 from tensorize.train.parts import Part, as_stored, parts_of, place
-from tensorize.train.runner import Runner
-from tensorize.train.task import Classes
+from tensorize.train.task import Classes, Targets, Task, make_loss
 from tensorize.train.trivial import trivial
-from tensorize.train.units import units_of
 
 
 @dataclass(frozen=True)
@@ -30,6 +26,7 @@ class Evaluation:
 
     `metrics`: for classes `loss`, `accuracy`, `macro_f1`; for numbers `loss`, and `mae`, `rmse`, `r2` in original units.
     `per_class`: class → the share of its rows that were recognised, None where it has none. `confusion`: (true, predicted).
+    Several targets: metrics such as `size_mae`, classes such as `kind=round`, and no confusion.
     """
 
     split: str
@@ -64,16 +61,23 @@ def evaluate(
         part = place(rows, as_stored, where, resident_bytes(where))
         loss, scores = _judged(found, part, Runner.of(found.build(model), where, found.settings.precision))
     words, baseline = trivial(place(rows, as_stored, torch.device("cpu"), 0), found.task, found.recipe, found.inputs)
-    names = found.task.names if isinstance(found.task, Classes) else ()
     return Evaluation(
         split=name,
         rows=rows.rows,
         metrics={"loss": loss, **scores.values},
-        per_class=dict(zip(names, scores.per_class, strict=True)),
+        per_class=_per_class(found.task, scores),
         confusion=scores.confusion,
         trivial=baseline.values,
         trivial_is=words,
     )
+
+
+def _per_class(task: Task, scores: Scores) -> dict[str, float | None]:
+    """Class → the share of its rows that were recognised; `target=class` where there are several targets."""
+    if isinstance(task, Targets):
+        parts = {name: _per_class(part, scores.parts[name]) for name, part in task.parts.items()}
+        return {f"{name}={label}": share for name, part in parts.items() for label, share in part.items()}
+    return dict(zip(task.names, scores.per_class, strict=True)) if isinstance(task, Classes) else {}
 
 
 def _judged(found: Checkpoint, part: Part, runner: Runner) -> tuple[float, Scores]:
@@ -83,7 +87,7 @@ def _judged(found: Checkpoint, part: Part, runner: Runner) -> tuple[float, Score
         settings = settings.model_copy(update={"loss": None})
     loss, task = make_loss(settings, found.task, None)
     moved = loss.to(runner.device) if isinstance(loss, nn.Module) else loss
-    return judge(runner, part, task, units_of(found.recipe), moved)
+    return judge(runner, part, task, units_for(task, found.recipe), moved)
 
 
 def _same_recipe(found: Checkpoint, tensors: TensorSet) -> None:

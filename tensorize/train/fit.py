@@ -14,17 +14,14 @@ from tensorize.api import read
 from tensorize.core.errors import DataError
 from tensorize.core.tensorset import TensorSet
 from tensorize.storage.partfile import exists
-from tensorize.train.callbacks import Callback
-from tensorize.train.checkpoint import Checkpoint
+from tensorize.train.checkpoint import Checkpoint, History, resumed
 from tensorize.train.device import device_of, enough_memory, threads
-from tensorize.train.history import History
 from tensorize.train.keep import KeepBest, Save, random_state, seeded, set_random_state, weights
-from tensorize.train.loop import Trainer
-from tensorize.train.loss import Loss
+from tensorize.train.loop import Callback, Trainer
 from tensorize.train.named import model_class, part_of
 from tensorize.train.plan import Plan, make_plan
-from tensorize.train.resume import resumed
 from tensorize.train.settings import Settings
+from tensorize.train.task import Loss
 
 MakeOptimizer = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
 

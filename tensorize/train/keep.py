@@ -11,10 +11,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from tensorize.train.callbacks import Callback
-from tensorize.train.checkpoint import Checkpoint
-from tensorize.train.history import Epoch, best_of
-from tensorize.train.loop import Trainer
+from tensorize.train.checkpoint import Checkpoint, Epoch, best_of
+from tensorize.train.loop import Callback, Trainer
 
 SAVING = 0.1
 """The share of the time that may go into saving."""

@@ -1,10 +1,10 @@
-"""The loop: epochs, their steps, and the validation after them. What else happens is up to callbacks."""
+"""The loop: epochs, their steps with the learning rate, and the validation after them. What else happens is up to callbacks."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -14,12 +14,56 @@ from torch import Tensor, nn
 
 from tensorize.core.contracts import Array
 from tensorize.core.errors import DataError
-from tensorize.train.augment import augmentation
-from tensorize.train.callbacks import Callback
-from tensorize.train.history import Epoch
+from tensorize.core.layout import Named
+from tensorize.train.checkpoint import Epoch
 from tensorize.train.parts import edges_of
 from tensorize.train.plan import Plan
-from tensorize.train.schedule import factor
+
+
+class Callback:
+    """Called as the loop goes. Set `trainer.stopped` to end it after the epoch."""
+
+    def on_train_begin(self, trainer: Trainer) -> None:
+        """Before the first epoch."""
+
+    def on_epoch_begin(self, trainer: Trainer) -> None:
+        """Before the first step of an epoch."""
+
+    def on_batch_end(self, trainer: Trainer, loss: torch.Tensor) -> None:
+        """After a step; `loss` () lies on the device, and reading it there waits for the device."""
+
+    def on_epoch_end(self, trainer: Trainer, epoch: Epoch) -> None:
+        """After the steps and the validation of an epoch."""
+
+    def on_train_end(self, trainer: Trainer) -> None:
+        """After the last epoch; not after an error."""
+
+
+WARM_UP = 0.3
+FIRST = 1 / 25
+LAST = 1e-4 / 25
+
+
+def factor(name: str, step: int, steps: int) -> float:
+    """The factor of step `step` of `steps`: it depends on nothing else, so that a resumed run goes on where it was.
+
+    One-cycle rises over the first 30 % from 1/25 to 1 and falls to nearly 0, each along half a cosine.
+    Source: Smith, Topin, "Super-convergence", 2018, with the phases of torch's `OneCycleLR`.
+
+    >>> [round(factor("one-cycle", step, 11), 3) for step in (0, 3, 10)]
+    [0.04, 1.0, 0.0]
+    """
+    if name == "constant" or steps < 2:
+        return 1.0
+    peak = WARM_UP * (steps - 1)
+    if step < peak:
+        return _between(FIRST, 1.0, step / peak)
+    return _between(1.0, LAST, (step - peak) / (steps - 1 - peak))
+
+
+def _between(start: float, end: float, share: float) -> float:
+    return end + (start - end) * (1 + math.cos(math.pi * share)) / 2
+
 
 LOOK = 256
 """Steps after which the losses are looked at: each look waits for the device."""
@@ -36,7 +80,6 @@ class Trainer:
         self.epoch, self.epochs, self.stopped = 0, list[Epoch](), False
         self.edges = edges_of(plan.train.rows, plan.settings.batch_size)
         self.steps = len(self.edges) - 1
-        self._augment = augmentation(plan.settings, plan.inputs)
         self._rates = [group["lr"] for group in optimizer.param_groups]
 
     def run(self) -> None:
@@ -72,9 +115,9 @@ class Trainer:
         found = self._check(losses, order)
         return float(np.average(found, weights=np.diff(self.edges)))
 
-    def _step(self, inputs: Tensor, target: Tensor) -> Tensor:
-        if self._augment is not None:
-            inputs = self._augment(inputs)
+    def _step(self, inputs: Named, target: Named) -> Tensor:
+        if self.plan.augment is not None:
+            inputs = self.plan.augment(inputs)
         self.optimizer.zero_grad(set_to_none=True)
         loss = self.plan.loss(self.plan.task.shaped(self.plan.runner(inputs)), target)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -101,7 +144,8 @@ class Trainer:
     def _diverged(self, step: int, loss: float, order: Array) -> DataError:
         edge = list(pairwise(self.edges))[step]
         inputs, _ = next(iter(self.plan.train.batches(list(edge), order)))
-        largest = float(inputs.float().abs().max())
+        several = inputs.values() if isinstance(inputs, Mapping) else [inputs]
+        largest = max(float(x.float().abs().max()) for x in several)
         return DataError(
             f"the loss is {loss} in step {step + 1} of epoch {self.epoch + 1}; the largest input there is {largest:g}",
             hint=CALMER,

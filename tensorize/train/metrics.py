@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from tensorize.core.errors import UsageError
-from tensorize.train.task import Classes, Numbers, Task
-from tensorize.train.units import Units
+from tensorize.core.recipe import Recipe
+from tensorize.train.device import Runner
+from tensorize.train.parts import Pair, Part, joined, rows_in
+from tensorize.train.task import Classes, Loss, Numbers, Targets, Task
+from tensorize.train.units import Units, units_of
 
 Confusion = tuple[tuple[int, ...], ...]
 """Counts of rows: (true class, predicted class)."""
@@ -24,6 +28,14 @@ class Scores:
 
     values: Mapping[str, float | None]
     confusion: Confusion = field(default=(), repr=False)
+    parts: Mapping[str, Scores] = field(default_factory=dict, repr=False)
+    """The scores of each target, where there are several: `values` then has them all, such as `size_mae`."""
+
+    @classmethod
+    def of(cls, parts: Mapping[str, Scores]) -> Self:
+        """Those of several targets."""
+        values = {f"{name}_{metric}": value for name, part in parts.items() for metric, value in part.values.items()}
+        return cls(values, parts=parts)
 
     @property
     def per_class(self) -> tuple[float | None, ...]:
@@ -98,11 +110,79 @@ class NumberMeter:
         return Scores({name: float(value) for name, value in self._found.compute().items()})
 
 
-def meter_of(task: Task, units: Units, device: torch.device) -> ClassMeter | NumberMeter:
+class TargetsMeter:
+    """Gathers predictions of several targets, each by its own meter."""
+
+    def __init__(self, task: Targets, units: UnitsOf, device: torch.device) -> None:
+        self._meters: dict[str, Any] = {name: meter_of(part, units[name], device) for name, part in task.parts.items()}
+
+    def update(self, predicted: Mapping[str, Tensor], truth: Mapping[str, Tensor]) -> None:
+        """Predictions and truths by name, as each meter takes them."""
+        for name, meter in self._meters.items():
+            meter.update(predicted[name], truth[name])
+
+    def compute(self) -> Scores:
+        """The scores of all, each metric with the target's name before it."""
+        return Scores.of({name: meter.compute() for name, meter in self._meters.items()})
+
+
+Meter = ClassMeter | NumberMeter | TargetsMeter
+UnitsOf = Any
+"""The `Units` of a target; a mapping by name where there are several."""
+
+
+def units_for(task: Task, recipe: Recipe) -> UnitsOf:
+    """The units of the target of a task, or of each of several."""
+    return {name: units_of(recipe, name) for name in task.parts} if isinstance(task, Targets) else units_of(recipe)
+
+
+def meter_of(task: Task, units: UnitsOf, device: torch.device) -> Meter:
     """What gathers the predictions of a task. Raises UsageError where torchmetrics is not installed."""
+    if isinstance(task, Targets):
+        return TargetsMeter(task, units, device)
     return ClassMeter(task, device) if isinstance(task, Classes) else NumberMeter(units)
 
 
 def main_metric(task: Task) -> str:
-    """The one number to look at."""
+    """The one number to look at: the loss where there are several targets."""
+    if isinstance(task, Targets):
+        return "loss"
     return "mae" if isinstance(task, Numbers) else "accuracy"
+
+
+GATHERED = 64
+"""Batches whose predictions are looked at together."""
+
+
+def judge(runner: Runner, part: Part, task: Task, units: UnitsOf, loss: Loss) -> tuple[float, Scores]:
+    """The mean loss over the rows, and the scores of a model."""
+    losses: list[Tensor] = []
+    sizes: list[int] = []
+
+    def predictions() -> Iterable[Pair]:
+        for output, target in runner.outputs(part):
+            losses.append(loss(task.shaped(output), task.ready(target)).detach())
+            sizes.append(rows_in(target))
+            yield task.read(output), task.truth(target)
+
+    found = score(predictions(), task, units, runner.device)
+    return float(np.average(torch.stack(losses).cpu().numpy(), weights=sizes)), found
+
+
+def score(predictions: Iterable[Pair], task: Task, units: UnitsOf, device: torch.device) -> Scores:
+    """The scores of (prediction, truth) pairs, as `task.read` and `task.truth` give them."""
+    meter = meter_of(task, units, device)
+    held: list[Pair] = []
+    for pair in predictions:
+        held.append(pair)
+        if len(held) == GATHERED:
+            _flush(meter, held)
+    _flush(meter, held)
+    return meter.compute()
+
+
+def _flush(meter: Any, held: list[Pair]) -> None:
+    if held:
+        predicted, truth = (joined(batches) for batches in zip(*held, strict=True))
+        meter.update(predicted, truth)
+        held.clear()

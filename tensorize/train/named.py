@@ -97,12 +97,20 @@ def keywords_of(name: str) -> list[str]:
     return [key for key in inspect.signature(model_class(name)).parameters if key not in ("inputs", "outputs")]
 
 
-def build_model(name: str, inputs: tuple[int, ...], outputs: int, options: Mapping[str, Any]) -> nn.Module:
-    """Build a model by name for rows of shape `inputs`, with its own keywords.
+def build_model(name: str, inputs: Any, outputs: Any, options: Mapping[str, Any]) -> nn.Module:
+    """Build a model by name for rows of shape `inputs`, with its own keywords; `outputs` is the number of them.
+
+    Both are mappings by name where a row has several inputs or targets, which the built-in models do not take.
 
     Raises UsageError for a keyword that it does not know, with the near one.
     """
     made = model_class(name)
+    several = [part for part in (inputs, outputs) if isinstance(part, Mapping)]
+    if several and name in registry.MODELS:
+        raise UsageError(
+            f"the model {name} has one input and one target, and this file has {', '.join(several[0])}",
+            hint="write a model that takes them by name, and give it as package.module:Class",
+        )
     accepted = inspect.signature(made).parameters
     known = keywords_of(name)
     anything = any(part.kind is part.VAR_KEYWORD for part in accepted.values())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Protocol
@@ -10,13 +10,18 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from tensorize.core.batches import batches_of
-from tensorize.core.contracts import Array, Layout, Store, TensorSpec
+from tensorize.core.contracts import Array, Layout, Store, TensorSpec, traits_of
 from tensorize.core.errors import DataError, UsageError
+from tensorize.core.layout import Named
 from tensorize.core.splits import hash_keys, sizes
 from tensorize.core.tensorset import SHARED, TensorSet, one_or_named
+from tensorize.train.settings import Settings
 
+Shape = tuple[int, ...] | Mapping[str, tuple[int, ...]]
+"""The axis sizes of one row of the input, without the row's; of each input by name where there are several."""
 PICKED_BYTES = 1 << 20
 """What is picked from resident rows in one go."""
 NAMES = {1: ("train",), 2: ("train", "test"), 3: ("train", "val", "test")}
@@ -32,7 +37,7 @@ def parts_of(data: TensorSet, ratios: tuple[float, ...], seed: int) -> dict[str,
         if "train" not in found or not found["train"].rows:
             raise DataError("there are no train rows in this file")
         return {name: part for name, part in found.items() if part.rows}
-    if any("step" in spec.axes and spec.role == "target" for spec in data.layout.tensors):
+    if traits_of(data.recipe.loader).overlapping and data.by_role("target"):
         raise UsageError(
             "windows overlap, so a split by rows would put the same steps into train and test",
             hint="prepare the file again with --split 0.7,0.15,0.15, which cuts in time",
@@ -76,22 +81,56 @@ class _Picked:
         self.store.close()
 
 
-Ready = Callable[[Tensor], Tensor]
+def mapped(function: Callable[[Any], Any], named: Named) -> Named:
+    """What a function makes of a value, or of each of several: by name, or in order.
+
+    >>> mapped(len, "ab"), mapped(len, {"x": "a"}), mapped(len, ("a", "bc"))
+    (2, {'x': 1}, (1, 2))
+    """
+    if isinstance(named, Mapping):
+        return {name: function(value) for name, value in named.items()}
+    return tuple(map(function, named)) if isinstance(named, tuple) else function(named)
+
+
+def joined(batches: Sequence[Named]) -> Named:
+    """Batches one after the other as one, (row, …), by name where there are several tensors."""
+    if isinstance(batches[0], Mapping):
+        return {name: torch.cat([batch[name] for batch in batches]) for name in batches[0]}
+    return torch.cat(list(batches))
+
+
+def rows_in(named: Named) -> int:
+    """The number of rows in a batch."""
+    return len(next(iter(named.values())) if isinstance(named, Mapping) else named)
+
+
+def bytes_in(named: Named) -> int:
+    """What a batch takes, all of its tensors together."""
+    return sum(value.nbytes for value in (named.values() if isinstance(named, Mapping) else [named]))
+
+
+Ready = Callable[[Named], Named]
 """What is done to the stored target."""
+Augment = Callable[[Tensor], Tensor]
+"""What is done to the inputs of a batch in training."""
 
 
-def as_stored(target: Tensor) -> Tensor:
+def as_stored(target: Named) -> Named:
     """Nothing is done to it."""
     return target
 
 
+Pair = tuple[Named, Named]
+"""(input, target) of some rows."""
+
+
 class Part(Protocol):
-    """The rows of one part, as (input, target) on the device."""
+    """The rows of one part, as (input, target) on the device: each a tensor, or a dict of several by name."""
 
     @property
     def rows(self) -> int: ...
 
-    def batches(self, edges: list[int], order: Array | None) -> Iterator[tuple[Tensor, Tensor]]:
+    def batches(self, edges: list[int], order: Array | None) -> Iterator[Pair]:
         """Yield rows `edges[i]:edges[i + 1]` of `order`, or of the file's order where that is None."""
         ...
 
@@ -103,10 +142,10 @@ class Resident:
     rows: int
     stored: Mapping[str, Tensor]
     shared: Mapping[str, Tensor]
-    expand: Callable[[Mapping[str, Tensor]], tuple[Tensor, Tensor]]
+    expand: Callable[[Mapping[str, Tensor]], Pair]
     device: torch.device
 
-    def batches(self, edges: list[int], order: Array | None) -> Iterator[tuple[Tensor, Tensor]]:
+    def batches(self, edges: list[int], order: Array | None) -> Iterator[Pair]:
         at = None if order is None else torch.from_numpy(order).to(self.device)
         several = 1 if at is None else self._batches_at_once(edges)
         for index in range(0, len(edges) - 1, several):
@@ -135,11 +174,28 @@ class Streamed:
     def rows(self) -> int:
         return self.tensors.rows
 
-    def batches(self, edges: list[int], order: Array | None) -> Iterator[tuple[Tensor, Tensor]]:
+    def batches(self, edges: list[int], order: Array | None) -> Iterator[Pair]:
         wanted = (slice(start, stop) if order is None else order[start:stop] for start, stop in pairwise(edges))
         for inputs, target in batches_of(self.tensors, wanted, self.device):
-            assert target is not None
             yield inputs, self.ready(target)
+
+
+@dataclass(frozen=True)
+class OneTarget:
+    """A part with one of its several targets, by name."""
+
+    part: Part
+    name: str
+
+    @property
+    def rows(self) -> int:
+        """As many as the part has."""
+        return self.part.rows
+
+    def batches(self, edges: list[int], order: Array | None) -> Iterator[Pair]:
+        """Those of the part, with the target alone."""
+        for inputs, targets in self.part.batches(edges, order):
+            yield inputs, targets[self.name]
 
 
 def edges_of(rows: int, size: int) -> list[int]:
@@ -157,9 +213,7 @@ def edges_of(rows: int, size: int) -> list[int]:
 def place(tensors: TensorSet, ready: Ready, device: torch.device, budget: int) -> Part:
     """Put a part on the device where it fits into `budget` bytes: as the model takes it, else as it is stored; or stream it."""
     specs = [*tensors.by_role("input"), *tensors.by_role("target")]
-    inputs, target = tensors.batch(slice(0, 1))
-    assert target is not None
-    expanded = tensors.rows * (inputs.nbytes + target.nbytes)
+    expanded = tensors.rows * sum(map(bytes_in, tensors.batch(slice(0, 1))))
     if expanded <= budget:
         return _expanded(tensors, ready, device)
     if sum(spec.nbytes for spec in specs) <= budget:
@@ -169,13 +223,27 @@ def place(tensors: TensorSet, ready: Ready, device: torch.device, budget: int) -
 
 def _expanded(tensors: TensorSet, ready: Ready, device: torch.device) -> Resident:
     pieces = list(Streamed(tensors, ready, torch.device("cpu")).batches([*range(0, tensors.rows, 4096), tensors.rows], None))
-    inputs, target = (torch.cat(parts).to(device) for parts in zip(*pieces, strict=True))
-    inputs = inputs.to(memory_format=torch.channels_last) if inputs.ndim == 4 else inputs
+    inputs, target = (mapped(lambda x: x.to(device), joined(batches)) for batches in zip(*pieces, strict=True))
+    inputs = mapped(lambda x: x.to(memory_format=torch.channels_last) if x.ndim == 4 else x, inputs)
+    if isinstance(inputs, Mapping) or isinstance(target, Mapping):
+        return _several(tensors.rows, inputs, target, device)
     return Resident(tensors.rows, {"input": inputs, "target": target}, {}, _as_it_is, device)
 
 
-def _as_it_is(batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+def _as_it_is(batch: Mapping[str, Tensor]) -> Pair:
     return batch["input"], batch["target"]
+
+
+def _several(rows: int, inputs: Named, target: Named, device: torch.device) -> Resident:
+    """Several inputs or targets, kept by role and name."""
+    named = [values if isinstance(values, Mapping) else {"": values} for values in (inputs, target)]
+    stored = {f"{role} {name}": values for role, part in enumerate(named) for name, values in part.items()}
+
+    def expand(batch: Mapping[str, Tensor]) -> Pair:
+        first, second = ({name: batch[f"{role} {name}"] for name in part} for role, part in enumerate(named))
+        return one_or_named(first), one_or_named(second)
+
+    return Resident(rows, stored, {}, expand, device)
 
 
 def _stored(tensors: TensorSet, specs: list[TensorSpec], ready: Ready, device: torch.device) -> Resident:
@@ -183,9 +251,46 @@ def _stored(tensors: TensorSet, specs: list[TensorSpec], ready: Ready, device: t
     values = {spec.name: tensors[spec.key].to(device) for spec in specs}
     shared = {spec.name for spec in specs if spec.axes[0] in SHARED}
 
-    def expand(batch: Mapping[str, Any]) -> tuple[Tensor, Tensor]:
+    def expand(batch: Mapping[str, Any]) -> Pair:
         inputs, targets = loader.batch(recipe, batch)
         return one_or_named(inputs), ready(one_or_named(targets))
 
     stored = {name: part for name, part in values.items() if name not in shared}
     return Resident(tensors.rows, stored, {name: values[name] for name in shared}, expand, device)
+
+
+def augmentation(settings: Settings, inputs: Shape) -> Augment | None:
+    """What is done to each batch in training; None where nothing is. Raises UsageError where rows are no images."""
+    if not (settings.flip or settings.shift):
+        return None
+    if isinstance(inputs, Mapping):
+        raise UsageError(f"--flip and --shift are for images alone, and rows here have the inputs {', '.join(inputs)}")
+    if len(inputs) != 3:
+        shape = "×".join(map(str, inputs))
+        raise UsageError(f"--flip and --shift are for images (channel, height, width), and rows here are {shape}")
+    if settings.shift >= min(inputs[1:]):
+        raise UsageError(f"--shift {settings.shift} would move images of {inputs[1]}×{inputs[2]} out of sight")
+
+    def augment(images: Tensor) -> Tensor:
+        images = flipped(images) if settings.flip else images
+        return shifted(images, settings.shift) if settings.shift else images
+
+    return augment
+
+
+def flipped(images: Tensor) -> Tensor:
+    """Mirror each of (row, channel, height, width) with probability one half."""
+    mirrored = torch.rand(len(images), 1, 1, 1, device=images.device) < 0.5
+    return torch.where(mirrored, images.flip(3), images)
+
+
+def shifted(images: Tensor, most: int) -> Tensor:
+    """Move each of (row, channel, height, width) by up to `most` pixels in both directions; the border is reflected."""
+    padded = functional.pad(images, (most,) * 4, mode="reflect")
+    rows, _, height, width = images.shape
+    down, right = torch.randint(0, 2 * most + 1, (2, rows, 1), device=images.device)
+    at_row = down + torch.arange(height, device=images.device)
+    at_column = right + torch.arange(width, device=images.device)
+    row = torch.arange(rows, device=images.device)[:, None, None]
+    # (row, height, width, channel) → (row, channel, height, width), laid out with the channels side by side
+    return padded.permute(0, 2, 3, 1)[row, at_row[:, :, None], at_column[:, None, :]].permute(0, 3, 1, 2)

@@ -5,19 +5,26 @@ from __future__ import annotations
 from tensorize.columns.fitted import Channelled
 from tensorize.core.recipe import Recipe
 from tensorize.encoders.scale import MinMax, Raw, ZScore
+from tensorize.train.parts import Shape
 from tensorize.train.task import Numbers, Task
 from tensorize.train.units import affine, channels
 
 
-def past_channels(task: Task, recipe: Recipe, inputs: tuple[int, ...]) -> list[Channelled]:
+def past_channels(task: Task, recipe: Recipe, inputs: Shape) -> list[Channelled]:
     """The input channel of each target; none where one is missing, the horizon is longer than the window, or there is none."""
-    if not isinstance(task, Numbers) or len(task.shape) != 2 or len(inputs) != 2 or task.shape[1] > inputs[1]:
+    if (
+        not isinstance(task, Numbers)
+        or not isinstance(inputs, tuple)
+        or len(task.shape) != 2
+        or len(inputs) != 2
+        or task.shape[1] > inputs[1]
+    ):
         return []
     found = {part.column: part for part in channels(recipe, "input")}
     return [found[name] for name in task.names] if all(name in found for name in task.names) else []
 
 
-def past_of(task: Task, recipe: Recipe, inputs: tuple[int, ...]) -> list[list[float]] | None:
+def past_of(task: Task, recipe: Recipe, inputs: Shape) -> list[list[float]] | None:
     """For each target (channel, factor, offset): value · factor + offset of that input channel are the target as it is trained.
 
     None where a target is no input, or one of the two is scaled by something else than a factor and an offset.

@@ -12,22 +12,19 @@ from torch import Tensor, nn
 
 from tensorize.core import registry
 from tensorize.core.errors import UsageError, plural
+from tensorize.core.layout import Named
 from tensorize.core.recipe import Recipe
 from tensorize.core.tensorset import TensorSet
-from tensorize.train.augment import augmentation
-from tensorize.train.device import SMALL_STEP, forward_flops, resident_bytes
-from tensorize.train.history import Facts
-from tensorize.train.judge import judge
-from tensorize.train.loss import Loss, make_loss
+from tensorize.train.checkpoint import Facts
+from tensorize.train.device import SMALL_STEP, Runner, called, forward_flops, resident_bytes
+from tensorize.train.metrics import UnitsOf, judge, units_for
 from tensorize.train.named import build_model, keywords_of
-from tensorize.train.parts import Part, as_stored, parts_of, place
+from tensorize.train.parts import Augment, Part, Shape, as_stored, augmentation, mapped, parts_of, place, rows_in
 from tensorize.train.past import past_of
-from tensorize.train.runner import Runner
 from tensorize.train.settings import Settings
 from tensorize.train.target import task_of
-from tensorize.train.task import Classes, Task
+from tensorize.train.task import Classes, Loss, Targets, Task, make_loss
 from tensorize.train.trivial import trivial
-from tensorize.train.units import Units, units_of
 
 PROBED = 2
 """Rows that a model is tried on before anything else: two, for norms over the rows."""
@@ -40,8 +37,8 @@ SHOWN_VALUES = 1 << 24
 class Looking(Protocol):
     """A model that looks at its input before the first step, to whiten it, say."""
 
-    def look(self, inputs: Tensor) -> None:
-        """`inputs` (row, …) are train rows, on the CPU."""
+    def look(self, inputs: Named) -> None:
+        """`inputs` (row, …) are train rows, on the CPU; a dict by name where there are several."""
         ...
 
 
@@ -55,10 +52,11 @@ class Plan:
     recipe: Recipe
     split_rows: int
     task: Task
-    units: Units
-    inputs: tuple[int, ...]
+    units: UnitsOf
+    inputs: Shape
     runner: Runner
     loss: Loss
+    augment: Augment | None
     train: Part
     val: Part | None
     notes: tuple[str, ...]
@@ -102,8 +100,10 @@ def make_plan(
     train = parts["train"]
     made, task = make_loss(settings, task_of(train, settings.target_scale), loss)
     probe, target = train.batch(slice(0, PROBED))
-    inputs = tuple(probe.shape[1:])
-    augmentation(settings, inputs)
+    inputs = mapped(lambda x: tuple(x.shape[1:]), probe)
+    if isinstance(task, Targets) and settings.best_by == "metric":
+        raise UsageError(f"--best-by metric needs one target, and there are {len(task.parts)}", hint="say --best-by loss")
+    augment = augmentation(settings, inputs)
     options = _with_past(model, options, past_of(task, data.recipe, inputs))
     module = model if isinstance(model, nn.Module) else build_model(model, inputs, task.outputs, options)
     try_out(module, made, task, probe, target)
@@ -117,21 +117,23 @@ def make_plan(
         recipe=data.recipe,
         split_rows=0 if data.splits else data.rows,
         task=task,
-        units=units_of(data.recipe),
+        units=units_for(task, data.recipe),
         inputs=inputs,
         runner=Runner.of(module, device, settings.precision),
         loss=made.to(device) if isinstance(made, nn.Module) else made,
+        augment=augment,
         train=on_device,
         val=place(parts["val"], as_stored, device, budget) if "val" in parts else None,
         notes=tuple(_notes(data, parts, task, settings)),
     )
 
 
-def _show(module: nn.Module, train: Part, inputs: tuple[int, ...]) -> None:
+def _show(module: nn.Module, train: Part, inputs: Shape) -> None:
     """Let a model that wants to look at its first train rows, as it takes them."""
     if isinstance(module, Looking):
-        shown = min(SHOWN, train.rows, max(1, SHOWN_VALUES // math.prod(inputs)))
-        module.look(next(iter(train.batches([0, shown], None)))[0].cpu())
+        values = sum(map(math.prod, inputs.values())) if isinstance(inputs, Mapping) else math.prod(inputs)
+        shown = min(SHOWN, train.rows, max(1, SHOWN_VALUES // values))
+        module.look(mapped(lambda x: x.cpu(), next(iter(train.batches([0, shown], None)))[0]))
 
 
 def _with_past(model: str | nn.Module, options: Mapping[str, Any], past: list[list[float]] | None) -> Mapping[str, Any]:
@@ -146,28 +148,22 @@ def _notes(data: TensorSet, parts: Mapping[str, TensorSet], task: Task, settings
         yield "its statistics were learned on all rows; prepare it with --split to learn them from train alone"
     if "val" not in parts:
         yield "no validation part: every epoch is run, and the last weights are kept"
-    if isinstance(task, Classes) and 0 in task.counts:
-        absent = [name for name, count in zip(task.names, task.counts, strict=True) if not count]
+    for part in task.parts.values() if isinstance(task, Targets) else (task,):
+        if not isinstance(part, Classes) or 0 not in part.counts:
+            continue
+        absent = [name for name, count in zip(part.names, part.counts, strict=True) if not count]
         yield f"{plural(len(absent), 'class has', 'classes have')} no train row and cannot be learned: {', '.join(absent)}"
 
 
-def try_out(model: nn.Module, loss: Loss, task: Task, inputs: Tensor, target: Tensor | None) -> None:
+def try_out(model: nn.Module, loss: Loss, task: Task, inputs: Named, target: Named) -> None:
     """Run two rows through model and loss. Raises UsageError that tells what does not fit, with its axes and sizes."""
-    assert target is not None
     name = type(model).__name__
     try:
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
-            output = model.eval()(inputs)
-    except (RuntimeError, ValueError, IndexError) as error:
+            output = called(model.eval(), inputs)
+    except (RuntimeError, ValueError, IndexError, TypeError) as error:
         raise UsageError(f"the model {name} does not take {_axes(inputs)}: {_first_line(error)}") from error
-    if not isinstance(output, Tensor) or output.shape[:1] != inputs.shape[:1]:
-        raise UsageError(f"the model {name} gives no tensor with an output for each row")
-    if math.prod(output.shape[1:]) != task.outputs:
-        what = f"{task.outputs} classes" if isinstance(task, Classes) else f"{'×'.join(map(str, task.shape)) or 1} numbers"
-        raise UsageError(
-            f"the model {name} has {math.prod(output.shape[1:])} outputs for each row, and the target has {what}",
-            [f"axis output: {math.prod(output.shape[1:])}, not {task.outputs}"],
-        )
+    _check_output(name, output, task, rows_in(inputs))
     try:
         with torch.no_grad():
             loss(task.shaped(output), task.ready(target))
@@ -176,7 +172,33 @@ def try_out(model: nn.Module, loss: Loss, task: Task, inputs: Tensor, target: Te
         raise UsageError(f"the loss {kind} does not fit a target of {task.kind}: {_first_line(error)}") from error
 
 
-def _axes(inputs: Tensor) -> str:
+def _check_output(name: str, output: Any, task: Task, rows: int) -> None:
+    """Raise UsageError where a model does not give as many outputs as each target has."""
+    if isinstance(task, Targets):
+        try:
+            named = task.by_name(output)
+        except (KeyError, TypeError, ValueError) as error:
+            raise UsageError(
+                f"the model {name} does not give one output for each of the targets {', '.join(task.parts)}",
+                hint="give a dict by these names, or a tuple in this order",
+            ) from error
+        for target, part in task.parts.items():
+            _check_output(f"{name} (target {target})", named[target], part, rows)
+        return
+    if not isinstance(output, Tensor) or output.shape[:1] != (rows,):
+        raise UsageError(f"the model {name} gives no tensor with an output for each row")
+    given = math.prod(output.shape[1:])
+    if given != task.outputs:
+        what = f"{task.outputs} classes" if isinstance(task, Classes) else f"{'×'.join(map(str, task.shape)) or 1} numbers"
+        raise UsageError(
+            f"the model {name} has {given} outputs for each row, and the target has {what}",
+            [f"axis output: {given}, not {task.outputs}"],
+        )
+
+
+def _axes(inputs: Named) -> str:
+    if isinstance(inputs, Mapping):
+        return "; ".join(f"{name}: {_axes(x)}" for name, x in inputs.items())
     names = {1: ("feature",), 2: ("channel", "step"), 3: ("channel", "height", "width")}
     sizes = inputs.shape[1:]
     axes = names.get(len(sizes), tuple(f"axis {index}" for index in range(1, len(sizes) + 1)))

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
-import torch
-from torch import Tensor, nn
+import pyarrow.csv as pc
+import pyarrow.parquet as pq
+from torch import nn
 
 from tensorize import pipeline
 from tensorize.core.contracts import Facts
+from tensorize.core.errors import UsageError, near
+from tensorize.core.layout import Named
 from tensorize.core.tensorset import TensorSet
+from tensorize.storage.partfile import PartFile
 from tensorize.train.checkpoint import Checkpoint
-from tensorize.train.device import device_of, enough_memory
-from tensorize.train.runner import ROWS, Runner
-from tensorize.train.task import Classes, Numbers, Task
-from tensorize.train.units import Units, units_of
+from tensorize.train.device import ROWS, Runner, device_of, enough_memory
+from tensorize.train.metrics import UnitsOf, units_for
+from tensorize.train.parts import joined, mapped
+from tensorize.train.task import Classes, Numbers, Targets, Task
 
 
 def predict(
@@ -70,7 +75,7 @@ def predictions(
 ) -> Iterator[Predictions]:
     """As `predict`, a bounded number of rows at a time."""
     recipe = checkpoint.recipe
-    where, units = device_of(device), units_of(recipe)
+    where, units = device_of(device), units_for(checkpoint.task, recipe)
     with enough_memory(where):
         runner = Runner.of(checkpoint.build(model), where, checkpoint.settings.precision)
         with pipeline.stream(recipe, source, run, output or pipeline.Output(), changed) as stream:
@@ -81,23 +86,28 @@ def predictions(
             yield Predictions(stream.facts, schema, tables, stream)
 
 
-def _values(task: Task, runner: Runner, part: TensorSet) -> Tensor:
+def _values(task: Task, runner: Runner, part: TensorSet) -> Named:
     """Probabilities or numbers of the file, (row, …) on the CPU, in the very batches of the evaluation."""
     edges = [*range(0, part.rows, ROWS), part.rows]
     inputs = (part.batch(slice(start, stop), runner.device)[0] for start, stop in pairwise(edges))
-    return torch.cat([task.read(runner.predict(batch)).cpu() for batch in inputs])
+    return joined([mapped(lambda x: x.cpu(), task.read(runner.predict(batch))) for batch in inputs])
 
 
 def _schema(task: Task, stream: pipeline.Stream) -> pa.Schema:
     kept: list[tuple[str, pa.DataType]] = [("row", pa.int64())]
     kept += [(spec.name, pa.from_numpy_dtype(np.dtype(spec.dtype))) for spec in stream.specs if spec.name == "id"]
-    if stream.kind == "images":
-        kept.append(("path", pa.string()))
+    kept += [("path", pa.string())] * ("paths" in stream.texts)
+    return pa.schema([*kept, *_fields(task)])
+
+
+def _fields(task: Task, of: str = "") -> list[tuple[str, pa.DataType]]:
+    """The columns of a prediction; `of` is the name of the target where there are several."""
+    if isinstance(task, Targets):
+        return [field for name, part in task.parts.items() for field in _fields(part, name)]
     if isinstance(task, Classes):
-        kept += [(task.column, pa.string()), *((f"p({name})", pa.float32()) for name in task.names)]
-    else:
-        kept += [(name, pa.float64()) for name in number_names(task)]
-    return pa.schema(kept)
+        said = f"{of}=" if of else ""
+        return [(task.column, pa.string()), *((f"p({said}{name})", pa.float32()) for name in task.names)]
+    return [(name, pa.float64()) for name in number_names(task)]
 
 
 def number_names(task: Numbers) -> list[str]:
@@ -110,13 +120,56 @@ def number_names(task: Numbers) -> list[str]:
     return [f"{name}+{step}" for name in task.names for step in range(1, steps + 1)] if steps else list(task.names)
 
 
-def _table(schema: pa.Schema, part: TensorSet, task: Task, units: Units, values: Tensor) -> pa.RecordBatch:
+def _table(schema: pa.Schema, part: TensorSet, task: Task, units: UnitsOf, values: Named) -> pa.RecordBatch:
     columns: list[Any] = [part.numpy(name) for name in ("row", "id") if name in part]
     if "path" in schema.names:
         columns.append(list(part.meta["paths"]))
+    columns += _columns(task, units, values)
+    return pa.record_batch([pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)], schema=schema)
+
+
+def _columns(task: Task, units: UnitsOf, values: Named) -> list[Any]:
+    """What `_fields` names."""
+    if isinstance(task, Targets):
+        return [column for name, part in task.parts.items() for column in _columns(part, units[name], values[name])]
     if isinstance(task, Classes):
         names = np.array(task.names, dtype=object)
-        columns += [names[values.argmax(dim=1).numpy()], *values.numpy().T]
-    else:
-        columns += list(units.original(values).reshape(len(values), -1).numpy().T)
-    return pa.record_batch([pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)], schema=schema)
+        return [names[values.argmax(dim=1).numpy()], *values.numpy().T]
+    return list(units.original(values).reshape(len(values), -1).numpy().T)
+
+
+WRITERS: Mapping[str, Callable[[Any, pa.Schema], Any]] = {".csv": pc.CSVWriter, ".parquet": pq.ParquetWriter}
+
+
+def check_suffix(path: Path) -> str:
+    """The suffix, if predictions can be written under it. Raises UsageError where not."""
+    suffix = path.suffix.lower()
+    if suffix not in WRITERS:
+        raise UsageError(
+            f'predictions cannot be written as "{suffix}"{near(suffix, WRITERS)}', hint="suffixes: .csv, .parquet, or -"
+        )
+    return suffix
+
+
+def write_file(made: Predictions, path: Path, *, force: bool = False) -> int:
+    """Write a .csv or .parquet file; the number of rows. Raises UsageError where it exists, unless `force`."""
+    suffix, part = check_suffix(path), PartFile(path, force=force)
+    try:
+        with os.fdopen(os.dup(part.fd), "wb") as file:
+            rows = write_stream(made, file, suffix)
+        part.commit()
+    except OSError as error:
+        raise part.told(error) from error
+    finally:
+        part.abort()
+    return rows
+
+
+def write_stream(made: Predictions, stream: BinaryIO, suffix: str) -> int:
+    """Write everything to an open stream; the number of rows."""
+    rows = 0
+    with WRITERS[suffix](stream, made.schema) as writer:
+        for table in made.tables:
+            writer.write_batch(table)
+            rows += table.num_rows
+    return rows

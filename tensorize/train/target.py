@@ -2,76 +2,79 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
-from tensorize.core.contracts import BLOCK_ROWS, Array, TensorSpec
+from tensorize.core.contracts import BLOCK_ROWS, Array, TensorSpec, traits_of
 from tensorize.core.errors import UsageError
 from tensorize.core.tensorset import TensorSet
 from tensorize.encoders.one_hot import OneHot
 from tensorize.statistics.moments import Moments
-from tensorize.train.task import Classes, Numbers, Task
+from tensorize.train.task import Classes, Numbers, One, Targets, Task
 
 
 def task_of(train: TensorSet, target_scale: str) -> Task:
-    """The task of the train rows, told from the target alone. Raises UsageError where the set has none."""
+    """The task of the train rows, told from the targets alone. Raises UsageError where the set has none."""
     specs = train.by_role("target")
     if not specs:
         raise _no_target(train)
-    spec = specs[0]
+    target: Any = train.batch(slice(0, 1))[1]
+    scaled = target_scale == "zscore"
+    if not isinstance(target, Mapping):
+        return _task_of_one(train, specs[0], tuple(target.shape[1:]), scaled)
+    return Targets(
+        {name: _task_of_one(train, train.spec(name), tuple(x.shape[1:]), scaled, name) for name, x in target.items()}
+    )
+
+
+def _task_of_one(train: TensorSet, spec: TensorSpec, shape: tuple[int, ...], scaled: bool, of: str | None = None) -> One:
+    """The task of a target; `of` is its name where there are several. `shape` is that of one row as it is trained."""
     if spec.axes[-1] == "class" or np.dtype(spec.dtype).kind == "i":
-        return _classes(train, spec)
-    return _numbers(train, spec, scaled=target_scale == "zscore")
+        return _classes(train, spec, of)
+    return _numbers(train, spec, shape, scaled, of)
 
 
 def _no_target(train: TensorSet) -> UsageError:
     """The error for a set with nothing to predict, with the way to make one for its kind."""
-    hints = {
-        "text": "text alone has none; what is to be told from it stands in a table",
-        "images": "put the images into one folder for each class, and prepare them again",
-        "series": "prepare it again with --window 168 --horizon 24 --target COL",
-        "bikes": "prepare it again with --window 168 --horizon 24 --target cnt",
-    }
-    hint = hints.get(train.kind, "prepare it again with --target COL")
+    hint = traits_of(train.recipe.loader).target_hint
     return UsageError(f"this file of {train.kind} has no target to train for", hint=hint)
 
 
-def _classes(train: TensorSet, spec: TensorSpec) -> Classes:
+def _classes(train: TensorSet, spec: TensorSpec, of: str | None) -> Classes:
     one_hot = spec.axes[-1] == "class"
     counts = np.zeros(spec.shape[1] if one_hot else 0, dtype=np.int64)
     for block in blocks(train, spec):
         found = block.sum(axis=0).astype(np.int64) if one_hot else np.bincount(block)
         counts = np.pad(counts, (0, max(0, len(found) - len(counts))))
         counts[: len(found)] += found
-    column, names = _class_names(train)
+    column, names = _class_names(train, of)
     names = names or tuple(map(str, range(len(counts))))
     if len(names) < 2:
         raise UsageError(f'there is one class, "{names[0]}", and nothing to tell it from', hint="a model needs two classes")
     return Classes(names, tuple(np.pad(counts, (0, len(names) - len(counts))).tolist()), column, one_hot)
 
 
-def _class_names(train: TensorSet) -> tuple[str, tuple[str, ...]]:
+def _class_names(train: TensorSet, of: str | None) -> tuple[str, tuple[str, ...]]:
     """The column and its categories, as the recipe has them; empty where it has none."""
     from tensorize.columns.fitted import build
 
     for step in train.recipe.learned:
+        if of not in (None, step.of):
+            continue
         if step.role == "target" and "classes" in step.state:
-            return "class", tuple(map(str, step.state["classes"]))
+            return of or "class", tuple(map(str, step.state["classes"]))
         if step.role == "target" and step.step == "onehot":
             encoder = build(step.step, step.state)
             assert isinstance(encoder, OneHot)
             return step.of, tuple(map(str, encoder.categories))
-    return "class", ()
+    return of or "class", ()
 
 
-def _numbers(train: TensorSet, spec: TensorSpec, *, scaled: bool) -> Numbers:
-    names = (
-        spec.labels.get("target") or tuple(step.of for step in train.recipe.learned if step.role == "target") or (spec.name,)
-    )
-    probe = train.batch(slice(0, 1))[1]
-    assert probe is not None
-    shape = tuple(probe.shape[1:])
+def _numbers(train: TensorSet, spec: TensorSpec, shape: tuple[int, ...], scaled: bool, of: str | None) -> Numbers:
+    learned = tuple(step.of for step in train.recipe.learned if step.role == "target" and of in (None, step.of))
+    names = spec.labels.get("target") or learned or (spec.name,)
     moments = [Moments() for _ in names]
     for block in blocks(train, spec):
         flat = _by_target(block, spec).astype(np.float64)

@@ -1,14 +1,18 @@
-"""What is to be predicted, told from the target: one of several classes, or numbers."""
+"""What is to be predicted, told from the target: one of several classes, or numbers; and the loss that fits it."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar, Self
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+from tensorize.core.errors import UsageError
+from tensorize.train.named import call_of, part_of
+from tensorize.train.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -125,5 +129,142 @@ class Numbers:
         return cls(**lists, scaled=bool(state["scaled"]))
 
 
-Task = Classes | Numbers
-TASKS: Mapping[str, type[Classes] | type[Numbers]] = {"classes": Classes, "numbers": Numbers}
+One = Classes | Numbers
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Several targets of a row by name, each a task of its own. Targets are dicts by name.
+
+    A model gives its outputs as a mapping by name, or as a tuple in this order.
+    """
+
+    parts: Mapping[str, One]
+
+    kind: ClassVar[str] = "targets"
+
+    @property
+    def outputs(self) -> dict[str, int]:
+        """The number of outputs for each target."""
+        return {name: part.outputs for name, part in self.parts.items()}
+
+    def by_name(self, output: Any) -> dict[str, Tensor]:
+        """What a model gave, (row, output) for each target. Raises KeyError, TypeError or ValueError where one lacks."""
+        named = output if isinstance(output, Mapping) else dict(zip(self.parts, output, strict=True))
+        return {name: named[name] for name in self.parts}
+
+    def ready(self, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Each stored target as its loss takes it."""
+        return {name: part.ready(targets[name]) for name, part in self.parts.items()}
+
+    def truth(self, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Each stored target as its metrics take it."""
+        return {name: part.truth(targets[name]) for name, part in self.parts.items()}
+
+    def shaped(self, output: Any) -> dict[str, Tensor]:
+        """Each output as its loss takes it."""
+        found = self.by_name(output)
+        return {name: part.shaped(found[name]) for name, part in self.parts.items()}
+
+    def read(self, output: Any) -> dict[str, Tensor]:
+        """Each output as probabilities, or in the file's numbers."""
+        found = self.by_name(output)
+        return {name: part.read(found[name]) for name, part in self.parts.items()}
+
+    def to_json(self) -> dict[str, Any]:
+        """The keywords of the constructor, each part with its kind."""
+        return {"parts": {name: {"kind": part.kind, **part.to_json()} for name, part in self.parts.items()}}
+
+    @classmethod
+    def from_json(cls, state: Mapping[str, Any]) -> Self:
+        """Read what `to_json` wrote. Raises KeyError where a kind is not known."""
+        parts = {name: dict(part) for name, part in state["parts"].items()}
+        return cls({name: ONES[part.pop("kind")].from_json(part) for name, part in parts.items()})
+
+
+Task = One | Targets
+ONES: Mapping[str, type[Classes] | type[Numbers]] = {"classes": Classes, "numbers": Numbers}
+TASKS: Mapping[str, type[Classes] | type[Numbers] | type[Targets]] = {**ONES, "targets": Targets}
+
+
+Loss = Callable[[Any, Any], Tensor]
+"""(output, target) as the task shapes them → (); dicts by name where there are several targets."""
+
+INDEX_LOSSES = frozenset({"CrossEntropyLoss", "NLLLoss", "MultiMarginLoss"})
+"""Losses of torch.nn that take the index of a class."""
+NUMBER_LOSSES = frozenset(
+    {
+        "BCELoss",
+        "BCEWithLogitsLoss",
+        "HuberLoss",
+        "KLDivLoss",
+        "L1Loss",
+        "MSELoss",
+        "MultiLabelSoftMarginLoss",
+        "PoissonNLLLoss",
+        "SmoothL1Loss",
+        "SoftMarginLoss",
+    }
+)
+"""Losses of torch.nn that take a number for each output."""
+
+
+class Summed(nn.Module):
+    """The losses of several targets, added up with equal weights."""
+
+    def __init__(self, losses: Mapping[str, Any]) -> None:
+        super().__init__()
+        self._names, self._losses = tuple(losses), nn.ModuleList(losses.values())
+
+    def forward(self, outputs: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> Tensor:
+        """Outputs and targets by name → ()."""
+        found = [loss(outputs[name], targets[name]) for name, loss in zip(self._names, self._losses, strict=True)]
+        return torch.stack(found).sum()
+
+
+def make_loss(settings: Settings, task: Task, given: Loss | None) -> tuple[Loss, Task]:
+    """The loss, and the task as this loss sees it. Raises UsageError where the two do not fit.
+
+    Several targets: each has its own loss, and they are added up; a function that was handed in gets dicts by name.
+    """
+    if not isinstance(task, Targets):
+        return _loss_of_one(settings, task, given)
+    if given is not None:
+        return given, task
+    unweighted = settings.model_copy(update={"class_weights": False})
+    weighs = any(isinstance(part, Classes) for part in task.parts.values())
+    made = {
+        name: _loss_of_one(unweighted if weighs and isinstance(part, Numbers) else settings, part, None)
+        for name, part in task.parts.items()
+    }
+    return Summed({name: loss for name, (loss, _) in made.items()}), Targets({name: seen for name, (_, seen) in made.items()})
+
+
+def _loss_of_one(settings: Settings, task: One, given: Loss | None) -> tuple[Loss, One]:
+    name = call_of(settings.loss)[0] if settings.loss else task.loss
+    if given is not None:
+        name = type(given).__name__
+    seen = _seen(task, name)
+    if settings.class_weights and not (isinstance(task, Classes) and name in INDEX_LOSSES and given is None):
+        raise UsageError(f"--class-weights weighs classes, and {name} on {task.kind} has none")
+    if given is not None:
+        return given, seen
+    extra: dict[str, Any] = {"weight": task.weights} if settings.class_weights and isinstance(task, Classes) else {}
+    made: Loss = part_of(nn, settings.loss or task.loss, **extra)
+    return made, seen
+
+
+def _seen(task: One, loss: str) -> One:
+    if not isinstance(task, Classes):
+        if loss in INDEX_LOSSES:
+            raise UsageError(
+                f"{loss} tells classes apart, and the target {', '.join(task.names)} is numbers",
+                hint="leave --loss away, or prepare the file again with --task classes",
+            )
+        return task
+    if loss in NUMBER_LOSSES and not task.one_hot:
+        raise UsageError(
+            f'{loss} compares numbers, and the target "{task.column}" is a class index',
+            hint="leave --loss away, or prepare the file again with --task numbers, or with --onehot of the target",
+        )
+    return replace(task, as_numbers=loss in NUMBER_LOSSES)

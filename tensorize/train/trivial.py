@@ -10,30 +10,33 @@ from torch import Tensor
 
 from tensorize.columns.fitted import Channelled
 from tensorize.core.recipe import Recipe
-from tensorize.train.judge import score
-from tensorize.train.metrics import Scores
-from tensorize.train.parts import Part
+from tensorize.train.device import ROWS
+from tensorize.train.metrics import Scores, score
+from tensorize.train.parts import OneTarget, Part, Shape
 from tensorize.train.past import past_channels
-from tensorize.train.runner import ROWS
-from tensorize.train.task import Classes, Numbers, Task
+from tensorize.train.task import Classes, Numbers, Targets, Task
 from tensorize.train.units import Units, decoded, units_of
 
 CPU = torch.device("cpu")
 Pairs = Iterator[tuple[Tensor, Tensor]]
 
 
-def trivial(part: Part, task: Task, recipe: Recipe, inputs: tuple[int, ...]) -> tuple[str, Scores]:
+def trivial(part: Part, task: Task, recipe: Recipe, inputs: Shape, of: str | None = None) -> tuple[str, Scores]:
     """What it does, in words, and its scores on a part.
 
     Classes: the most frequent one of train. Windows: the target one window before, where it is among the inputs and the
-    horizon no longer than the window. Other numbers: the mean of train.
+    horizon no longer than the window. Other numbers: the mean of train. Several targets: each by itself; `of` is the name.
     """
-    units = units_of(recipe)
+    if isinstance(task, Targets):
+        found = {name: trivial(OneTarget(part, name), one, recipe, inputs, name) for name, one in task.parts.items()}
+        words = "; ".join(f"{name}: {words}" for name, (words, _) in found.items())
+        return words, Scores.of({name: scores for name, (_, scores) in found.items()})
+    units = units_of(recipe, of)
     if isinstance(task, Classes):
         most = max(range(task.outputs), key=lambda index: task.counts[index])
         return f'always "{task.names[most]}"', score(_constant(part, task, most), task, units, CPU)
     past = past_channels(task, recipe, inputs)
-    if past:
+    if past and isinstance(inputs, tuple):
         words = f"the value {inputs[-1]} steps before"
         return words, score(_one_window_before(part, task, past, units), task, Units(), CPU)
     return "the mean of train", score(_mean(part, task), task, units, CPU)

@@ -33,14 +33,14 @@ class Units:
         return torch.from_numpy(table).reshape(found.shape)
 
 
-def units_of(recipe: Recipe) -> Units:
-    """The units of a recipe's targets."""
-    return Units(tuple(part for part in channels(recipe, "target") if part.encoder.describe() != "raw"))
+def units_of(recipe: Recipe, of: str | None = None) -> Units:
+    """The units of a recipe's target; of the one called `of` where there are several."""
+    return Units(tuple(part for part in channels(recipe, "target", of) if part.encoder.describe() != "raw"))
 
 
-def channels(recipe: Recipe, role: Role) -> tuple[Channelled, ...]:
+def channels(recipe: Recipe, role: Role, of: str | None = None) -> tuple[Channelled, ...]:
     """The numbers among the inputs or targets that can be undone, each with its place among all channels of its role."""
-    steps = [step for step in recipe.learned if step.role == role]
+    steps = [step for step in recipe.learned if step.role == role and of in (None, step.of)]
     if any(step.step not in registry.table("encoders") for step in steps):
         return ()
     fitted = Fitted(steps)

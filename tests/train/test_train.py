@@ -17,9 +17,9 @@ from tensorize.core.errors import DataError, TensorizeError
 from tensorize.core.tensorset import MemoryStore, TensorSet
 from tensorize.train import Callback, Checkpoint, evaluate, fit, predict
 from tensorize.train import plan as planning
-from tensorize.train.augment import flipped, shifted
 from tensorize.train.loop import Trainer
 from tensorize.train.metrics import ClassMeter, torchmetrics
+from tensorize.train.parts import flipped, shifted
 from tensorize.train.target import task_of
 from tensorize.train.task import Classes
 

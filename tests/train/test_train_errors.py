@@ -152,10 +152,10 @@ def test_checkpoints_that_are_none(tmp_path: Path, wine: TensorSet, monkeypatch:
         Checkpoint.load(path)
     with refused("is no model of tensorize", DataError):
         Checkpoint.load(wine.save(tmp_path / "wine.pt"))
-    monkeypatch.setattr(checkpoint, "VERSION", 99)
+    monkeypatch.setattr(checkpoint, "FIRST", 99)
     fit("linear", wine, epochs=1, out=path, force=True)
     monkeypatch.undo()
-    with refused("has version 99; this tensorize reads up to version 1"):
+    with refused("has version 99; this tensorize reads up to version 2"):
         Checkpoint.load(path)
     with refused("there is no file"):
         Checkpoint.load(tmp_path / "modle.pt")

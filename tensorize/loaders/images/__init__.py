@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tensorize.core.contracts import Array, Run
+from tensorize.core.contracts import Array, Run, Traits
 from tensorize.core.options import Options
 from tensorize.loaders.images.options import ImagesOptions
 from tensorize.loaders.jobs import JobLoader
@@ -28,6 +28,7 @@ class Images(JobLoader):
     """
 
     Options: ClassVar[type[Options]] = ImagesOptions
+    traits: ClassVar[Traits] = Traits("put the images into one folder for each class, and prepare them again", graph="pixels")
 
     def scan(self, source: Any, options: ImagesOptions, run: Run, schema: Schema | None = None) -> ImageScan:
         """List the images of a folder, a file, a glob, a list of files, or arrays, and read their headers.

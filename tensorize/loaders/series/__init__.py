@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from tensorize.core.contracts import Traits
 from tensorize.loaders.series.options import SeriesOptions
 
 if TYPE_CHECKING:
@@ -33,6 +34,9 @@ class Series:
     """
 
     Options: ClassVar[type[SeriesOptions]] = SeriesOptions
+    traits: ClassVar[Traits] = Traits(
+        "prepare it again with --window 168 --horizon 24 --target COL", overlapping=True, graph="steps"
+    )
     preset_gaps: ClassVar[Mapping[str, str]] = {}
     """Column → what is done with its missing steps, where the kind knows it."""
 

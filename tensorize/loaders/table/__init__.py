@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from tensorize.columns.options import ColumnOptions, TableOptions
+from tensorize.core.contracts import Traits
 from tensorize.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ class Table:
     """
 
     Options: ClassVar[type[ColumnOptions]] = TableOptions
+    traits: ClassVar[Traits] = Traits(graph="columns")
 
     def open(self, source: Any, options: Any, run: Run, schema: Schema | None = None) -> Rows:
         """Parse a file, a glob, a list of them, `-`, a DataFrame, an Arrow table, columns, rows, or one row."""

@@ -10,9 +10,9 @@ apply     the finished rows                     expand    stored tensors → mod
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from tensorize.core.contracts import Learned, Piece, Plan, Run
+from tensorize.core.contracts import Learned, Piece, Plan, Run, Traits
 from tensorize.loaders.text.options import TextOptions
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ class Text:
     """
 
     Options = TextOptions
+    traits: ClassVar[Traits] = Traits("text alone has none; what is to be told from it stands in a table")
 
     def open(self, source: Any, options: TextOptions, run: Run, schema: Schema | None = None) -> OpenedText:
         """Read the text once; its tokens go to the engine's store.

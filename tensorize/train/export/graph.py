@@ -2,44 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
+from tensorize.core.contracts import traits_of
 from tensorize.core.errors import UsageError
+from tensorize.core.recipe import Recipe
 from tensorize.encoders.scale import MinMax, ZScore
-from tensorize.loaders.images import Images
-from tensorize.loaders.series import Series
-from tensorize.loaders.table import Table
 from tensorize.train.export.columns import Columns, Steps
 from tensorize.train.export.pixels import Pixels
-from tensorize.train.task import Classes, Numbers
+from tensorize.train.parts import Shape
+from tensorize.train.task import Classes, Numbers, One, Targets
 from tensorize.train.units import affine, units_of
 
 if TYPE_CHECKING:
-    from tensorize.core.recipe import Recipe
     from tensorize.train.checkpoint import Checkpoint
 
 Preprocessing = Columns | Steps | Pixels
 
 
-def preprocessing(recipe: Recipe, inputs: tuple[int, ...]) -> Preprocessing:
+GRAPHS: Mapping[str, Callable[[Recipe, tuple[int, ...]], Preprocessing]] = {
+    "columns": lambda recipe, inputs: Columns(recipe),
+    "steps": lambda recipe, inputs: Steps(recipe, inputs[-1]),
+    "pixels": lambda recipe, inputs: Pixels(recipe),
+}
+"""`graph` in the traits of a loader → its steps as a module, from the recipe and the shape of one row of the model's input."""
+
+
+def preprocessing(recipe: Recipe, inputs: Shape) -> Preprocessing:
     """The recipe's steps as a module; `inputs` is the shape of one row of the model's input, without the row's axis.
 
-    Raises UsageError for a kind of data, or a step, that has no module.
+    Raises UsageError for a kind of data, or a step, that has no module, and for several inputs.
     """
-    loader = recipe.loader
-    if isinstance(loader, Series):
-        return Steps(recipe, inputs[-1])
-    if isinstance(loader, Table):
-        return Columns(recipe)
-    if isinstance(loader, Images):
-        return Pixels(recipe)
-    raise UsageError(
-        f"a model of {recipe.kind} cannot be exported: its preprocessing has no graph",
-        hint="models of tables, series and images can, and those of loaders that derive from them",
-    )
+    name = traits_of(recipe.loader).graph
+    if isinstance(inputs, Mapping) or name not in GRAPHS:
+        raise UsageError(
+            f"a model of {recipe.kind} cannot be exported: its preprocessing has no graph",
+            hint="models of tables, series and images can, and those of loaders that derive from them",
+        )
+    return GRAPHS[name](recipe, inputs)
 
 
 class Predictor(nn.Module):
@@ -50,9 +54,11 @@ class Predictor(nn.Module):
 
     def __init__(self, checkpoint: Checkpoint, module: nn.Module | None = None) -> None:
         super().__init__()
+        if isinstance(checkpoint.task, Targets):
+            raise UsageError(f"a model of several targets ({', '.join(checkpoint.task.parts)}) cannot be exported")
         self.before = preprocessing(checkpoint.recipe, checkpoint.inputs)
         self.model = checkpoint.build(module)
-        self.task = checkpoint.task
+        self.task: One = checkpoint.task
         self.after = Original(checkpoint.recipe, checkpoint.task) if isinstance(checkpoint.task, Numbers) else None
 
     @property
