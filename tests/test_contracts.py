@@ -25,7 +25,6 @@ from tensorize.encoders.one_hot import OneHot
 from tensorize.encoders.ordinal import Ordinal
 from tensorize.encoders.scale import MinMax, Raw, ZScore
 from tensorize.engine.threads import ThreadEngine
-from tensorize.loaders.jobs import JobLoader
 
 RNG = np.random.default_rng(7)
 SPLIT = "0.6,0.2,0.2"
@@ -162,11 +161,9 @@ def made(loader: Any, plan: Plan, rows: Any, run: Run) -> tuple[Plan, list[tuple
 
 @EACH
 @pytest.mark.parametrize("size", [300, 4 << 20])
-def test_a_loader_works_in_other_processes(tmp_path, case, size, request):
+def test_a_loader_works_in_other_processes(tmp_path, case, size):
     """What it sends to workers, its plan and its rows survive a pickle, and the same pieces come of them."""
     loader = registry.load("loaders", case.kind)()
-    if isinstance(loader, JobLoader):
-        request.applymarker(pytest.mark.xfail(strict=True, reason="its job holds open files"))
     source, results = str(case.write(tmp_path)), []
     options = loader.Options.parse(case.options | {"split": SPLIT})
     for engine in (ThreadEngine(2), Sending(2)):

@@ -48,9 +48,9 @@ CROWDED = frozenset({"cli", "tensorize/transforms"})
 """Folders that may hold more files: one for each part."""
 
 KNOWN: Mapping[str, frozenset[str]] = {
-    "cycle": frozenset({"loaders"}),
+    "cycle": frozenset(),
     "upward": frozenset({"loaders"}),
-    "files": frozenset({"tensorize/loaders/images", "tensorize/train"}),
+    "files": frozenset({"tensorize/train"}),
     "isinstance": frozenset({"columns", "loaders", "train"}),
     "docstrings": frozenset(
         {

@@ -25,7 +25,7 @@ from tensorize.engine.packed import Packed, pack
 from tensorize.engine.pickling import Codec, UnpicklableError
 from tensorize.engine.processes import ProcessEngine
 from tensorize.engine.shared_scratch import SharedStore
-from tensorize.loaders.images.error import ImageError
+from tensorize.loaders.images.errors import ImageError
 
 Make = Callable[[], Engine]
 ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="no /proc to look into")

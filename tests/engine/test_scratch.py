@@ -68,7 +68,7 @@ def test_images_come_out_of_scratch_as_they_went_in(monkeypatch, tmp_path, dtype
     pixels = np.random.default_rng(1).integers(0, 256, (300, 8, 8, 3), dtype=np.uint8)
     options = {"dtype": dtype, "split": "0.6,0.2,0.2"}
     whole = tensorize.prepare("images", pixels, **options)
-    monkeypatch.setattr("tensorize.loaders.images.scan.CHUNK_BYTES", 1000)
+    monkeypatch.setattr("tensorize.loaders.images.spans.SPAN_BYTES", 1000)
     monkeypatch.setattr(scratch, "FILE_BYTES", 3000)
     monkeypatch.setattr(scratch.Scratch.__init__, "__defaults__", (None, 2000))
     pieces = tensorize.prepare("images", pixels, out=tmp_path / "o.h5", **options)

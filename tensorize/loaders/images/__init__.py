@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tensorize.core.contracts import Array, Run, Traits
+from tensorize.core.contracts import Array, Learned, Piece, Plan, Run, Traits
 from tensorize.core.options import Options
 from tensorize.loaders.images.options import ImagesOptions
-from tensorize.loaders.jobs import JobLoader
 
 if TYPE_CHECKING:
     import torch
@@ -16,11 +15,10 @@ if TYPE_CHECKING:
     from tensorize.core.recipe import Recipe
     from tensorize.core.schema import Schema
     from tensorize.core.tensorset import TensorSet
-    from tensorize.loaders.images.job import ImageJob
-    from tensorize.loaders.images.scan import ImageScan
+    from tensorize.loaders.images.opened import OpenedImages
 
 
-class Images(JobLoader):
+class Images:
     """Folders of images. The implementation is imported on use; this class is light.
 
     `images` (row, channel, height, width) float32 or uint8, input; `labels` (row) int64, target, where there are class
@@ -30,23 +28,42 @@ class Images(JobLoader):
     Options: ClassVar[type[Options]] = ImagesOptions
     traits: ClassVar[Traits] = Traits("put the images into one folder for each class, and prepare them again", graph="pixels")
 
-    def scan(self, source: Any, options: ImagesOptions, run: Run, schema: Schema | None = None) -> ImageScan:
+    def open(self, source: Any, options: ImagesOptions, run: Run, schema: Schema | None = None) -> OpenedImages:
         """List the images of a folder, a file, a glob, a list of files, or arrays, and read their headers.
 
-        With `schema` (from a recipe) `train/ val/ test/` folders are read as one set.
+        With `schema` (from a recipe) `train/ val/ test/` folders are read as one set. Where images may be left out
+        (`--on-bad skip`), all are decoded here.
 
-        Raises UsageError where there is nothing of that name, DataError where there are no images, an empty class folder,
-        broken images, or images of unlike sizes or depths.
+        Raises UsageError if there is nothing of that name, DataError if there are no images, an empty class folder, broken
+        images, or images that differ in size or depth.
         """
-        from tensorize.loaders.images.scan import scan
+        from tensorize.loaders.images.opened import open_images
 
-        return scan(source, options, run, applied=schema is not None)
+        return open_images(source, options, run, applied=schema is not None)
 
-    def job(self, scan: ImageScan, options: ImagesOptions, run: Run) -> ImageJob:
-        """Bind a scan to its way to tensors. Raises UsageError where `--split` or `--stratify` do not fit the folders."""
-        from tensorize.loaders.images.job import ImageJob
+    def learn(self, rows: OpenedImages, options: ImagesOptions, run: Run) -> Plan:
+        """See `tensorize.loaders.images.plan.learn`."""
+        from tensorize.loaders.images.plan import learn
 
-        return ImageJob(scan, options, run)
+        return learn(rows, options, run)
+
+    def plan(self, rows: OpenedImages, options: ImagesOptions, run: Run, learned: Sequence[Learned]) -> Plan:
+        """See `tensorize.loaders.images.plan.plan`."""
+        from tensorize.loaders.images.plan import plan
+
+        return plan(rows, options, run, learned)
+
+    def apply(self, plan: Plan, rows: OpenedImages, run: Run) -> Iterator[Piece]:
+        """See `tensorize.loaders.images.plan.pieces`."""
+        from tensorize.loaders.images.plan import pieces
+
+        return pieces(plan, rows, run)
+
+    def finish(self, plan: Plan, found: Any) -> Plan:
+        """See `tensorize.loaders.images.plan.finished`."""
+        from tensorize.loaders.images.plan import finished
+
+        return finished(plan, found)
 
     def batch(
         self, recipe: Recipe, stored: Mapping[str, torch.Tensor]
@@ -55,13 +72,13 @@ class Images(JobLoader):
 
         uint8 images are looked up in the table that makes the float32 ones, so both have the same bits.
         """
-        from tensorize.loaders.images.expand import expand
+        from tensorize.loaders.images.normalize import expand
 
         images = {"images": expand(recipe, stored["images"])}
         return images, {name: stored[name] for name in ("labels",) if name in stored}
 
     def inverse(self, recipe: Recipe, tensors: TensorSet) -> Array | dict[str, Array]:
         """Return the pixels (row, channel, height, width) uint8 (uint16 for 16-bit images), or a dict of them by split."""
-        from tensorize.loaders.images.expand import inverse
+        from tensorize.loaders.images.normalize import inverse
 
         return inverse(recipe, tensors)

@@ -14,7 +14,7 @@ from PIL.PngImagePlugin import PngImageFile
 
 from tensorize.core.contracts import Array
 from tensorize.loaders.images import png
-from tensorize.loaders.images.error import ImageError
+from tensorize.loaders.images.errors import ImageError, TransparentError
 from tensorize.loaders.images.header import Header, decoding, open_image
 from tensorize.loaders.images.options import ImagesOptions
 
@@ -25,13 +25,6 @@ _LUMA = np.array([19595, 38470, 7471], dtype=np.uint32)
 """ITU-R 601 luma, .299 .587 .114 in 16 bits, as Pillow's `convert("L")` has it."""
 
 
-class TransparentError(ImageError):
-    """An image with transparent pixels, and no word on what lies behind them."""
-
-    def __init__(self, what: str) -> None:
-        super().__init__(what, "transparent")
-
-
 class Decoded(NamedTuple):
     """One finished image: (height, width, channel) uint8 or uint16; one channel where it is gray, whatever was asked for."""
 
@@ -40,17 +33,29 @@ class Decoded(NamedTuple):
     """It had transparent pixels, which were handled as `--alpha` says."""
 
 
-def decode(data: bytes, header: Header, least: Size | None = None) -> Array:
+class Room(threading.local):
+    """Memory that a thread decodes into again and again: new pages for each image cost a tenth of decoding it."""
+
+    held = np.empty(0, dtype=np.uint8)
+
+    def of(self, size: int) -> Array:
+        """(byte) uint8: `size` bytes, good until this thread asks again."""
+        if len(self.held) < size:
+            self.held = np.empty(size, dtype=np.uint8)
+        return self.held[:size]
+
+
+def decode(data: bytes, header: Header, least: Size | None = None, room: Room | None = None) -> Array:
     """The upright pixels of a file, (height, width, channel) uint8 or uint16.
 
     1 channel is gray, 2 gray and alpha, 3 RGB, 4 RGBA. With `least` a JPEG may be shrunk by 2, 4 or 8 as it is decoded,
-    to no less than that height and width. What comes back is good until this thread decodes another file.
-    Raises ImageError where the file is damaged.
+    to no less than that height and width. With `room` the pixels are good until this thread decodes another file into it.
+    Raises ImageError if the file is damaged.
     """
     if not header.turbo:
         least = None
     turned = (least[1], least[0]) if least and header.orientation > 4 else least
-    pixels = _by_turbo(data, header, turned) if header.turbo else _samples(data, header)
+    pixels = _by_turbo(data, header, turned, room or Room()) if header.turbo else _samples(data, header)
     if header.format == "PNG":
         with decoding():
             png.check_rows(data, pixels)
@@ -84,31 +89,17 @@ def least_size(header: Header, size: Size, fit: str) -> Size | None:
     return math.ceil(header.height * shares[0]), math.ceil(header.width * shares[1])
 
 
-class _Room(threading.local):
-    """Memory that a thread decodes into again and again: fresh pages for each image cost as much as a tenth of decoding it."""
-
-    held = np.empty(0, dtype=np.uint8)
-
-    def of(self, size: int) -> Array:
-        if len(self.held) < size:
-            self.held = np.empty(size, dtype=np.uint8)
-        return self.held[:size]
-
-
-_ROOM = _Room()
-
-
-def _by_turbo(data: bytes, header: Header, least: Size | None) -> Array:
-    """The usual JPEG: (height, width, 3), good until this thread decodes the next one.
+def _by_turbo(data: bytes, header: Header, least: Size | None, room: Room) -> Array:
+    """The usual JPEG: (height, width, 3), in `room`.
 
     Strict: what libjpeg would only warn of is an error.
     """
     height, width = least or (0, 0)
     factor = 2 if least else 1
-    room = _ROOM.of(-(-header.height // factor) * -(-header.width // factor) * 3)
+    into = room.of(-(-header.height // factor) * -(-header.width // factor) * 3)
     try:
         return np.asarray(
-            simplejpeg.decode_jpeg(data, "RGB", min_height=height, min_width=width, min_factor=factor, buffer=room)
+            simplejpeg.decode_jpeg(data, "RGB", min_height=height, min_width=width, min_factor=factor, buffer=into)
         )
     except ValueError as error:
         raise ImageError(str(error)) from error

@@ -1,4 +1,4 @@
-"""What an image file says of itself before it is decoded: its format, size, depth and orientation."""
+"""What an image file says about itself before it is decoded: format, size, depth, orientation and frames."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import io
 import logging
 import os
 import stat
+import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from itertools import islice
+from typing import Any, NamedTuple
 
 import simplejpeg
 from PIL import ExifTags, Image
@@ -18,16 +20,24 @@ from PIL.GifImagePlugin import GifImageFile
 from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
-from PIL.TiffImagePlugin import TiffImageFile
+from PIL.TiffImagePlugin import (
+    BITSPERSAMPLE,
+    IMAGELENGTH,
+    IMAGEWIDTH,
+    PHOTOMETRIC_INTERPRETATION,
+    PLANAR_CONFIGURATION,
+    ROWSPERSTRIP,
+    SAMPLESPERPIXEL,
+    STRIPOFFSETS,
+    TILEOFFSETS,
+    TiffImageFile,
+)
 from PIL.WebPImagePlugin import WebPImageFile
 
 from tensorize.core.units import size
-from tensorize.loaders.images import png, tiff
-from tensorize.loaders.images.error import ImageError
-from tensorize.loaders.images.frames import count_gif, count_tiff
-
-if TYPE_CHECKING:
-    from tensorize.loaders.images.limits import Limits
+from tensorize.loaders.images import png
+from tensorize.loaders.images.errors import ImageError
+from tensorize.loaders.images.options import Limits
 
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 """What Pillow logs of a damaged file is told by name; without a handler it would be printed."""
@@ -60,6 +70,7 @@ _MAGIC = {
     b"MM\0+": "TIFF",
 }
 
+_TILE_WIDTH, _TILE_HEIGHT = 322, 323
 
 _NO_MEMORY = "decoder error -9"
 """How Pillow says that libtiff could not allocate what the file asks for."""
@@ -218,7 +229,7 @@ def _pillow_header(data: bytes, kind: str, most_frames: int) -> Header:
 def _frames(image: ImageFile, data: bytes, kind: str, most: int) -> int:
     """Frames or pages, counted up to `most` where they have to be counted."""
     if kind in ("GIF", "TIFF"):
-        return (count_gif if kind == "GIF" else count_tiff)(data, most)
+        return (_count_gif if kind == "GIF" else _count_tiff)(data, most)
     return int(getattr(image, "n_frames", 1))
 
 
@@ -230,9 +241,96 @@ def _has_exif(image: ImageFile, data: bytes) -> bool:
 
 
 def _bits(image: ImageFile, data: bytes) -> int:
-    """8 or 16. Raises ImageError for samples that Pillow would cut or reinterpret without a word."""
+    """8 or 16. Raises ImageError for samples that Pillow would silently truncate or reinterpret."""
     if isinstance(image, PngImageFile):
         return 16 if png.depth(data) == 16 else 8
     if isinstance(image, TiffImageFile):
-        return tiff.bits(image)
+        return _tiff_bits(image)
     return 8
+
+
+def _count_gif(data: bytes, most: int) -> int:
+    """Frames of a GIF, at most `most`. A truncated file ends the count: the decoder reports it.
+
+    Source: GIF89a specification, 18 to 27.
+    """
+    return sum(1 for _ in islice(_gif_frames(data), most))
+
+
+def _count_tiff(data: bytes, most: int) -> int:
+    """Pages of a TIFF, at most `most`. Raises ValueError for a list of pages that leads back into itself.
+
+    Source: TIFF revision 6.0, section 2; BigTIFF as libtiff has it.
+    """
+    return sum(1 for _ in islice(_tiff_pages(data), most))
+
+
+def _gif_frames(data: bytes) -> Iterator[int]:
+    at = 13 + _colour_table_bytes(data[10])
+    try:
+        while data[at] != 0x3B:
+            if data[at] == 0x2C:
+                yield at
+                at += 11 + _colour_table_bytes(data[at + 9])
+            else:
+                at += 2
+            while data[at]:
+                at += 1 + data[at]
+            at += 1
+    except IndexError:
+        return
+
+
+def _colour_table_bytes(packed: int) -> int:
+    """Bytes of a colour table."""
+    return 3 << (packed & 7) + 1 if packed & 0x80 else 0
+
+
+def _tiff_pages(data: bytes) -> Iterator[int]:
+    order = "<" if data[:2] == b"II" else ">"
+    big = data[2:4] in (b"+\0", b"\0+")
+    count, entry, offset = ("Q", 20, "Q") if big else ("H", 12, "I")
+    seen: set[int] = set()
+    try:
+        (at,) = struct.unpack_from(order + offset, data, 8 if big else 4)
+        while at:
+            if at in seen:
+                raise ValueError("its list of pages leads back into itself")
+            seen.add(at)
+            yield at
+            (tags,) = struct.unpack_from(order + count, data, at)
+            (at,) = struct.unpack_from(order + offset, data, at + struct.calcsize(count) + tags * entry)
+    except struct.error:
+        return
+
+
+def _tiff_bits(image: TiffImageFile) -> int:
+    """8 or 16. Raises ImageError for samples that Pillow would silently truncate, reinterpret or leave black."""
+    _check_strips(image)
+    depths = tuple(image.tag_v2.get(BITSPERSAMPLE, (1,)))
+    if image.mode == "LAB":
+        raise ImageError("its colours are in LAB; convert it to RGB", "unsupported")
+    if max(depths) <= 8:
+        return 8
+    if image.mode.startswith("I;16") and depths == (16,) and image.tag_v2.get(PHOTOMETRIC_INTERPRETATION) == 1:
+        return 16
+    said = "+".join(map(str, depths))
+    raise ImageError(f"a TIFF of {said} bits ({image.mode}) cannot be read exactly; convert it to PNG", "unsupported")
+
+
+def _check_strips(image: TiffImageFile) -> None:
+    """Raise ImageError where there are fewer strips or tiles than the image has: Pillow leaves the rest black."""
+    tags = image.tag_v2
+    width, height = tags[IMAGEWIDTH], tags[IMAGELENGTH]
+    if TILEOFFSETS in tags:
+        across, down, found = tags.get(_TILE_WIDTH, width), tags.get(_TILE_HEIGHT, height), len(_several(tags[TILEOFFSETS]))
+    else:
+        across, down, found = width, tags.get(ROWSPERSTRIP, height), len(_several(tags.get(STRIPOFFSETS, ())))
+    planes = tags.get(SAMPLESPERPIXEL, 1) if tags.get(PLANAR_CONFIGURATION) == 2 else 1
+    wanted = -(-width // max(across, 1)) * -(-height // max(down, 1)) * planes
+    if found < wanted:
+        raise ImageError(f"it has {found:,} of its {wanted:,} strips or tiles")
+
+
+def _several(value: Any) -> tuple[Any, ...]:
+    return value if isinstance(value, tuple) else (value,)

@@ -1,4 +1,4 @@
-"""Which images there are: flat folders, class folders, and `train/ val/ test/` of either."""
+"""Which images there are, and their classes and splits: flat folders, class folders, and `train/ val/ test/` of either."""
 
 from __future__ import annotations
 
@@ -9,9 +9,14 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from tensorize.core.errors import DataError, plural, some
+import numpy as np
+
+from tensorize.core.contracts import Array
+from tensorize.core.errors import DataError, UsageError, plural, some
+from tensorize.core.splits import Ranked, find_cuts, hash_keys, sizes, stratified
+from tensorize.loaders.images.options import ImagesOptions
 from tensorize.sources.files import missing_file, resolve
 
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
@@ -34,6 +39,10 @@ class Listing:
     """`train`, `val` or `test`, where there are such folders."""
     skipped: Mapping[str, int] = field(default_factory=dict)
     """Suffix, or name without one → how many files of that kind are no images."""
+
+    def between(self, start: int, stop: int) -> Listing:
+        """The images `start:stop`, without classes and splits."""
+        return Listing(self.name, self.files[start:stop], self.paths[start:stop])
 
     def only(self, rows: Iterable[int]) -> Listing:
         """The images at these positions alone."""
@@ -214,3 +223,76 @@ def _kind(name: str) -> str:
 def _shown(path: str) -> str:
     """A path as valid text: bytes that are not UTF-8 are written as escapes."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+class Splits(NamedTuple):
+    """The splits by name, train first, and the position in `names` of each image's split, (row) int8.
+
+    One split named None is the whole set.
+    """
+
+    names: tuple[str | None, ...]
+    of: Array
+
+    def rows(self, part: int) -> Array:
+        """(row of a split) int64: the positions of its images, in order."""
+        return np.flatnonzero(self.of == part)
+
+
+def splits_of(listing: Listing, options: ImagesOptions, rows: Array) -> Splits:
+    """Share out the images of a listing; `rows` (image) int64 are their positions in the source.
+
+    Raises UsageError where `--split` meets `train/` and `test/` folders, `--stratify` no classes, or a part stays empty.
+    """
+    if listing.splits is not None:
+        return _by_folder(listing, listing.splits, options)
+    if not options.split:
+        return Splits((None,), np.zeros(len(rows), dtype=np.int8))
+    found = Splits(options.split_names, _by_ratio(rows, listing.classes, options))
+    empty = [str(name) for part, name in enumerate(found.names) if not (found.of == part).any()]
+    if empty:
+        ratios = ",".join(f"{ratio:g}" for ratio in options.split)
+        raise UsageError(f"{len(rows)} images are too few for --split {ratios}: {' and '.join(empty)} would be empty")
+    return found
+
+
+def _by_folder(listing: Listing, splits: Sequence[str], options: ImagesOptions) -> Splits:
+    names = tuple(name for name in SPLITS if name in splits)
+    if options.split:
+        raise UsageError(
+            f"{listing.name} is split already, into the folders {', '.join(names)}",
+            hint="leave --split away, or name one of them",
+        )
+    return Splits(names, np.array([names.index(split) for split in splits], dtype=np.int8))
+
+
+def _by_ratio(rows: Array, classes: Sequence[str] | None, options: ImagesOptions) -> Array:
+    codes, counts = np.zeros(len(rows), dtype=np.int64), [sizes(len(rows), options.split)]
+    if options.stratify:
+        if classes is None:
+            raise UsageError("--stratify goes by class folder, and there are none")
+        _, codes, totals = np.unique(np.array(classes), return_inverse=True, return_counts=True)
+        counts = stratified(totals.tolist(), options.split)
+    block = Ranked(hash_keys(options.seed, rows), rows, codes)
+    return find_cuts(lambda: [block], dict(enumerate(counts))).parts(block)
+
+
+def class_names(listing: Listing) -> tuple[str, ...] | None:
+    """The class folders, sorted; those of `train/` where there is such a folder.
+
+    Raises DataError for a class that occurs in `val/` or `test/` only: train rows say which classes there are.
+    """
+    if listing.classes is None:
+        return None
+    if listing.splits is None:
+        return tuple(sorted(set(listing.classes)))
+    pairs = set(zip(listing.splits, listing.classes, strict=True))
+    known = {name for split, name in pairs if split == "train"}
+    foreign = sorted(f"{split}/{name}" for split, name in pairs if name not in known)
+    if foreign:
+        raise DataError(
+            "a class is in no train folder" if len(foreign) == 1 else f"{len(foreign)} classes are in no train folder",
+            foreign,
+            "classes: " + ", ".join(sorted(known)),
+        )
+    return tuple(sorted(known))

@@ -1,15 +1,25 @@
-"""Pixels to normalised float32 by a table: every value is computed once, in float64."""
+"""Pixels to normalised float32 and back, by a table: every value is computed once, in float64."""
 
 from __future__ import annotations
 
 import math
-from functools import lru_cache
+import weakref
+from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tensorize.core.contracts import Array
-from tensorize.loaders.images.recycled import Recycled
-from tensorize.loaders.images.state import Normalize
+from tensorize.loaders.images.state import Normalize, State
+
+if TYPE_CHECKING:
+    import torch
+
+    from tensorize.core.recipe import Recipe
+    from tensorize.core.tensorset import TensorSet
 
 CONSTANTS = {
     "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
@@ -21,8 +31,12 @@ CONSTANTS = {
 _CACHED = 1 << 15
 """Values looked up at a time, so that their places stay in the processor's cache."""
 
-_MEMORY = Recycled()
-"""For all batches of pictures."""
+FREE_BYTES = 256 << 20
+"""What is held back at most while it is free, where all arrays are of one size."""
+LEAST_BYTES = 1 << 20
+"""Smaller arrays are as quickly had from the allocator."""
+
+_ROWS = 256
 
 
 def constant(name: str, channels: int) -> Normalize:
@@ -62,21 +76,24 @@ def pairs(state: Normalize) -> Array:
     return found
 
 
-def normalized(images: Array, state: Normalize, bits: int) -> Array:
-    """(row, channel, height, width) uint8 or uint16 → float32, by `table`. Two pixels of 8 bits are looked up at once."""
+def normalized(images: Array, state: Normalize, bits: int, memory: Recycled) -> Array:
+    """(row, channel, height, width) uint8 or uint16 → float32 in `memory`, by `table`.
+
+    Two pixels of 8 bits are looked up at once.
+    """
     planes = np.ascontiguousarray(images).reshape(*images.shape[:2], math.prod(images.shape[2:]))
     if bits == 8 and planes.shape[2] % 2 == 0:
-        return _looked_up(planes.view(np.uint16), pairs(state)).view(np.float32).reshape(images.shape)
-    return _looked_up(planes, table(state, bits)).reshape(images.shape)
+        return _looked_up(planes.view(np.uint16), pairs(state), memory).view(np.float32).reshape(images.shape)
+    return _looked_up(planes, table(state, bits), memory).reshape(images.shape)
 
 
-def _looked_up(planes: Array, lookup: Array) -> Array:
+def _looked_up(planes: Array, lookup: Array, memory: Recycled) -> Array:
     """(row, channel, place) → (row, channel, value), by the table of each channel, (channel, place).
 
     One channel goes after the other, so that its table stays in the processor's cache.
     """
     rows, _, size = planes.shape
-    out = _MEMORY.empty(planes.shape, lookup.dtype)
+    out = memory.empty(planes.shape, lookup.dtype)
     step = max(1, _CACHED // max(1, size))
     places = np.empty((min(step, rows), size), dtype=np.intp)
     for channel, values in enumerate(lookup):
@@ -96,3 +113,93 @@ def pixels(images: Array, state: Normalize, bits: int) -> Array:
     values = np.rint((images.astype(np.float64) * std + mean) * top)
     nearest: Array = np.clip(values, 0, top).astype(np.uint8 if bits == 8 else np.uint16)
     return nearest
+
+
+class Recycled:
+    """Memory of large arrays that is used again once nothing refers to it. Safe to use from several threads.
+
+    The system clears every page that it hands out anew: for a batch of images that takes two thirds as long as filling it.
+
+    >>> found = Recycled()
+    >>> first = found.empty((1024, 512), "float32")
+    >>> place, view = first.ctypes.data, first[3:]
+    >>> del first
+    >>> found.empty((1024, 512), "float32").ctypes.data == place  # a view is still there
+    False
+    >>> del view
+    >>> found.empty((1024, 512), "float32").ctypes.data == place
+    True
+    """
+
+    def __init__(self) -> None:
+        # No lock: an array may be given back by the garbage collector, in the midst of `empty`, in the same thread.
+        self._free: deque[Array] = deque()
+
+    def __reduce__(self) -> tuple[type[Recycled], tuple[()]]:
+        return Recycled, ()
+
+    def empty(self, shape: Sequence[int], dtype: Any) -> Array:
+        """An array in C order, not initialised."""
+        kind = np.dtype(dtype)
+        size = math.prod(shape) * kind.itemsize
+        if size < LEAST_BYTES:
+            return np.empty(shape, dtype=kind)
+        memory = self._taken(size)
+        # A view keeps the array that it was made of alive, and that one the memory: an array over a buffer has no other base.
+        given = np.frombuffer(memory.data, dtype=np.uint8)
+        weakref.finalize(given, self._give_back, memory).atexit = False
+        found: Array = given.view(kind).reshape(shape)
+        return found
+
+    def _taken(self, size: int) -> Array:
+        with suppress(IndexError):  # another thread was quicker
+            for _ in range(len(self._free)):
+                memory = self._free.pop()
+                if len(memory) == size:
+                    return memory
+                self._free.appendleft(memory)
+        return np.empty(size, dtype=np.uint8)
+
+    def _give_back(self, memory: Array) -> None:
+        if (len(self._free) + 1) * len(memory) <= FREE_BYTES:
+            self._free.append(memory)
+
+
+@cache
+def _batches() -> Recycled:
+    """The memory of all batches of this process."""
+    return Recycled()
+
+
+def expand(recipe: Recipe, images: torch.Tensor) -> torch.Tensor:
+    """(row, channel, height, width) uint8 or float32 → normalised float32, on the same device."""
+    import torch
+
+    if images.dtype == torch.float32:
+        return images
+    state = State.of(recipe.learned)
+    if images.device.type == "cpu":
+        return torch.from_numpy(normalized(images.numpy(), state.normalize, state.shape.bits, _batches()))
+    lookup = torch.tensor(table(state.normalize, state.shape.bits), device=images.device)
+    channels = [values[images[:, channel].int()] for channel, values in enumerate(lookup)]
+    return torch.stack(channels, dim=1)
+
+
+def inverse(recipe: Recipe, tensors: TensorSet) -> Array | dict[str, Array]:
+    """The pixels of every split, or of the whole set: (row, channel, height, width) uint8 or uint16."""
+    state = State.of(recipe.learned)
+    if tensors.splits:
+        return {name: _pixels(state, tensors.split(name)) for name in tensors.splits}
+    return _pixels(state, tensors)
+
+
+def _pixels(state: State, tensors: TensorSet) -> Array:
+    spec = tensors.spec("images")
+    if spec.dtype == "uint8":
+        return tensors.numpy("images")
+    bits = state.shape.bits
+    out = np.empty(spec.shape, dtype=np.uint8 if bits == 8 else np.uint16)
+    for start in range(0, spec.shape[0], _ROWS):
+        stop = min(start + _ROWS, spec.shape[0])
+        out[start:stop] = pixels(tensors.store.read(spec.key, start, stop), state.normalize, bits)
+    return out

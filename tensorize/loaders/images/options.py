@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import re
 from functools import cached_property
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from tensorize.core.options import BadOptions, SplitOptions
 from tensorize.core.units import parse_size
-from tensorize.loaders.images.limits import Limits
 
 PIXELS = 89_478_485
+
+
+class Limits(NamedTuple):
+    """The most that one image may have or take."""
+
+    pixels: int
+    frames: int
+    seconds: int
+    """Of processor time, for images that are decoded in a separate process."""
+    memory: int
+    """Bytes."""
 
 
 def _size(value: Any) -> Any:

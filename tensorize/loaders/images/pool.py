@@ -1,69 +1,131 @@
-"""Images decoded here, or in processes apart: started when the first hard image comes, one for each thread that has one."""
+"""Images decoded here, or in separate processes: started with the first hard image, one for each thread that has one."""
 
 from __future__ import annotations
 
 import json
 import os
 import signal
+import struct
 import subprocess
 import sys
 import threading
+import weakref
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import numpy as np
 
 import tensorize
+from tensorize.core.contracts import Array
 from tensorize.core.errors import RunError
 from tensorize.core.units import size
-from tensorize.loaders.images.decode import Decoded, TransparentError, finish, least_of
-from tensorize.loaders.images.error import ImageError
+from tensorize.loaders.images.decode import Decoded, Room, decode, finish, least_of
+from tensorize.loaders.images.errors import ImageError
 from tensorize.loaders.images.header import Header
-from tensorize.loaders.images.options import ImagesOptions
-from tensorize.loaders.images.source import Source
+from tensorize.loaders.images.options import ImagesOptions, Limits
 
 _MAIN = "from tensorize.loaders.images.worker import main; main()"
 _FROM_OUTSIDE = {signal.SIGKILL, signal.SIGTERM, signal.SIGHUP}
 """What ends a process without a word on the image: somebody, or a system that has no memory left."""
+_PILLOW_BYTES = 24
+"""Bytes for each pixel that Pillow and the code around it take at most: 22 for WebP and 23 for 16-bit RGBA, measured."""
+
+_TURBO_BYTES = 16
+"""The same for libjpeg-turbo: 3 for the pixels, 6 for the coefficients of a progressive image, 7 to resize it."""
+
+_PILLOW_PIXELS, _TURBO_PIXELS = 4 << 20, 32 << 20
+"""Up to here an image is decoded in well under a second, whatever it holds."""
+
+_SCAN_WORK = 160_000_000_000
+"""Bytes × pixels of a progressive JPEG up to which it takes at most a second: 0.1 ns a pixel and scan, 12 bytes a scan."""
+
 _TRIES = 2
 _ROOM = "is there enough memory? Free some, or try --threads 1, or a smaller --max-memory"
 
 
 class Decoder:
-    """Decodes and finishes images: here, or in a process apart where the limits say so."""
+    """Decodes and finishes images: here, or in a separate process where the limits ask for one.
+
+    Close it, or use it as a context manager. Pickled, it is a decoder with no process yet; one that nothing refers to any
+    more ends its processes.
+    """
 
     def __init__(self, options: ImagesOptions) -> None:
-        self._options, self._limits, self._pool = options, options.limits, Pool(options)
+        self._options, self._pool, self._room = options, Pool(options), Room()
 
-    def finished(self, source: Source, row: int, data: Any, header: Header) -> Decoded:
-        """One finished image, of which `data` is what the source gave. Raises ImageError, and RunError as `Pool` does."""
-        if isinstance(data, bytes) and self._limits.is_hard(header, data):
-            return self._pool.decode(data, header, source.listing.files[row])
-        return finish(source.pixels(data, header, least_of(header, self._options)), self._options)
+    def __reduce__(self) -> tuple[type[Decoder], tuple[ImagesOptions]]:
+        return Decoder, (self._options,)
 
-    def decode(self, source: Source, row: int, header: Header) -> None:
-        """Raises ImageError where an image cannot be decoded; one that is transparent can be."""
-        with suppress(TransparentError):
-            self.finished(source, row, source.load(row), header)
+    def finished(self, data: bytes | Array, header: Header, name: str) -> Decoded:
+        """One finished image, from the bytes of its file, or from pixels (height, width, channel).
+
+        `name` is what an error of the machine calls it. Raises ImageError, and RunError as `Pool.decode` does.
+        """
+        if not isinstance(data, bytes):
+            return finish(data, self._options)
+        if is_hard(self._options.limits, header, data):
+            return self._pool.decode(data, header, name)
+        return finish(decode(data, header, least_of(header, self._options), self._room), self._options)
 
     def close(self) -> None:
+        """End the processes."""
         self._pool.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def is_hard(limits: Limits, header: Header, data: bytes) -> bool:
+    """Whether a file is decoded in a separate process.
+
+    The header bounds what a decoder can do. A file that is small by its header is decoded here; any other, and every
+    TIFF, whose tags can ask for anything, goes to a process that the system ends at the limit.
+    """
+    pixels = header.height * header.width
+    if header.format == "TIFF":
+        return True
+    if header.turbo:
+        if pixels > _TURBO_PIXELS or pixels * _TURBO_BYTES > limits.memory:
+            return True
+    elif pixels > _PILLOW_PIXELS or pixels * _PILLOW_BYTES > limits.memory:
+        return True
+    return header.format == "JPEG" and pixels * len(data) > _SCAN_WORK and is_progressive(data)
+
+
+def is_progressive(data: bytes) -> bool:
+    """Whether a JPEG comes in scans, each of which goes over all pixels. True where its segments cannot be followed.
+
+    Source: ITU-T T.81, B.1.1.3 and table B.1.
+    """
+    at = 2
+    while at + 4 <= len(data):
+        while data[at + 1] == 0xFF and at + 4 < len(data):
+            at += 1
+        marker = data[at + 1]
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            return marker not in (0xC0, 0xC1)
+        at += 2 + struct.unpack_from(">H", data, at + 2)[0]
+    return True
 
 
 class Pool:
-    """Decodes and finishes images in processes of their own. Close it to end them."""
+    """Decodes and finishes images in separate processes, from several threads at once. Close it to end them."""
 
     def __init__(self, options: ImagesOptions) -> None:
         self._options = options
         self._idle: list[subprocess.Popen[bytes]] = []
+        weakref.finalize(self, _end_all, self._idle)
         self._lock = threading.Lock()
 
     def decode(self, data: bytes, header: Header, name: str) -> Decoded:
-        """One finished image. A process that is killed from outside says nothing on the image, and is replaced once.
+        """One finished image. A process that is killed from outside says nothing about the image, and is replaced once.
 
-        Raises ImageError, also where the limit of time or memory is met, or the decoder crashes; RunError where a process
-        does not start, is killed again, or lacks memory that it may have.
+        Raises ImageError, also if the limit of time or memory is reached or the decoder crashes; RunError if a process does
+        not start, is killed again, or lacks memory that it may have.
         """
         for _ in range(_TRIES):
             with suppress(_KilledError):
@@ -151,8 +213,8 @@ class Pool:
         return ImageError(f"decoding it takes more than {size(self._options.limits.memory)} of memory (--max-memory)", "memory")
 
     def close(self) -> None:
-        while self._idle:
-            _end(self._idle.pop())
+        """End the processes. Safe to call twice."""
+        _end_all(self._idle)
 
 
 class _RefusedError(Exception):
@@ -178,6 +240,11 @@ def _how(code: int) -> str:
 
 def _stream(stream: Any) -> Any:
     return cast(Any, stream)
+
+
+def _end_all(workers: list[subprocess.Popen[bytes]]) -> None:
+    while workers:
+        _end(workers.pop())
 
 
 def _end(worker: subprocess.Popen[bytes]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import zlib
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,11 +14,10 @@ import numpy as np
 
 from tensorize.core.contracts import Array
 from tensorize.core.errors import DataError, UsageError, plural
-from tensorize.loaders.images.decode import Size, decode
-from tensorize.loaders.images.error import ImageError
+from tensorize.loaders.images.errors import ImageError
 from tensorize.loaders.images.header import HEAD, Header, read_file, read_header
-from tensorize.loaders.images.limits import Limits
 from tensorize.loaders.images.listing import Listing, list_images
+from tensorize.loaders.images.options import Limits
 from tensorize.sources.changes import changed
 
 _TICK = 2_000_000_000
@@ -38,8 +38,12 @@ class Source(Protocol):
 
     def header(self, row: int) -> Header: ...
 
+    def name(self, row: int) -> str:
+        """What a message calls an image: its file, or its place."""
+        ...
+
     def load(self, row: int) -> Any:
-        """What `pixels` takes: the bytes of a file, or the array itself.
+        """What `Decoder.finished` takes: the bytes of a file, or the array itself.
 
         Raises ImageError, and DataError for a file that has changed since its header was read.
         """
@@ -49,11 +53,8 @@ class Source(Protocol):
         """The source of the images at the positions `rows` (row) int64 alone."""
         ...
 
-    def pixels(self, loaded: Any, header: Header, least: Size | None = None) -> Array:
-        """(height, width, channel) uint8 or uint16, 1 to 4 channels, upright. Raises ImageError.
-
-        A decoder that can shrink on the way may do so down to `least`, height and width.
-        """
+    def between(self, start: int, stop: int) -> Source:
+        """The source of the images `start:stop` alone, small enough to be sent to another process."""
         ...
 
 
@@ -78,6 +79,9 @@ class Files:
         self.states[row], self.sizes[row] = self._state(status, head), status.st_size
         return header
 
+    def name(self, row: int) -> str:
+        return self.listing.files[row]
+
     def load(self, row: int) -> bytes:
         path = self.listing.files[row]
         try:
@@ -91,18 +95,19 @@ class Files:
     def _state(self, status: os.stat_result, data: bytes) -> int:
         """What a `Stamp` holds, as a number, since there are many images.
 
-        A file that was written just before may change again within the same tick of its clock: its beginning is held
-        against itself, too.
+        A file that was written just before may change again within the same tick of its clock: its beginning counts, too.
+        The same in every process, unlike the hash of bytes.
         """
-        head = hash(data[:HEAD]) if status.st_mtime_ns > self.fresh else 0
+        head = zlib.crc32(data[:HEAD]) if status.st_mtime_ns > self.fresh else 0
         return hash((status.st_ino, status.st_size, status.st_mtime_ns, head))
 
     def only(self, rows: Array) -> Files:
         states, sizes = (array("q", np.array(values)[rows].tobytes()) for values in (self.states, self.sizes))
         return Files(self.listing.only(rows), self.limits, states, sizes, self.fresh)
 
-    def pixels(self, loaded: bytes, header: Header, least: Size | None = None) -> Array:
-        return decode(loaded, header, least)
+    def between(self, start: int, stop: int) -> Files:
+        listing = self.listing.between(start, stop)
+        return Files(listing, self.limits, self.states[start:stop], self.sizes[start:stop], self.fresh)
 
 
 @dataclass(frozen=True)
@@ -119,15 +124,17 @@ class Arrays:
         height, width, _ = self.arrays[row].shape
         return Header("array", height, width, 8 * self.arrays[row].itemsize)
 
+    def name(self, row: int) -> str:
+        return self.listing.paths[row]
+
     def load(self, row: int) -> Array:
         return self.arrays[row]
 
     def only(self, rows: Array) -> Arrays:
         return Arrays([self.arrays[row] for row in rows], self.listing.only(rows))
 
-    def pixels(self, loaded: Array, header: Header, least: Size | None = None) -> Array:
-        del header, least
-        return loaded
+    def between(self, start: int, stop: int) -> Arrays:
+        return Arrays(self.arrays[start:stop], self.listing.between(start, stop))
 
 
 def open_source(source: Any, limits: Limits) -> Source:

@@ -1,4 +1,4 @@
-"""A process apart that decodes images: where a decoder takes too much or crashes, the system ends this, and not the run.
+"""A separate process that decodes images: if a decoder takes too much or crashes, the system ends this, not the run.
 
 It is talked to over its standard streams: the options, answered by a line once it is ready, then for each image a line of
 JSON and the bytes of the file; back come a line of JSON and the pixels. Nothing in that is code.
@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from tensorize.loaders.images.decode import Decoded, decode, finish, least_of
-from tensorize.loaders.images.error import ImageError
+from tensorize.loaders.images.errors import ImageError
 from tensorize.loaders.images.header import Header
 from tensorize.loaders.images.options import ImagesOptions
 

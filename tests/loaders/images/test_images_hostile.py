@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 import os
+import pickle
 import signal
 import struct
 import subprocess
@@ -23,8 +25,10 @@ from PIL import Image
 from tensorize import pipeline, prepare
 from tensorize.core.errors import DataError, RunError
 from tensorize.core.rejects import TooManyBadError
-from tensorize.loaders.images import limits, pool
-from tensorize.loaders.images.limits import is_progressive
+from tensorize.loaders.images import pool
+from tensorize.loaders.images.header import Header
+from tensorize.loaders.images.options import ImagesOptions
+from tensorize.loaders.images.pool import Decoder, is_progressive
 
 SIDE = 16
 
@@ -335,6 +339,27 @@ def test_memory_that_the_system_lacks_is_no_fault_of_an_image(tiffs: Path, monke
         prepare("images", tiffs, size=4, threads=1, max_memory="1MiB")
 
 
+@pytest.mark.parametrize("options", [{}, {"dtype": "uint8"}, SKIP])
+def test_workers_of_an_engine_have_processes_of_their_own(tiffs: Path, options: dict[str, str]) -> None:
+    Image.new("RGB", (4, 4), (9, 9, 9)).save(tiffs / "d.png")
+    whole = prepare("images", tiffs, **options)
+    run = pipeline.make_run(engine="processes", workers=2)
+    assert pipeline.prepare("images", tiffs, options, run, pipeline.Output()).tensors.equals(whole)
+
+
+def test_a_decoder_that_was_sent_ends_its_processes_once_it_is_dropped(tiffs: Path) -> None:
+    with Decoder(ImagesOptions()) as first:
+        sent = pickle.loads(pickle.dumps(first))
+        header, data = Header("TIFF", 4, 4), (tiffs / "b.tif").read_bytes()
+        assert sent.finished(data, header, "b.tif").pixels[0, 0].tolist() == [20, 0, 0]
+        assert not first._pool._idle
+    (process,) = sent._pool._idle
+    assert process.poll() is None
+    del sent
+    gc.collect()
+    assert process.poll() is not None
+
+
 def test_a_decoder_that_crashes_is_told_of_and_the_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     crash = f"{READY}; sys.stdin.buffer.readline(); os.kill(os.getpid(), 11)"
     monkeypatch.setattr(pool, "_MAIN", crash)
@@ -446,8 +471,8 @@ def test_what_a_process_apart_decodes_has_the_same_bits(hostile: Path, monkeypat
     options = {"size": "12x20", "dtype": "uint8", "scaled_decode": True, "fit": "pad"}
     files = [hostile / f"good-{name}" for name in GOOD]
     here = prepare("images", files, **options)
-    monkeypatch.setattr(limits, "_PILLOW_PIXELS", 0)
-    monkeypatch.setattr(limits, "_TURBO_PIXELS", 0)
+    monkeypatch.setattr(pool, "_PILLOW_PIXELS", 0)
+    monkeypatch.setattr(pool, "_TURBO_PIXELS", 0)
     assert prepare("images", files, **options).equals(here)
 
 

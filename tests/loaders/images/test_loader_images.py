@@ -21,7 +21,7 @@ from tensorize.core import registry
 from tensorize.core.errors import DataError, RecipeError, TensorizeError, UsageError
 from tensorize.core.recipe import Recipe
 from tensorize.loaders.images.decode import decode
-from tensorize.loaders.images.error import ImageError
+from tensorize.loaders.images.errors import ImageError
 from tensorize.loaders.images.header import read_file, read_header
 from tensorize.loaders.images.options import ImagesOptions
 
@@ -481,7 +481,7 @@ def test_threads_and_chunks_change_no_bit(tmp_path: Path, monkeypatch: pytest.Mo
     for seed in range(9):
         save(tmp_path / f"{seed}.jpg", noise(40, 50, seed=seed))
     expected = prepare("images", tmp_path, split="0.6,0.4", size="20x30", threads=1)
-    monkeypatch.setattr("tensorize.loaders.images.scan.CHUNK_BYTES", 4000)
+    monkeypatch.setattr("tensorize.loaders.images.spans.SPAN_BYTES", 4000)
     for threads in (1, 3):
         found = prepare("images", tmp_path, split="0.6,0.4", size="20x30", threads=threads, chunk_bytes=500)
         assert found.equals(expected)

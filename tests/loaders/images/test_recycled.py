@@ -10,9 +10,8 @@ import pytest
 import torch
 
 import tensorize
-from tensorize.loaders.images import recycled
-from tensorize.loaders.images.normalize import normalized, table
-from tensorize.loaders.images.recycled import Recycled
+from tensorize.loaders.images import normalize
+from tensorize.loaders.images.normalize import Recycled, normalized, table
 from tensorize.loaders.images.state import Normalize
 
 SHAPE = (600, 600)
@@ -32,7 +31,7 @@ def test_a_tensor_keeps_its_memory():
 
 
 def test_little_is_held_back(monkeypatch):
-    monkeypatch.setattr(recycled, "FREE_BYTES", 4 << 20)
+    monkeypatch.setattr(normalize, "FREE_BYTES", 4 << 20)
     memory = Recycled()
     arrays = [memory.empty((1 << 20,), "uint8") for _ in range(9)]
     arrays.clear()
@@ -81,9 +80,9 @@ def test_two_pixels_at_once_are_what_one_by_one_are(shape):
     images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     state = Normalize(mean=(0.4, 0.5, 0.6)[: shape[1]], std=(0.2, 0.0, 0.3)[: shape[1]])
     expected = np.stack([table(state, 8)[channel][images[:, channel]] for channel in range(shape[1])], axis=1)
-    assert normalized(images, state, 8).tobytes() == expected.tobytes()
+    assert normalized(images, state, 8, Recycled()).tobytes() == expected.tobytes()
     turned = images[..., ::-1]
-    assert normalized(turned, state, 8).tobytes() == np.ascontiguousarray(expected[..., ::-1]).tobytes()
+    assert normalized(turned, state, 8, Recycled()).tobytes() == np.ascontiguousarray(expected[..., ::-1]).tobytes()
 
 
 def test_batches_that_are_held_stay_as_they_are(tmp_path):
