@@ -67,10 +67,9 @@ def test_the_doctests_of_the_examples_hold(project: Path) -> None:
 def test_the_examples_work_from_the_shell(project: Path, samples: Path) -> None:
     tensorize = [sys.executable, "-m", "tensorize"]
     houses = samples / "houses-synthetic.csv"
-    convert = f"import pandas; pandas.read_csv({str(houses)!r}).dropna().to_parquet('houses.parquet')"
-    run(sys.executable, "-c", convert, cwd=project)
+    arff(houses, project / "houses.arff")
     steps = ["--step", "maxabs:area", "--step", "Clip:rooms:low=2:high=5"]
-    said = run(*tensorize, "parquet", "houses.parquet", "--target", "price", *steps, "-o", "houses.npz", cwd=project)
+    said = run(*tensorize, "table", "houses.arff", "--target", "price", *steps, "-o", "houses.npz", cwd=project)
     assert "max-abs" in said
     assert "Millbrook" in run(*tensorize, "names", "houses.npz", cwd=project)
     run(*tensorize, "convert", "houses.npz", "houses.h5", cwd=project)
@@ -81,7 +80,43 @@ def test_the_examples_work_from_the_shell(project: Path, samples: Path) -> None:
     assert run(sys.executable, "-c", code, cwd=project).startswith("[2.0, 3.0, 4.0, 5.0] 1.0")
 
 
-def test_the_exporter_of_the_examples_keeps_what_is_learned_as_it_is_written(project: Path, samples: Path) -> None:
+def arff(source: Path, path: Path, number: str = "real") -> None:
+    """The rows of a CSV file, those without missing cells, as ARFF; columns whose first cell is a number are numeric."""
+    header, *rows = source.read_text("utf-8").splitlines()
+    rows = [row for row in rows if all(row.split(","))]
+    kinds = [number if cell.replace(".", "", 1).isdigit() else "string" for cell in rows[0].split(",")]
+    attributes = [f"@attribute '{name}' {kind}" for name, kind in zip(header.split(","), kinds, strict=True)]
+    path.write_text("\n".join(["% made for a test", "@relation x", *attributes, "@DATA", *rows]) + "\n", "utf-8")
+
+
+def test_the_reader_of_the_examples_works_for_every_loader_of_rows(project: Path, samples: Path) -> None:
+    """Its tensors are those of the CSV file, in table, series and apply; its option is shown, refused and recorded."""
+    tensorize = [sys.executable, "-m", "tensorize"]
+    arff(samples / "meter-synthetic.csv", project / "meter.arff")
+    header, *rows = (samples / "meter-synthetic.csv").read_text().splitlines()
+    (project / "meter.csv").write_text("\n".join([header, *(row for row in rows if all(row.split(",")))]) + "\n")
+    how = ["--time", "stamp", "--step", "1h", "--gaps", "interpolate", "--window", "24"]
+    for name in ("meter.arff", "meter.csv"):
+        run(*tensorize, "series", name, *how, "-o", f"{name}.h5", cwd=project)
+    run(*tensorize, "apply", "meter.csv.h5", "meter.arff", "-o", "applied.h5", cwd=project)
+    code = (
+        "from tensorize import read; a = read('meter.csv.h5'); assert a.equals(read('meter.arff.h5'));"
+        "assert a.equals(read('applied.h5')); print(len(a['series']) > 100)"
+    )
+    assert run(sys.executable, "-c", code, cwd=project) == "True\n"
+    (project / "d.arff").write_text("@attribute a real\n@attribute b string\n@data\n1,x\n-,y\n3,'x, y'\n")
+    run(*tensorize, "table", "d.arff", "--missing-mark", "-", "--missing", "drop", "-o", "d.h5", cwd=project)
+    code = "from tensorize import Recipe; print(Recipe.read('d.h5').options)"
+    assert run(sys.executable, "-c", code, cwd=project) == "{'missing_mark': '-', 'missing': ['drop']}\n"
+    assert "Reading ARFF" in run(*tensorize, "series", "--help", cwd=project)
+    for flags, said in (([], 'd.arff:2: column "a" is real, and holds -'), (["--delimiter", ";"], "d.arff is read by arff")):
+        done = subprocess.run([*tensorize, "table", "d.arff", *flags], cwd=project, capture_output=True, text=True, check=False)
+        assert said in done.stderr
+        assert done.returncode == (2 if flags else 1)
+
+
+def test_the_exporter_of_the_examples_keeps
+_what_is_learned_as_it_is_written(project: Path, samples: Path) -> None:
     """uint8 images are counted for mean and std on the way to the file."""
     tensorize = [sys.executable, "-m", "tensorize"]
     for name in ("shapes.npz", "shapes.h5"):

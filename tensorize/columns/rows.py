@@ -52,7 +52,8 @@ class _Recent:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._held: dict[Any, pa.RecordBatch] = {}
+        self._held: dict[Any, tuple[pa.RecordBatch, int]] = {}
+        self._bytes = 0
 
     def __reduce__(self) -> tuple[type[_Recent], tuple[()]]:
         return _Recent, ()
@@ -63,14 +64,15 @@ class _Recent:
             if key not in self._held:
                 self._make_room(0)
                 batch = read()
-                self._make_room(batch.nbytes)
-                self._held[key] = batch
-            return self._held[key]
+                size = batch.nbytes
+                self._make_room(size)
+                self._held[key], self._bytes = (batch, size), self._bytes + size
+            return self._held[key][0]
 
     def _make_room(self, size: int) -> None:
         """Forget the oldest: a large partition is let go before the next one is read."""
-        while self._held and size + sum(held.nbytes for held in self._held.values()) > RECENT_BYTES:
-            del self._held[next(iter(self._held))]
+        while self._held and size + self._bytes > RECENT_BYTES:
+            self._bytes -= self._held.pop(next(iter(self._held)))[1]
 
 
 @dataclass(frozen=True)

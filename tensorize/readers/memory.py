@@ -24,6 +24,4 @@ class Memory:
         from tensorize.readers.tables import arrow_rows, to_arrow
 
         del options
-        held = arrow_rows(to_arrow(source), needs)
-        run.rejects.saw(held.rows, "row")
-        return held
+        return arrow_rows(to_arrow(source), needs, run)

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from tensorize.columns.reader import Needs, Partition
 from tensorize.columns.rows import partitioned
-from tensorize.core.contracts import BLOCK_ROWS, Facts
+from tensorize.core.contracts import BLOCK_ROWS, Facts, Run
 from tensorize.core.errors import DataError, UsageError, plural
 from tensorize.core.schema import Schema
 from tensorize.engine.packed import Packed, batch_of
@@ -142,6 +142,7 @@ class ArrowRows:
 def arrow_rows(
     table: pa.Table,
     needs: Callable[[Sequence[str]], Needs],
+    run: Run,
     size: int = PARTITION_ROWS,
     files: Sequence[tuple[str, int]] = (),
 ) -> ArrowRows:
@@ -150,6 +151,7 @@ def arrow_rows(
     Raises DataError for a table without rows, and for wanted columns of a type that has no kind.
     """
     wanted = needs(table.schema.names)
+    run.rejects.saw(table.num_rows, "row")
     schema = schema_of(table.schema, wanted)
     if not table.num_rows:
         raise DataError("there is no row", hint="columns: " + ", ".join(table.schema.names))

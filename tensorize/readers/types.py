@@ -72,7 +72,7 @@ def stored(cells: pa.Array, column: Column, na: tuple[str, ...], place: Callable
     Raises DataError, with the place of the first, for values that the storage type cannot hold.
     """
     if pa.types.is_dictionary(cells.type):
-        cells = cells.dictionary_decode()
+        cells = _decoded(cells)
     if pa.types.is_timestamp(cells.type) and cells.type.unit == "ns":
         cells = _cast(cells, pa.timestamp("us", cells.type.tz), column, place)
     if clock:
@@ -84,6 +84,12 @@ def stored(cells: pa.Array, column: Column, na: tuple[str, ...], place: Callable
     elif pa.types.is_decimal(cells.type) and cells.type.precision > EXACT_DIGITS:
         cells = pc.cast(cells, pa.string())
     return _cast(cells, _STORED[column.storage], column, place)
+
+
+def _decoded(cells: pa.DictionaryArray) -> pa.Array:
+    """The values (row) of a dictionary; Arrow cannot pick views of text."""
+    words = cells.dictionary
+    return (words.cast(pa.string()) if pa.types.is_string_view(words.type) else words).take(cells.indices)
 
 
 def _without_nan(cells: pa.Array) -> pa.Array:

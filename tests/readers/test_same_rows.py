@@ -1,0 +1,134 @@
+"""The same rows as CSV, Parquet, pandas, polars and Arrow: the same tensors, bit for bit, whatever the partitions."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+import pytest
+
+from tensorize import prepare
+
+
+def polars_of(table: pa.Table) -> Any:
+    return pytest.importorskip("polars").from_arrow(table)
+
+
+HELD: dict[str, Callable[[pa.Table], Any]] = {
+    "Arrow": lambda table: table,
+    "a reader of batches": lambda table: table.to_reader(100),
+    "pandas": lambda table: table.to_pandas(),
+    "polars": polars_of,
+    "dictionaries": lambda table: pa.table(
+        {name: column.dictionary_encode() if column.type == pa.string() else column for name, column in columns(table)}
+    ),
+    "views": lambda table: pa.table(
+        {name: column.cast(pa.string_view()) if column.type == pa.string() else column for name, column in columns(table)}
+    ),
+    "large text": lambda table: pa.table(
+        {name: column.cast(pa.large_string()) if column.type == pa.string() else column for name, column in columns(table)}
+    ),
+}
+
+
+def columns(table: pa.Table) -> Iterator[tuple[str, pa.ChunkedArray]]:
+    return zip(table.column_names, table.columns, strict=True)
+
+
+def mixed(path: Path) -> pa.Table:
+    """Numbers with missing cells, whole numbers, words, booleans and times, 700 rows."""
+    rng = random.Random(5)
+    lines = ["area,rooms,kind,colour,sold,stamp,price"]
+    for at in range(700):
+        area = "" if at % 37 == 3 else f"{rng.gauss(80, 20):.4f}"
+        cells = [area, str(rng.randint(1, 6)), str(at % 7), rng.choice(["red", "green", "blue"]), rng.choice(["true", "false"])]
+        lines.append(
+            ",".join([*cells, f"2024-{at % 12 + 1:02}-{at % 28 + 1:02} {at % 24:02}:30:00", f"{rng.gauss(300, 50):.3f}"])
+        )
+    path.write_text("\n".join(lines) + "\n")
+    return pacsv.read_csv(path)
+
+
+def wine(path: Path, source: Path) -> pa.Table:
+    path.write_bytes(source.read_bytes())
+    return pacsv.read_csv(path, parse_options=pacsv.ParseOptions(delimiter=";"))
+
+
+def bikes(path: Path, source: Path) -> pa.Table:
+    path.write_bytes(source.read_bytes())
+    return pacsv.read_csv(path)
+
+
+def all_alike(kind: str, path: Path, table: pa.Table, **options: Any) -> None:
+    """CSV, then every other way: equal tensors under the same names."""
+    expected = prepare(kind, path, **options)
+    few = max(17, table.num_rows // 40)
+    for rows, size in ((few, 300), (few, 4 << 20), (100_000, 4 << 20)):
+        pq.write_table(table, path.with_suffix(".parquet"), row_group_size=rows)
+        for threads in (1, 2):
+            made = prepare(kind, path.with_suffix(".parquet"), **options, chunk_bytes=size, threads=threads)
+            assert made.equals(expected), (rows, size)
+    for way, held in HELD.items():
+        if way != "polars":
+            assert prepare(kind, held(table), **options).equals(expected), way
+
+
+MIXED = {"target": "price", "missing": "mean", "indicator": True, "onehot": "kind", "time_features": "stamp:month,hour"}
+
+
+@pytest.mark.parametrize("options", [{}, {"split": "0.7,0.1,0.2", "encode": "ids"}, {"where": 'rooms > 2 and colour == "red"'}])
+def test_a_mixed_table(tmp_path: Path, options: dict[str, Any]) -> None:
+    table = mixed(tmp_path / "mixed.csv")
+    all_alike("table", tmp_path / "mixed.csv", table, **MIXED, **options)
+
+
+def test_a_mixed_table_of_polars(tmp_path: Path) -> None:
+    table = mixed(tmp_path / "mixed.csv")
+    expected = prepare("table", tmp_path / "mixed.csv", **MIXED)
+    frame = polars_of(table)
+    assert prepare("table", frame, **MIXED).equals(expected)
+    polars = pytest.importorskip("polars")
+    words = frame.with_columns(polars.col("colour").cast(polars.Categorical))
+    assert prepare("table", words, **MIXED).equals(expected)
+    frame.write_parquet(tmp_path / "polars.parquet", row_group_size=50)
+    assert prepare("table", tmp_path / "polars.parquet", **MIXED).equals(expected)
+
+
+def test_a_series_of_times(tmp_path: Path) -> None:
+    lines = [f"2024-01-{at // 24 + 1:02} {at % 24:02}:00,{at % 7}.5,{'ab'[at % 2]}" for at in range(480)]
+    (tmp_path / "m.csv").write_text("\n".join(["at,kwh,state", *lines]) + "\n")
+    frame = pd.read_csv(tmp_path / "m.csv", parse_dates=["at"])
+    table = pa.Table.from_pandas(frame)
+    for unit in ("s", "ms", "us", "ns"):
+        at = table.column("at").cast(pa.timestamp(unit))
+        other = table.set_column(0, "at", at)
+        all_alike("series", tmp_path / "m.csv", other, time="at", window=24, horizon=2, target="kwh", split="0.6,0.2,0.2")
+
+
+def test_times_of_a_zone_and_dates(tmp_path: Path) -> None:
+    stamps = [f"2024-03-{day + 1:02}T{hour:02}:00:00Z" for day in range(20) for hour in range(24)]
+    (tmp_path / "z.csv").write_text("\n".join(["at,x", *(f"{stamp},{at}" for at, stamp in enumerate(stamps))]) + "\n")
+    naive = pa.array([stamp[:-1] for stamp in stamps]).cast(pa.timestamp("s"))
+    for zone in ("UTC", "Europe/Berlin"):
+        table = pa.table({"at": naive.cast(pa.timestamp("ns", zone)), "x": pa.array(range(len(stamps)))})
+        all_alike("series", tmp_path / "z.csv", table, time="at", window=24)
+        all_alike("series", tmp_path / "z.csv", table, time="at", period="day", zone="Europe/Berlin", gaps="drop")
+
+
+def test_the_wines(data: Path, tmp_path: Path) -> None:
+    table = wine(tmp_path / "w.csv", data / "wine/winequality-white.csv")
+    all_alike("wine", tmp_path / "w.csv", table, split="0.8,0.2")
+    polars = polars_of(table)
+    assert prepare("wine", polars, split="0.8,0.2").equals(prepare("wine", tmp_path / "w.csv", split="0.8,0.2"))
+
+
+def test_the_bikes(data: Path, tmp_path: Path) -> None:
+    table = bikes(tmp_path / "b.csv", data / "bikes/hour.csv")
+    all_alike("bikes", tmp_path / "b.csv", table, split="0.8,0.2")
+    all_alike("series", tmp_path / "b.csv", table, time="dteday+hr", step="1h", window=24, gaps="ffill")
