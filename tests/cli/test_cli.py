@@ -46,6 +46,22 @@ def test_a_run_prints_what_was_made_and_the_next_step(tensorize, source):
     assert lines[-1] == "next: tensorize inspect d.h5"
 
 
+def test_the_engine_and_its_workers_change_nothing(tensorize, source, tmp_path):
+    assert tensorize("table", source, "-o", "a.h5").returncode == 0
+    done = tensorize("table", source, "-o", "b.h5", "--engine", "processes", "--workers", 2)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
+    for number, flag in enumerate(("--workers", "--threads")):
+        assert tensorize("apply", "a.h5", source, "-o", f"{number}.h5", "--engine", "processes", flag, 1).returncode == 0
+    assert (tmp_path / "0.h5").read_bytes() == (tmp_path / "1.h5").read_bytes()
+    found = tensorize("table", source, "-o", "c.h5", "--engine", "process")
+    assert found.returncode == 2
+    assert 'there is no engine "process"; did you mean "processes"?' in found.stderr
+    both = tensorize("table", source, "-o", "c.h5", "--workers", 2, "--threads", 2)
+    assert both.returncode == 2
+    assert not (tmp_path / "c.h5").exists()
+
+
 def test_without_o_the_result_stands_beside_under_the_same_name(tensorize, source, tmp_path):
     assert tensorize("table", source).returncode == 0
     assert (tmp_path / "d.h5").exists()
