@@ -115,8 +115,7 @@ def test_the_reader_of_the_examples_works_for_every_loader_of_rows(project: Path
         assert done.returncode == (2 if flags else 1)
 
 
-def test_the_exporter_of_the_examples_keeps
-_what_is_learned_as_it_is_written(project: Path, samples: Path) -> None:
+def test_the_exporter_of_the_examples_keeps_what_is_learned_as_it_is_written(project: Path, samples: Path) -> None:
     """uint8 images are counted for mean and std on the way to the file."""
     tensorize = [sys.executable, "-m", "tensorize"]
     for name in ("shapes.npz", "shapes.h5"):
