@@ -110,7 +110,9 @@ def test_the_reader_of_the_examples_works_for_every_loader_of_rows(project: Path
     assert run(sys.executable, "-c", code, cwd=project) == "{'missing_mark': '-', 'missing': ['drop']}\n"
     assert "Reading ARFF" in run(*tensorize, "series", "--help", cwd=project)
     for flags, said in (([], 'd.arff:2: column "a" is real, and holds -'), (["--delimiter", ";"], "d.arff is read by arff")):
-        done = subprocess.run([*tensorize, "table", "d.arff", *flags], cwd=project, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [*tensorize, "table", "d.arff", *flags, "-o", "e.h5"], cwd=project, capture_output=True, text=True, check=False
+        )
         assert said in done.stderr
         assert done.returncode == (2 if flags else 1)
 
