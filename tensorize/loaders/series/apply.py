@@ -97,7 +97,7 @@ class MakeSamples:
     cut: Cut
 
     def __call__(self, stretch: Stretch) -> Samples:
-        """See the class."""
+        """Return the samples that start in the stretch, split by split."""
         steps = self.cut.grid.at(stretch.start, stretch.stop)
         chosen = [places - stretch.start for places in self.cut.by_part(self.cut.starts(stretch.start, stretch.end))]
         source = [stretch.rows.source_at(steps.nearest(places) - stretch.first) for places in chosen]

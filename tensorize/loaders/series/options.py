@@ -45,6 +45,7 @@ class SeriesOptions(ColumnOptions):
 
     @property
     def column_steps(self) -> tuple[str, ...]:
+        """The steps of `--step` that name columns, such as `zscore:kwh`; the rest is the time between rows."""
         return tuple(value for value in self.step if ":" in value)
 
     @property
@@ -68,4 +69,5 @@ class SeriesOptions(ColumnOptions):
         return (date.strip(), hour.strip())
 
     def ordering(self, names: Sequence[str]) -> tuple[str, ...]:
+        """The columns that rows are ordered by: those of the time, then the group."""
         return (*self.clock(names), *((self.group,) if self.group else ()))
