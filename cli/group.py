@@ -30,7 +30,7 @@ COMMANDS = {
     "export": "Write a trained model as an ONNX file that takes raw data.",
     "plot": "Draw the curves of a training run.",
     "fetch": "Download the public sample data.",
-    "plugins": "List what there is: loaders, encoders, transforms, exporters, models, engines.",
+    "plugins": "List what there is: loaders, transforms, exporters, models, engines.",
 }
 """Command → summary; each is `cli/NAME.py` with a function `command`. Loaders come before them, from the registry."""
 

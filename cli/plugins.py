@@ -9,7 +9,7 @@ from .show import print_json, say
 
 
 def command(as_json: flags.AsJson = False, debug: flags.Debug = False) -> None:
-    """List what there is: loaders, encoders, transforms and exporters, and the distribution each comes from."""
+    """List what there is: loaders, transforms and exporters, and the distribution each comes from."""
     del debug
     entries = list(registry.plugins())
     if as_json:

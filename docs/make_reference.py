@@ -20,8 +20,7 @@ same. A list of columns may be given once with commas or by repeating the flag. 
 TITLES = {
     "loaders": "Kinds of raw data",
     "readers": "Readers",
-    "encoders": "Steps",
-    "transforms": "Transforms",
+    "transforms": "Transforms: steps of `--step NAME:COLS`",
     "exporters": "Formats",
     "models": "Models",
     "engines": "Engines",

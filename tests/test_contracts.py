@@ -1,4 +1,4 @@
-"""The promises, over every registered loader, encoder and exporter: a new one is tested by adding its case here."""
+"""The promises, over every registered loader and exporter: a new one is tested by adding its case here."""
 
 import csv
 import io
@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pytest
 import torch
 from PIL import Image
@@ -19,11 +18,6 @@ from tensorize import Recipe, prepare, read
 from tensorize.core import registry
 from tensorize.core.contracts import Plan, Run
 from tensorize.core.errors import RecipeError, UsageError
-from tensorize.encoders.calendar import Calendar
-from tensorize.encoders.impute import Impute
-from tensorize.encoders.one_hot import OneHot
-from tensorize.encoders.ordinal import Ordinal
-from tensorize.encoders.scale import MinMax, Raw, ZScore
 from tensorize.engine.threads import ThreadEngine
 
 RNG = np.random.default_rng(7)
@@ -318,54 +312,6 @@ def test_pictures_of_val_and_test_teach_nothing(tmp_path):
     second = prepare("images", root, split=SPLIT)
     assert second.recipe.to_json() == first.recipe.to_json()
     assert torch.equal(second["train/images"], first["train/images"])
-
-
-# encoders ---------------------------------------------------------------------------------------------------------
-
-ENCODERS = {
-    "zscore": (ZScore(mean=1.5, std=2.0), pa.array([1.0, 2.5, -3.0])),
-    "minmax": (MinMax(minimum=-1.0, maximum=3.0), pa.array([1.0, 2.5, -3.0])),
-    "raw": (Raw(), pa.array([1, 2, -3])),
-    "onehot": (OneHot(categories=("a", "b", "c")), pa.array(["c", "a", "a"])),
-    "ordinal": (Ordinal(order=("bad", "ok", "good")), pa.array(["good", "bad", "ok"])),
-    "calendar": (Calendar(parts=("month", "hour")), pa.array([0, 1_700_000_000_000_000], pa.timestamp("us"))),
-    "impute": (Impute(fill=2.0, indicator=True), pa.array([1.0, None, 3.0])),
-}
-
-
-def test_every_encoder_has_a_case():
-    assert set(ENCODERS) == set(registry.ENCODERS)
-
-
-@pytest.mark.parametrize("name", ENCODERS)
-def test_encoders_are_frozen_json_with_a_name_for_each_channel(name):
-    encoder, column = ENCODERS[name]
-    values = encoder.encode(column)
-    assert values.dtype == np.float64
-    assert values.shape == (len(column), len(encoder.channels("x")))
-    again = registry.load("encoders", name)(**json.loads(json.dumps(encoder.model_dump(mode="json"), allow_nan=False)))
-    assert again == encoder
-    np.testing.assert_array_equal(again.encode(column), values)
-    with pytest.raises(ValueError, match="frozen"):
-        encoder.anything = 1
-    with pytest.raises(ValueError, match="Extra inputs"):
-        registry.load("encoders", name)(**encoder.model_dump(), more=1)
-    for at in range(len(column)):
-        np.testing.assert_array_equal(encoder.encode(column.slice(at, 1)), values[at : at + 1])
-
-
-@pytest.mark.parametrize("name", [name for name, (encoder, _) in ENCODERS.items() if encoder.invertible])
-def test_encoders_go_back(name):
-    encoder, column = ENCODERS[name]
-    back = encoder.decode(encoder.encode(column)).to_pylist()
-    assert back == (column.to_pylist() if column.type == pa.string() else pytest.approx(column.to_pylist()))
-
-
-@pytest.mark.parametrize("name", [name for name, (encoder, _) in ENCODERS.items() if not encoder.invertible])
-def test_encoders_without_a_way_back_say_so(name):
-    encoder, column = ENCODERS[name]
-    with pytest.raises(UsageError, match="cannot be undone"):
-        encoder.decode(encoder.encode(column))
 
 
 # the real wine ------------------------------------------------------------------------------------------------------

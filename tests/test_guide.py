@@ -45,7 +45,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("project")
     shutil.copytree(ROOT / "tensorize", root / "tensorize")
     shutil.copytree(ROOT / "cli", root / "tensorize_cli")
-    assert (len(files(RULE)), len(lines(RULE))) == (6, 6)
+    assert (len(files(RULE)), len(lines(RULE))) == (5, 5)
     for name, text in files(RULE).items():
         (root / name.replace("cli/", "tensorize_cli/")).write_text(text, "utf-8")
     for table, name, line in lines(RULE):
@@ -68,16 +68,77 @@ def test_the_examples_work_from_the_shell(project: Path, samples: Path) -> None:
     tensorize = [sys.executable, "-m", "tensorize"]
     houses = samples / "houses-synthetic.csv"
     arff(houses, project / "houses.arff")
-    steps = ["--step", "maxabs:area", "--step", "Clip:rooms:low=2:high=5"]
+    steps = ["--step", "log1p:area"]
     said = run(*tensorize, "table", "houses.arff", "--target", "price", *steps, "-o", "houses.npz", cwd=project)
-    assert "max-abs" in said
+    assert "log1p" in said
     assert "Millbrook" in run(*tensorize, "names", "houses.npz", cwd=project)
     run(*tensorize, "convert", "houses.npz", "houses.h5", cwd=project)
     code = (
         "import tensorize; a, b = tensorize.read('houses.npz'), tensorize.read('houses.h5'); assert a.equals(b);"
-        "x = a['features']; print(x[:, a.labels('features', 'feature').index('rooms')].unique().tolist(), x[:, 2].max().item())"
+        "x = a['features']; print(x[:, a.labels('features', 'feature').index('area')].expm1().round().int().tolist()[:3])"
     )
-    assert run(sys.executable, "-c", code, cwd=project).startswith("[2.0, 3.0, 4.0, 5.0] 1.0")
+    assert run(sys.executable, "-c", code, cwd=project) == "[139, 169, 45]\n"
+
+
+TABLE = "area,rooms,price\n" + "".join(f"{20 + 3 * n},{1 + n % 5},{1000 * n * n + 5}\n" for n in range(60))
+
+
+@pytest.fixture(scope="module")
+def prices(project: Path) -> Path:
+    """A table whose input and target are logarithms."""
+    (project / "prices.csv").write_text(TABLE)
+    how = ["--target", "price", "--step", "log1p:area,price", "--split", "0.8,0.2", "-o", "prices.h5"]
+    run(sys.executable, "-m", "tensorize", "table", "prices.csv", *how, cwd=project)
+    return project
+
+
+def test_the_transform_of_the_examples_refuses_a_new_value_by_its_place(prices: Path) -> None:
+    (prices / "new.csv").write_text("area,rooms\n50,2\n-3,1\n")
+    command = [sys.executable, "-m", "tensorize", "apply", "prices.h5", "new.csv", "-o", "new.h5"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=prices)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[0] == "error: 1 value is refused by the step of the column"
+    assert "new.csv:3  area  -3" in done.stderr
+    assert '"area": a value is below 0' in done.stderr
+
+
+def test_the_transform_of_the_examples_is_undone_and_exported(prices: Path) -> None:
+    tensorize = [sys.executable, "-m", "tensorize"]
+    code = "import tensorize as t; s = t.read('prices.h5'); print(s.recipe.inverse(s)['test']['area'].to_pylist()[0])"
+    area = float(run(sys.executable, "-c", code, cwd=prices))
+    assert area == pytest.approx(round(area), rel=1e-6)
+    run(*tensorize, "train", "prices.h5", "--model", "linear", "--epochs", "3", "--device", "cpu", "-o", "m.pt", cwd=prices)
+    run(*tensorize, "export", "m.pt", "m.onnx", cwd=prices)
+    (prices / "some.csv").write_text("area,rooms\n50,2\n80,1\n")
+    run(*tensorize, "predict", "m.pt", "some.csv", "-o", "p.csv", cwd=prices)
+    predicted = [float(line.split(",")[-1]) for line in (prices / "p.csv").read_text().splitlines()[1:]]
+    code = (
+        "import onnxruntime as o, numpy as n; s = o.InferenceSession('m.onnx');"
+        "print(s.run(None, {'numbers': n.array([[50., 2.], [80., 1.], [-3., 1.]])})[0].tolist())"
+    )
+    found = json.loads(run(sys.executable, "-c", code, cwd=prices).replace("nan", "null"))
+    assert found[2] is None
+    assert found[:2] == pytest.approx(predicted, rel=1e-5)
+
+
+def test_the_transform_of_the_examples_works_in_a_series(project: Path) -> None:
+    rows = "".join(f"2024-01-{1 + n // 24:02} {n % 24:02}:00:00,{n * n}\n" for n in range(96) if n % 7)
+    (project / "hours.csv").write_text("at,kwh\n2024-01-01 00:00:00,0\n" + rows)
+    how = ["--time", "at", "--period", "day", "--step", "log1p:kwh"]
+    command = [sys.executable, "-m", "tensorize", "series", "hours.csv", *how, "-o", "hours.h5", "--gaps"]
+    run(*command, "ffill", cwd=project)
+    done = subprocess.run([*command, "-1", "--force"], capture_output=True, text=True, check=False, cwd=project)
+    assert (done.returncode, done.stderr.splitlines()[0]) == (1, "error: --gaps kwh=-1: the value is below 0")
+
+
+def test_the_transform_of_the_examples_keeps_the_contract(project: Path) -> None:
+    code = (
+        "from tensorize.testing import TransformContract; from tensorize.transforms.log1p import Log1p\n"
+        "class Test(TransformContract):\n    transform, ulps = Log1p, 1\n"
+        "tests = [getattr(Test(), name) for name in dir(Test) if name.startswith('test_')]\n"
+        "print(len([test() for test in tests]))"
+    )
+    assert int(run(sys.executable, "-c", code, cwd=project)) >= 10
 
 
 def arff(source: Path, path: Path, number: str = "real") -> None:

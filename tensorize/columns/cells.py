@@ -13,6 +13,7 @@ from tensorize.columns.rows import RowBlock
 from tensorize.core.contracts import Array, Mask
 from tensorize.core.errors import SHOWN, DataError, plural, some
 from tensorize.core.schema import Schema
+from tensorize.transforms.base import UNSEEN
 
 
 class Cells:
@@ -21,10 +22,13 @@ class Cells:
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
         self.first: list[tuple[int, str, str]] = []
+        self.why: dict[str, str] = {}
+        """Column → what is wrong with its cells, where that is not the same for all."""
 
     def merge(self, other: Cells) -> None:
         """Add what was found in the blocks that follow."""
         self.counts.update(other.counts)
+        self.why.update(other.why)
         self.first = sorted([*self.first, *other.first])[:SHOWN]
 
     def look(self, block: RowBlock, kept: Mask, column: str, is_faulty: Callable[[pa.Array], Any]) -> None:
@@ -35,11 +39,12 @@ class Cells:
             at = np.flatnonzero(faulty.fill_null(False).to_numpy(zero_copy_only=False) & kept)
             self.add(column, at + block.start, values.take(pa.array(at[:SHOWN])).to_pylist(), len(at))
 
-    def add(self, column: str, rows: Array, values: Sequence[Any], count: int) -> None:
+    def add(self, column: str, rows: Array, values: Sequence[Any], count: int, why: str = "") -> None:
         """Add `count` cells, of which the first few are given."""
         if not count:
             return
         self.counts[column] += count
+        self.why |= {column: why} if why else {}
         said = ["(empty)" if value is None else str(value) for value in values[:SHOWN]]
         found = [(int(row), column, value) for row, value in zip(rows[:SHOWN], said, strict=True)]
         self.first = sorted([*self.first, *found])[:SHOWN]
@@ -83,3 +88,16 @@ def unseen_error(cells: Cells, places: Sequence[str], targets: Sequence[str], fi
     if any(name in cells.counts for name in targets):
         hint = "a target needs a class: leave the rows out with --where, or split with --stratify"
     return DataError(what, cells.lines(places), hint)
+
+
+def refused_error(cells: Cells, places: Sequence[str], targets: Sequence[str], fixed: Sequence[str]) -> DataError:
+    """The error for values that a transform refuses, each column's with its reason; `fixed` as in `unseen_error`."""
+    if set(cells.why.values()) == {UNSEEN}:
+        return unseen_error(cells, places, targets, fixed)
+    reasons = [f'"{name}": a value {why}' for name, why in cells.why.items()]
+    first = next(iter(cells.counts))
+    return DataError(
+        f"{plural(cells.total, 'value is', 'values are')} refused by the step of the column",
+        [*cells.lines(places), *reasons],
+        f'omit the rows with --where, or choose another step for "{first}" as the recipe is made',
+    )

@@ -1,49 +1,46 @@
-"""The columns of a recipe, ready to use: encoders built from learned state, and the channels they make."""
+"""The columns of a recipe, ready to use: transforms built from learned state, and the channels they make."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import pyarrow as pa
-from pydantic import ValidationError
 
 from tensorize.columns.cells import Cells
 from tensorize.columns.times import to_times
-from tensorize.core import registry
 from tensorize.core.contracts import Array, Learned
 from tensorize.core.errors import SHOWN, RecipeError
-from tensorize.encoders.base import Encoder
-from tensorize.encoders.impute import Impute
-from tensorize.encoders.one_hot import OneHot
+from tensorize.transforms.base import Transform
+from tensorize.transforms.impute import Impute
+from tensorize.transforms.lookup import build
 
 
 @dataclass(frozen=True)
 class Channelled:
-    """One encoder over one column, and where its channels lie: `start:stop` of the channel axis."""
+    """One transform over one column, and where its channels lie: `start:stop` of the channel axis."""
 
     column: str
-    encoder: Encoder
+    transform: Transform
     start: int
     stop: int
 
     @property
     def names(self) -> tuple[str, ...]:
         """The names of the channels."""
-        return self.encoder.channels(self.column)
+        return self.transform.channels(self.column)
 
-    @property
-    def may_be_unseen(self) -> bool:
-        """Whether a value may have no place in the encoder: it overrides `Encoder.unseen`."""
-        return type(self.encoder).unseen is not Encoder.unseen
+    def is_strict(self, unknown_is_zero: bool) -> bool:
+        """Whether values that the transform refuses are errors: for categories, `--unseen unknown` makes them zeros."""
+        return self.transform.may_refuse and not (unknown_is_zero and self.transform.categorical)
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """Everything learned, as encoders. The channels are the inputs in the order of the recipe, then the indicators."""
+    """Everything learned, as transforms. The channels are the inputs in the order of the recipe, then the indicators."""
 
     learned: Sequence[Learned]
 
@@ -89,24 +86,16 @@ class Fitted:
         return values
 
     def encode(self, batch: pa.RecordBatch, out: Array, parts: Sequence[Channelled]) -> set[str]:
-        """Write the channels of `parts` into `out` (row, channel), which is zeroed; unseen categories stay zero.
+        """Write the channels of `parts` into `out` (row, channel), which is zeroed.
 
-        Return the columns with an unseen category.
+        Return the columns with a value that a transform refuses: its channels stay zero.
         """
-        unseen: set[str] = set()
+        refused: set[str] = set()
         for part in parts:
             values = ready(self.filled(batch, part.column), part)
-            if isinstance(part.encoder, OneHot):
-                ids = part.encoder.ids(values)
-                rows = np.flatnonzero(ids >= 0)
-                out[rows, part.start + ids[rows]] = 1
-                some_unseen = len(rows) < len(ids)
-            else:
-                out[:, part.start : part.stop] = part.encoder.encode(values)
-                mask = part.encoder.unseen(values)
-                some_unseen = mask is not None and bool(mask.any())
-            unseen |= {part.column} if some_unseen else set()
-        return unseen
+            if part.transform.write(values, out[:, part.start : part.stop]):
+                refused.add(part.column)
+        return refused
 
     def indicate(self, batch: pa.RecordBatch, out: Array) -> None:
         """Write the indicators into the last channels of `out` (row, channel)."""
@@ -117,7 +106,7 @@ class Fitted:
 
 @dataclass
 class Unseen:
-    """Gathers the cells that an encoder has no place for."""
+    """Gathers the cells that a transform refuses."""
 
     cells: Cells = field(default_factory=Cells)
 
@@ -125,43 +114,28 @@ class Unseen:
         """Look at the kept rows of a block; `rows` (row) are their source rows."""
         for part in parts:
             values = fitted.filled(batch, part.column)
-            mask = part.encoder.unseen(ready(values, part))
-            if mask is not None and mask.any():
-                at = np.flatnonzero(mask)
-                self.cells.add(part.column, rows[at], values.take(pa.array(at[:SHOWN])).to_pylist(), len(at))
+            found = part.transform.invalid(ready(values, part))
+            if found is not None and found[0].any():
+                at = np.flatnonzero(found[0])
+                self.cells.add(part.column, rows[at], values.take(pa.array(at[:SHOWN])).to_pylist(), len(at), found[1])
 
 
 def ready(values: pa.Array, part: Channelled) -> pa.Array:
-    """A column as its encoder takes it."""
-    return ready_values(values, part.encoder.kinds, part.column)
+    """A column as its transform takes it."""
+    return ready_values(values, part.transform.kinds, part.column)
 
 
 def ready_values(values: pa.Array, kinds: frozenset[str], column: str) -> pa.Array:
-    """Dates as time stamps, for encoders of dates."""
+    """Dates as time stamps, for transforms of dates."""
     return to_times(values, column) if "time" in kinds and pa.types.is_string(values.type) else values
-
-
-def build(step: str, state: Mapping[str, Any]) -> Encoder:
-    """An encoder from its registered name and its state; a transform of that name is wrapped as one.
-
-    Raises RecipeError for a state that is none.
-    """
-    from tensorize.encoders.transform import Transformed
-
-    made: type[Encoder] = registry.load("encoders", step) if step in registry.table("encoders") else Transformed
-    try:
-        return made.model_validate(state)
-    except ValidationError as error:
-        lines = [f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()]
-        raise RecipeError(f'the recipe\'s step "{step}" is wrong', lines) from None
 
 
 def _channelled(items: Sequence[Learned]) -> tuple[Channelled, ...]:
     parts: list[Channelled] = []
     at = 0
     for item in items:
-        encoder = build(item.step, item.state)
-        width = len(encoder.channels(item.of))
-        parts.append(Channelled(item.of, encoder, at, at + width))
+        transform = build(item.step, item.state)
+        width = len(transform.channels(item.of))
+        parts.append(Channelled(item.of, transform, at, at + width))
         at += width
     return tuple(parts)

@@ -13,15 +13,14 @@ from tensorize.columns.fitted import ready_values
 from tensorize.columns.missing import LEARNED, is_filled
 from tensorize.columns.options import ColumnOptions
 from tensorize.columns.steps import AUTO, Use
-from tensorize.core import registry
 from tensorize.core.contracts import Engine, Learned, Statistic
 from tensorize.core.errors import DataError, plural
 from tensorize.core.schema import Schema
-from tensorize.encoders.base import Encoder
-from tensorize.encoders.impute import Impute, constant
 from tensorize.engine.gather import gather
 from tensorize.statistics.categories import Categories
 from tensorize.statistics.nulls import Nulls
+from tensorize.transforms.impute import Impute, constant
+from tensorize.transforms.lookup import find
 
 B = TypeVar("B")
 FILL = "impute"
@@ -71,7 +70,7 @@ class ColumnLearner:
             classes = self._options.task == "classes" or (self._options.task == "auto" and column.storage != "float64")
             declared = self._options.declared(use.column)
             return self._limited(Categories(limit=self._limit)) if classes and not declared else None
-        return self._limited(self._class(use).statistic(use.params))
+        return self._limited(find(use.step).statistic(use.params))
 
     def _limited(self, statistic: Statistic | None) -> Statistic | None:
         """Distinct values are held in memory: no more of them than `--max-distinct` allows."""
@@ -84,13 +83,6 @@ class ColumnLearner:
         """The values up to which a target of integers or words is one of classes, where nothing is said."""
         return self._options.max_distinct if self._options.task == "classes" else self._options.max_categories
 
-    def _class(self, use: Use) -> Any:
-        if use.step in registry.table("encoders"):
-            return registry.load("encoders", use.step)
-        from tensorize.encoders.transform import Transformed
-
-        return Transformed.of(use.step)
-
     def _look(self, batch: pa.RecordBatch, sort: str, which: Any) -> Any:
         """What one statistic looks at: the values of its column that are there, or all where they are counted."""
         column = self._uses[which].column if sort == "use" else which
@@ -102,7 +94,7 @@ class ColumnLearner:
             return Impute.observe_as(values, self._fills[column])
         if self._uses[which].step == AUTO:
             return values
-        owner = self._class(self._uses[which])
+        owner = find(self._uses[which].step)
         return owner.observe(ready_values(values, owner.kinds, column))
 
     def _finish(self, use: Use, statistic: Statistic | None) -> Learned:
@@ -111,11 +103,11 @@ class ColumnLearner:
         if isinstance(statistic, Categories) and use.role == "input":
             statistic = statistic.merge(self._declared_fill(use.column))
         params = {**use.params, "kind": self._schema[use.column].kind}
-        encoder: Encoder = self._class(use).learn(statistic, params)
-        self.notes += encoder.remarks(use.column)
+        transform = find(use.step).learn(statistic, params)
+        self.notes += transform.remarks(use.column)
         if use.automatic:
-            self.notes.append(f'"{use.column}" is text of {plural(len(encoder.channels(use.column)), "value")}: one-hot')
-        return Learned(use.step, use.column, encoder.model_dump(mode="json"), use.role)
+            self.notes.append(f'"{use.column}" is text of {plural(len(transform.channels(use.column)), "value")}: one-hot')
+        return Learned(use.step, use.column, transform.model_dump(mode="json"), use.role)
 
     def _decided(self, use: Use, statistic: Statistic | None) -> tuple[Use, Statistic | None]:
         """Decide the task of a target that no flag settled: class ids, or the number itself."""

@@ -13,7 +13,7 @@ from tensorize.core.contracts import Learned
 from tensorize.core.errors import UsageError
 from tensorize.core.options import as_list, column_and
 from tensorize.core.recipe import Recipe
-from tensorize.encoders.impute import Impute
+from tensorize.transforms.impute import Impute
 
 
 def amended(recipe: Recipe, changed: Mapping[str, Any]) -> Recipe:

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 import pyarrow.compute as pc
 
-from tensorize.columns.cells import Cells, endless_error, missing_error, unseen_error
+from tensorize.columns.cells import Cells, endless_error, missing_error, refused_error
 from tensorize.columns.fitted import Channelled, Fitted, Unseen
 from tensorize.columns.missing import DROP, ERROR, complete, policies
 from tensorize.columns.options import ColumnOptions
@@ -18,7 +18,6 @@ from tensorize.columns.rows import Blocks, RowBlock, packed_rows
 from tensorize.columns.where import Where
 from tensorize.core.contracts import Array, Mask, Run
 from tensorize.core.errors import DataError, plural
-from tensorize.encoders.one_hot import OneHot
 from tensorize.engine.packed import Packed
 
 
@@ -192,8 +191,8 @@ class Kept:
         for found in self._engine.map(_Seek(self.of(), fitted, tuple(parts)), range(len(self._blocks))):
             cells.merge(found)
         if cells.counts:
-            fixed = [part.column for part in fitted.inputs if not isinstance(part.encoder, OneHot)]
-            raise unseen_error(cells, self._places(cells), [part.column for part in fitted.targets], fixed)
+            fixed = [part.column for part in fitted.inputs if not part.transform.categorical]
+            raise refused_error(cells, self._places(cells), [part.column for part in fitted.targets], fixed)
 
     def _places(self, cells: Cells) -> list[str]:
         return self.rows.place([row for row, _, _ in cells.first])

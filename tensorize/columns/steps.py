@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from tensorize.columns.options import ColumnOptions
 from tensorize.columns.reader import Roles
 from tensorize.columns.roles import known, separate
-from tensorize.core import registry
 from tensorize.core.contracts import Role
 from tensorize.core.errors import DataError, UsageError
 from tensorize.core.options import column_and, columns
 from tensorize.core.schema import Schema
+from tensorize.transforms.lookup import find
 
 SCALES = {"zscore": "zscore", "minmax": "minmax", "none": "raw"}
 AUTO = "auto"
@@ -105,8 +105,7 @@ def _step(value: str, roles: Roles) -> tuple[str, list[str], dict[str, str]]:
         raise UsageError(
             f"--step {value!r} has no column", hint="write NAME:COLS[:key=value], such as --step zscore:age,income:ddof=0"
         )
-    if name not in registry.table("encoders") and name not in registry.table("transforms"):
-        registry.load("encoders", name)
+    find(name)
     head, given = column_and(rest, roles.names)
     pairs = [part.partition("=") for part in given.split(":")] if given else []
     return name, columns([head], roles.names, "--step"), {key: content for key, _, content in pairs}
@@ -152,10 +151,12 @@ def _check_kinds(uses: Sequence[Use], schema: Schema) -> None:
     """Raise UsageError for every step that does not fit its column's kind, all at once."""
     wrong = []
     for use in uses:
-        if use.step in registry.table("encoders"):
-            accepted, kind = registry.load("encoders", use.step).kinds, schema[use.column].kind
-            if kind not in accepted:
-                wrong.append(f'{use.step} takes {", ".join(sorted(accepted))}; "{use.column}" is a {kind}')
+        if use.step == AUTO:
+            continue
+        accepted, kind = find(use.step).kinds, schema[use.column].kind
+        if kind not in accepted:
+            takes = ", ".join(sorted(accepted)) or "whole tensors, in scripts"
+            wrong.append(f'{use.step} takes {takes}; "{use.column}" is a {kind}')
     if wrong:
         raise UsageError(
             "a step does not fit its column", wrong, "override the kind with --type COL:KIND, or choose another step"

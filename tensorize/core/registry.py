@@ -2,7 +2,7 @@
 
 Nothing is imported before it is asked for: names and summaries come from here, those of plug-ins from their entry
 points and distributions. Outsiders add to a table through the entry-point groups `tensorize.loaders`, `.readers`,
-`.encoders`, `.transforms`, `.exporters`, `.models` and `.engines`.
+`.transforms`, `.exporters`, `.models` and `.engines`.
 """
 
 from __future__ import annotations
@@ -55,25 +55,17 @@ READERS = {
     "memory": ("tensorize.readers.memory:Memory", "What Python holds: data frames, Arrow tables, mappings, rows, arrays."),
 }
 
-ENCODERS = {
-    "zscore": ("tensorize.encoders.scale:ZScore", "(x − mean) / std, the sample standard deviation of train."),
-    "minmax": ("tensorize.encoders.scale:MinMax", "(x − min) / (max − min) of train; values outside are not clipped."),
-    "raw": ("tensorize.encoders.scale:Raw", "The number as it is."),
-    "onehot": ("tensorize.encoders.one_hot:OneHot", "One channel for each category."),
-    "ordinal": ("tensorize.encoders.ordinal:Ordinal", "The rank in a declared order, 0 for the lowest."),
-    "calendar": ("tensorize.encoders.calendar:Calendar", "Parts of a time stamp: month, day, weekday, hour, minute."),
-    "impute": ("tensorize.encoders.impute:Impute", "A value for what is missing, with an indicator on request."),
-}
-
 TRANSFORMS = {
-    "ZScore": ("tensorize.transforms.scale:ZScore", "(x − mean) / std on tensors."),
-    "MinMax": ("tensorize.transforms.scale:MinMax", "(x − min) / (max − min) on tensors."),
-    "OneHot": ("tensorize.transforms.one_hot:OneHot", "Integer ids to one-hot along any axis, by scatter_."),
-    "Ordinal": ("tensorize.transforms.ordinal:Ordinal", "Values to their rank in a declared order."),
-    "Impute": ("tensorize.transforms.impute:Impute", "Replace NaN by mean, median, mode or a constant."),
-    "Vocabulary": ("tensorize.transforms.vocabulary:Vocabulary", "Tokens to ids and back."),
-    "Fold": ("tensorize.transforms.fold:Fold", "Rows × C to N × C × L, by position."),
-    "Windows": ("tensorize.transforms.windows:Windows", "Sliding windows with length, horizon and stride."),
+    "zscore": ("tensorize.transforms.zscore:ZScore", "(x − mean) / std, the sample standard deviation of train."),
+    "minmax": ("tensorize.transforms.minmax:MinMax", "(x − min) / (max − min) of train; values outside are not clipped."),
+    "raw": ("tensorize.transforms.raw:Raw", "The number as it is."),
+    "onehot": ("tensorize.transforms.onehot:OneHot", "One channel for each category."),
+    "ordinal": ("tensorize.transforms.ordinal:Ordinal", "The rank in a declared order, 0 for the lowest."),
+    "calendar": ("tensorize.transforms.calendar:Calendar", "Parts of a time stamp: month, day, weekday, hour, minute."),
+    "impute": ("tensorize.transforms.impute:Impute", "A value for what is missing, with an indicator on request."),
+    "vocabulary": ("tensorize.transforms.vocabulary:Vocabulary", "Tokens to ids and back, in scripts."),
+    "fold": ("tensorize.transforms.fold:Fold", "Rows × C to N × C × L, by position, in scripts."),
+    "windows": ("tensorize.transforms.windows:Windows", "Sliding windows with length, horizon and stride, in scripts."),
 }
 
 EXPORTERS = {
@@ -109,7 +101,6 @@ ENGINES = {
 BUILT_IN: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "loaders": LOADERS,
     "readers": READERS,
-    "encoders": ENCODERS,
     "transforms": TRANSFORMS,
     "exporters": {name: (where, summary) for name, (where, summary, _) in EXPORTERS.items()},
     "models": MODELS,

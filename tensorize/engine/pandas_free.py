@@ -14,7 +14,7 @@ from tensorize.core import registry
 
 def no_plugins() -> bool:
     """Whether every part that can run in a loader's command is of this distribution."""
-    groups = ("loaders", "readers", "encoders", "transforms", "exporters", "engines")
+    groups = ("loaders", "readers", "transforms", "exporters", "engines")
     return all(entry.distribution == "tensorize" for group in groups for entry in registry.table(group).values())
 
 

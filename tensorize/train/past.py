@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from tensorize.columns.fitted import Channelled
 from tensorize.core.recipe import Recipe
-from tensorize.encoders.scale import MinMax, Raw, ZScore
 from tensorize.train.parts import Shape
 from tensorize.train.task import Numbers, Task
-from tensorize.train.units import affine, channels
+from tensorize.train.units import channels
+
+Affine = tuple[float, float]
+"""(offset, width) of (x − offset) / width."""
 
 
 def past_channels(task: Task, recipe: Recipe, inputs: Shape) -> list[Channelled]:
@@ -33,19 +35,20 @@ def past_of(task: Task, recipe: Recipe, inputs: Shape) -> list[list[float]] | No
     after = {part.column: part for part in channels(recipe, "target")}
     if not before or not isinstance(task, Numbers) or not all(name in after for name in task.names):
         return None
-    pairs = [(part, after[name]) for part, name in zip(before, task.names, strict=True)]
-    if not all(isinstance(part.encoder, ZScore | MinMax | Raw) for pair in pairs for part in pair):
-        return None
-    return [
-        [part.start, *_between(part, target, *moments)] for (part, target), moments in zip(pairs, _moments(task), strict=True)
-    ]
+    found = []
+    for part, name, moments in zip(before, task.names, _moments(task), strict=True):
+        own, target = part.transform.affine(), after[name].transform.affine()
+        if own is None or target is None:
+            return None
+        found.append([part.start, *_between(own, target, *moments)])
+    return found
 
 
 def _moments(task: Numbers) -> list[tuple[float, float]]:
     return list(zip(task.mean, task.std, strict=True)) if task.scaled else [(0.0, 1.0)] * len(task.names)
 
 
-def _between(part: Channelled, target: Channelled, mean: float, std: float) -> tuple[float, float]:
+def _between(own: Affine, target: Affine, mean: float, std: float) -> tuple[float, float]:
     """(factor, offset) from an input channel to a target as it is trained."""
-    (offset, width), (target_offset, target_width) = affine(part.encoder), affine(target.encoder)
+    (offset, width), (target_offset, target_width) = own, target
     return width / (target_width * std), ((offset - target_offset) / target_width - mean) / std

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from tensorize.core import registry
 from tensorize.core.contracts import BLOCK_ROWS, Array, TensorSpec, traits_of
 from tensorize.core.errors import UsageError
 from tensorize.core.tensorset import TensorSet
-from tensorize.encoders.one_hot import OneHot
 from tensorize.statistics.moments import Moments
 from tensorize.train.task import Classes, Numbers, One, Targets, Task
+from tensorize.transforms.lookup import build
 
 
 def task_of(train: TensorSet, target_scale: str) -> Task:
@@ -58,17 +59,15 @@ def _classes(train: TensorSet, spec: TensorSpec, of: str | None) -> Classes:
 
 def _class_names(train: TensorSet, of: str | None) -> tuple[str, tuple[str, ...]]:
     """The column and its categories, as the recipe has them; empty where it has none."""
-    from tensorize.columns.fitted import build
-
     for step in train.recipe.learned:
         if of not in (None, step.of):
             continue
         if step.role == "target" and "classes" in step.state:
             return of or "class", tuple(map(str, step.state["classes"]))
-        if step.role == "target" and step.step == "onehot":
-            encoder = build(step.step, step.state)
-            assert isinstance(encoder, OneHot)
-            return step.of, tuple(map(str, encoder.categories))
+        if step.role == "target" and step.step in registry.table("transforms"):
+            transform = build(step.step, step.state)
+            if transform.categorical:
+                return step.of, tuple(map(str, transform.values() or ()))
     return of or "class", ()
 
 

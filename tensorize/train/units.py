@@ -12,8 +12,6 @@ from tensorize.columns.fitted import Channelled, Fitted
 from tensorize.core import registry
 from tensorize.core.contracts import Array, Role
 from tensorize.core.recipe import Recipe
-from tensorize.encoders.base import Encoder
-from tensorize.encoders.scale import MinMax, ZScore
 
 
 @dataclass(frozen=True)
@@ -35,27 +33,20 @@ class Units:
 
 def units_of(recipe: Recipe, of: str | None = None) -> Units:
     """The units of a recipe's target; of the one called `of` where there are several."""
-    return Units(tuple(part for part in channels(recipe, "target", of) if part.encoder.describe() != "raw"))
+    return Units(tuple(part for part in channels(recipe, "target", of) if not part.transform.identity))
 
 
 def channels(recipe: Recipe, role: Role, of: str | None = None) -> tuple[Channelled, ...]:
     """The numbers among the inputs or targets that can be undone, each with its place among all channels of its role."""
     steps = [step for step in recipe.learned if step.role == role and of in (None, step.of)]
-    if any(step.step not in registry.table("encoders") for step in steps):
+    if any(step.step not in registry.table("transforms") for step in steps):
         return ()
     fitted = Fitted(steps)
     parts = fitted.inputs if role == "input" else fitted.targets
-    return tuple(part for part in parts if part.stop - part.start == 1 and part.encoder.invertible)
-
-
-def affine(encoder: Encoder) -> tuple[float, float]:
-    """(offset, width) of (x − offset) / width; (0, 1) for what is not scaled."""
-    if isinstance(encoder, ZScore):
-        return encoder.mean, encoder.std or 1.0
-    return (encoder.minimum, (encoder.maximum - encoder.minimum) or 1.0) if isinstance(encoder, MinMax) else (0.0, 1.0)
+    return tuple(part for part in parts if part.stop - part.start == 1 and part.transform.invertible)
 
 
 def decoded(part: Channelled, values: Array) -> Array:
     """One channel, (row) or (row, step), in its original units, float64."""
-    flat = part.encoder.decode(values.reshape(-1, 1).astype(np.float64))
+    flat = part.transform.decode(values.reshape(-1, 1).astype(np.float64))
     return np.asarray(flat, dtype=np.float64).reshape(values.shape)

@@ -16,9 +16,9 @@ import tensorize
 from tensorize import DataError, Recipe, UsageError, pipeline, prepare
 from tensorize.core import registry
 from tensorize.core.contracts import BLOCK_ROWS
-from tensorize.encoders.base import Encoder
 from tensorize.loaders.table import read_table
 from tensorize.statistics.categories import Categories
+from tensorize.transforms.base import Transform
 
 HOUSES = """id,area,rooms,city,heated,price
 h1,50,2,Bonn,true,100.5
@@ -402,7 +402,7 @@ def test_an_unseen_category_is_an_error_or_an_all_zero_block():
 # recipes -------------------------------------------------------------------------------------------------------------
 
 
-class Length(Encoder):
+class Length(Transform):
     """The plug-in of a test: the length of words, none longer than those of train."""
 
     kinds = frozenset({"category"})
@@ -424,14 +424,14 @@ class Length(Encoder):
         lengths = np.array([len(word) for word in column.to_pylist()], dtype=np.float64)[:, None]
         return np.where(lengths > self.longest, np.nan, lengths)
 
-    def unseen(self, column):
-        return np.isnan(self.encode(column)[:, 0])
+    def invalid(self, column):
+        return np.isnan(self.encode(column)[:, 0]), "is longer than any in train"
 
 
 @pytest.fixture
 def length(monkeypatch):
     entries, known = {"length": registry.Entry("length", f"{__name__}:Length", "", "somebody")}, registry.table
-    monkeypatch.setattr(registry, "table", lambda group: {**known(group), **(entries if group == "encoders" else {})})
+    monkeypatch.setattr(registry, "table", lambda group: {**known(group), **(entries if group == "transforms" else {})})
 
 
 @pytest.mark.usefixtures("length")
@@ -439,9 +439,9 @@ def length(monkeypatch):
 def test_what_is_unseen_by_a_plug_ins_step_is_an_error(role):
     recipe = table({"w": ["a", "abc"], "n": [1, 2]}, step="length:w", **role).recipe
     assert recipe.apply({"w": ["ab", "abc"], "n": [1, 2]})["features"].isfinite().all()
-    with pytest.raises(DataError, match="category") as caught:
+    with pytest.raises(DataError, match="1 value is refused") as caught:
         recipe.apply({"w": ["ab", "abcd"], "n": [1, 2]})
-    assert caught.value.details[0] == "row 1  w  abcd"
+    assert caught.value.details == ("row 1  w  abcd", "in: w 1", '"w": a value is longer than any in train')
 
 
 def test_apply_equals_the_original_and_a_row_equals_its_row(houses):
@@ -544,7 +544,7 @@ def test_wrong_data_is_named(write, text, options, said):
         ({"zscore": "area", "minmax": "area"}, '"area" is to be scaled twice'),
         ({"zscore": "city"}, 'zscore takes bool, number; "city" is a category'),
         ({"onehto": "city"}, 'there is no option "onehto"; did you mean "onehot"?'),
-        ({"step": "zscoer:area"}, 'there is no encoder "zscoer"; did you mean "zscore"?'),
+        ({"step": "zscoer:area"}, 'there is no transform "zscoer"; did you mean "zscore"?'),
         ({"step": "zscore:area:dof=0"}, 'no parameter "dof"; did you mean "ddof"?'),
         ({"split": "0.8,0.3"}, "sum to 1"),
         ({"split": "0.8,0.2", "stratify": "city", "group": "id"}, "--stratify and --group exclude each other"),

@@ -20,14 +20,13 @@ from torch import Tensor, nn
 
 import tensorize as tz
 from tensorize.core.errors import RunError, UsageError
-from tensorize.encoders.calendar import Calendar
 from tensorize.loaders.table import read_table
 from tensorize.train import fit
 from tensorize.train.export import export_onnx
-from tensorize.train.export.calendar import CalendarParts
 from tensorize.train.export.graph import preprocessing
 from tensorize.train.export.ports import Port
 from tensorize.train.export.trace import traced
+from tensorize.transforms.calendar import Calendar
 
 ALONE = Path(__file__).with_name("onnx_alone.py")
 
@@ -131,18 +130,19 @@ def test_calendar_parts_are_those_of_the_recipe_from_the_year_1_to_9999() -> Non
     stamps = np.random.default_rng(0).integers(first, last, 20_000)
     ends = [f"{year}-{day}T23:59:59.999999" for year in (1900, 1969, 2000, 2023, 2024) for day in ("02-28", "12-31", "03-01")]
     stamps = np.concatenate([stamps, np.array(ends, "datetime64[us]").astype(np.int64), [first, last, -1, 0]])
-    expected = Calendar(parts=parts).encode(pa.array(stamps).cast(pa.timestamp("us")))
+    step = Calendar(parts=parts)
+    expected = step.encode(pa.array(stamps).cast(pa.timestamp("us")))
     given = torch.from_numpy(stamps)
 
     class Whole(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.parts = CalendarParts(parts)
+            self.parts = step.module()
 
         def forward(self, *given: Tensor) -> Tensor:
-            return self.parts(given[0])
+            return self.parts(given[0][:, None])
 
-    np.testing.assert_array_equal(CalendarParts(parts)(given).numpy(), expected)
+    np.testing.assert_array_equal(step.module()(given[:, None]).numpy(), expected)
     np.testing.assert_array_equal(in_onnx(Whole(), [given]), expected)
 
 
@@ -317,7 +317,7 @@ def test_columns_may_be_called_what_the_graph_calls_its_own(tmp_path: Path) -> N
     assert [port.name for port in session.get_inputs()] == [port["name"] for port in made.inputs]
     assert [port.get("column") for port in made.inputs] == [None, *names]
     assert json.loads(session.get_modelmeta().custom_metadata_map["tensorize.inputs"]) == list(made.inputs)
-    assert session.get_modelmeta().custom_metadata_map["tensorize.core.recipe"] == history.checkpoint.recipe_json
+    assert session.get_modelmeta().custom_metadata_map["tensorize.recipe"] == history.checkpoint.recipe_json
 
 
 def test_the_same_model_makes_the_same_bytes_without_a_trace_of_where(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
-"""Transforms on bare tensors: right, equal to the encoders of recipes, and fit for models and exported graphs."""
+"""Transforms on bare tensors: right, equal to the steps of recipes, and fit for models and exported graphs."""
 
+import copy
 import json
+import pickle
 
 import numpy as np
 import pyarrow as pa
@@ -10,17 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from tensorize import encoders, prepare, transforms
-from tensorize.core import registry
+from tensorize import prepare, transforms
 from tensorize.core.errors import UsageError
-from tensorize.encoders.impute import Impute as ImputeColumn
-from tensorize.encoders.one_hot import OneHot as OneHotColumn
-from tensorize.encoders.ordinal import Ordinal as OrdinalColumn
-from tensorize.encoders.scale import MinMax as MinMaxColumn
-from tensorize.encoders.scale import ZScore as ZScoreColumn
 from tensorize.transforms import Fold, Impute, MinMax, OneHot, Ordinal, Vocabulary, Windows, ZScore, one_hot
-
-assert encoders
+from tensorize.transforms.impute import Impute as ImputeColumn
+from tensorize.transforms.minmax import MinMax as MinMaxColumn
+from tensorize.transforms.onehot import OneHot as OneHotColumn
+from tensorize.transforms.ordinal import Ordinal as OrdinalColumn
+from tensorize.transforms.zscore import ZScore as ZScoreColumn
 
 READY = {
     "ZScore": (ZScore([1.0, 2.0], [3.0, 0.5]), torch.tensor([[1.0, 5.0], [2.0, -1.0]])),
@@ -39,15 +38,26 @@ def both(result):
     return result if isinstance(result, tuple) else (result,)
 
 
-def test_every_registered_transform_is_tested_and_public():
-    assert set(READY) == set(registry.TRANSFORMS)
-    assert set(READY) <= set(transforms.__all__)
+def test_every_public_module_is_tested():
+    assert set(READY) == set(transforms.__all__) - {"Transform", "one_hot"}
+    assert all(getattr(transforms, name).__name__ == name for name in READY)
+    with pytest.raises(AttributeError, match="no attribute 'Zscore'"):
+        _ = transforms.Zscore
+
+
+@pytest.mark.parametrize("name", READY)
+def test_a_module_is_pickled_and_copied_by_its_name(name):
+    transform, x = READY[name]
+    for again in (pickle.loads(pickle.dumps(transform)), copy.deepcopy(transform)):
+        assert type(again) is getattr(transforms, name)
+        for one, other in zip(both(transform(x)), both(again(x)), strict=True):
+            torch.testing.assert_close(one, other, rtol=0, atol=0, equal_nan=True)
 
 
 @pytest.mark.parametrize("name", READY)
 def test_state_is_json_and_makes_the_same_transform(name):
     transform, x = READY[name]
-    again = registry.load("transforms", name)(**json.loads(json.dumps(transform.state(), allow_nan=False)))
+    again = getattr(transforms, name)(**json.loads(json.dumps(transform.state(), allow_nan=False)))
     assert again.state() == transform.state()
     for one, other in zip(both(transform(x)), both(again(x)), strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=0, equal_nan=True)
@@ -86,7 +96,7 @@ def test_state_is_in_the_state_dict_and_follows_the_module(name):
     assert transform.state_dict()
 
 
-# equal to the encoders ------------------------------------------------------------------------------------------
+# equal to the steps of recipes ------------------------------------------------------------------------------------------
 
 
 @settings(max_examples=60, deadline=None)

@@ -147,8 +147,8 @@ def finished(plan: Plan, rows: TableRows, run: Run) -> Iterator[Piece]:
     kept = kept_rows(rows, tensors.options, run)
     kept.leave_out(state.order.selection.out)
     kept.check_unseen(tensors.fitted, tensors.may_be_unseen)
-    if not tensors.cut.whole_only and tensors.options.unseen != "unknown":
-        check_constants(tensors.fitted.inputs, filler.policies, tensors.cut.grid)
+    if not tensors.cut.whole_only:
+        check_constants(tensors.may_be_unseen, filler)
     stream = state.order.stream(kept.of(), run.engine.store)
     columns = (*roles.inputs, *roles.targets)
     yield from (_as_index if tensors.is_index else _spelt_out)(state, stream, columns, run)

@@ -73,6 +73,6 @@ def _decoded(parts: tuple[Channelled, ...], values: Array) -> dict[str, pa.Array
     """Column → its values; a one-way step (calendar parts) gives none."""
     found: dict[str, pa.Array] = {}
     for part in parts:
-        if part.encoder.invertible and part.column not in found:
-            found[part.column] = part.encoder.decode(values[:, part.start : part.stop])
+        if part.transform.invertible and part.column not in found:
+            found[part.column] = part.transform.decode(values[:, part.start : part.stop])
     return found

@@ -15,11 +15,10 @@ from tensorize.core.contracts import Array, Floats
 from tensorize.core.errors import DataError, UsageError, plural, some
 from tensorize.core.options import column_and
 from tensorize.core.schema import Column, Schema
-from tensorize.encoders.impute import constant
-from tensorize.encoders.one_hot import OneHot
 from tensorize.loaders.series.clock import DAY, HOUR, Clock, say, step_name
 from tensorize.loaders.series.grid import Grid, Steps
 from tensorize.loaders.series.rows import Rows
+from tensorize.transforms.impute import constant
 
 ERROR, DROP, FFILL, INTERPOLATE, DATE, OWN = "error", "drop", "ffill", "interpolate", "date", "own"
 """`date`: the value of another step of the same day. `own`: what the step's own time says, for the columns of the time."""
@@ -84,17 +83,23 @@ def check_gaps(grid: Grid, policies: Mapping[str, str]) -> None:
         )
 
 
-def check_constants(parts: Sequence[Channelled], policies: Mapping[str, str], grid: Grid) -> None:
-    """Raise DataError for a value that fills gaps and is none of the categories of its column."""
-    for part in parts if grid.missing else ():
-        policy = policies[part.column]
-        if isinstance(part.encoder, OneHot) and policy not in (*WORDS, OWN):
-            known = [str(value) for value in part.encoder.categories]
-            if policy not in known:
-                raise DataError(
-                    f"--gaps {part.column}={policy}: train has no such category",
-                    hint="categories: " + ", ".join(known),
-                )
+def check_constants(parts: Sequence[Channelled], filler: Filler) -> None:
+    """Raise DataError for a value that fills gaps and that the step of its column refuses."""
+    for part in parts if filler.grid.missing else ():
+        policy = filler.policies.get(part.column, OWN)
+        if policy in (*WORDS, OWN):
+            continue
+        found = part.transform.invalid(pa.array([constant(policy, filler.schema[part.column].storage)]))
+        if found is not None and found[0].any():
+            raise _refused(part, policy, found[1])
+
+
+def _refused(part: Channelled, policy: str, why: str) -> DataError:
+    flag = f"--gaps {part.column}={policy}"
+    if part.transform.categorical:
+        known = ", ".join(map(str, part.transform.values() or ()))
+        return DataError(f"{flag}: train has no such category", hint=f"categories: {known}")
+    return DataError(f"{flag}: the value {why}", hint="give another value, or say --gaps drop")
 
 
 def _stretch(grid: Grid, begin: int, length: int) -> str:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from tensorize.columns.fitted import Channelled, Fitted
 from tensorize.core.contracts import TensorSpec
-from tensorize.encoders.one_hot import OneHot
 from tensorize.loaders.series.cut import Cut
 from tensorize.loaders.series.options import SeriesOptions
 
@@ -75,13 +74,13 @@ class Tensors:
     def may_be_unseen(self) -> list[Channelled]:
         """Where a value without a place is an error: everywhere, or in targets and ranks alone."""
         unknown = self.options.unseen == "unknown"
-        parts = [part for part in self.fitted.inputs if not (unknown and isinstance(part.encoder, OneHot))]
-        return [part for part in (*parts, *self.fitted.targets) if part.may_be_unseen]
+        inputs = [part for part in self.fitted.inputs if part.is_strict(unknown)]
+        return [*inputs, *(part for part in self.fitted.targets if part.is_strict(False))]
 
     def describe(self, tensor: str) -> str:
         """A few words on how a tensor was made."""
         if tensor not in ("series", "target"):
             return {"observed": "1 where the step has a row", "row": "source row of the start"}.get(tensor, "")
         parts = self.fitted.inputs if tensor == "series" else self.fitted.targets
-        words = dict.fromkeys(part.encoder.describe() for part in parts)
+        words = dict.fromkeys(part.transform.describe() for part in parts)
         return ", ".join(words) + ("" if set(words) <= {"raw", "calendar parts"} else f", {self.origin}")

@@ -10,7 +10,6 @@ import pyarrow as pa
 
 from tensorize.columns.fitted import Channelled, Fitted
 from tensorize.core.contracts import Array
-from tensorize.encoders.one_hot import OneHot
 from tensorize.loaders.table.tensors import Tensors
 
 if TYPE_CHECKING:
@@ -68,14 +67,13 @@ def inverse(recipe: Recipe, tensors: TensorSet) -> Any:
 def _decode(parts: tuple[Channelled, ...], values: Array, columns: dict[str, pa.Array]) -> None:
     """Add the columns that `parts` came from; a one-way step (calendar parts) gives none, nor does a column twice."""
     for part in parts:
-        if part.encoder.invertible and part.column not in columns:
-            columns[part.column] = part.encoder.decode(values[:, part.start : part.stop])
+        if part.transform.invertible and part.column not in columns:
+            columns[part.column] = part.transform.decode(values[:, part.start : part.stop])
 
 
 def _classes(part: Channelled, ids: Array) -> pa.Array:
     """Ids (row), −1 for unseen, → their categories (row)."""
-    assert isinstance(part.encoder, OneHot)
-    values = pa.array(list(part.encoder.categories))
+    values = pa.array(list(part.transform.values() or ()))
     return values.take(pa.array(np.where(ids < 0, 0, ids), mask=ids < 0))
 
 

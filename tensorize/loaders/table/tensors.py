@@ -16,7 +16,6 @@ from tensorize.core.contracts import Array, TensorSpec
 from tensorize.core.errors import plural
 from tensorize.core.options import column_and
 from tensorize.core.schema import Schema
-from tensorize.encoders.one_hot import OneHot
 
 EXACT = 1 << 24
 """float32 holds every integer up to here."""
@@ -63,7 +62,7 @@ class Tensors:
     @cached_property
     def blocks(self) -> tuple[Channelled, ...]:
         """The one-hot blocks among the inputs."""
-        return tuple(part for part in self.fitted.inputs if isinstance(part.encoder, OneHot))
+        return tuple(part for part in self.fitted.inputs if part.transform.categorical)
 
     @cached_property
     def plain(self) -> tuple[Channelled, ...]:
@@ -71,7 +70,7 @@ class Tensors:
         kept = [part for part in self.fitted.inputs if not (self.as_ids and part in self.blocks)]
         at = np.cumsum([0, *(part.stop - part.start for part in kept)])
         return tuple(
-            Channelled(part.column, part.encoder, int(start), int(stop))
+            Channelled(part.column, part.transform, int(start), int(stop))
             for part, start, stop in zip(kept, at, at[1:], strict=False)
         )
 
@@ -83,16 +82,16 @@ class Tensors:
     @cached_property
     def may_be_unseen(self) -> tuple[Channelled, ...]:
         """Where a value without a place is an error: everywhere, or in targets and ranks alone."""
-        strict = [part for part in self.fitted.inputs if not (self.reserved and isinstance(part.encoder, OneHot))]
-        parts = [*strict, *(self.fitted.targets if self.with_target else ())]
-        return tuple(part for part in parts if part.may_be_unseen)
+        strict = [part for part in self.fitted.inputs if part.is_strict(bool(self.reserved))]
+        targets = self.fitted.targets if self.with_target else ()
+        return (*strict, *(part for part in targets if part.is_strict(False)))
 
     @cached_property
     def target_is_index(self) -> bool:
         """A class target that no flag asked to be one-hot: int64 index into the sorted values."""
         asked = {column_and(value, self.schema.names)[0] for value in separate(self.options.onehot, self.schema.names)}
         parts = self.fitted.targets
-        return len(parts) == 1 and isinstance(parts[0].encoder, OneHot) and parts[0].column not in asked
+        return len(parts) == 1 and parts[0].transform.categorical and parts[0].column not in asked
 
     @property
     def id(self) -> str | None:
@@ -151,8 +150,7 @@ class Tensors:
 
     def _ids(self, batch: pa.RecordBatch, part: Channelled, seen: Found) -> Array:
         """The ids (row) int64 of a one-hot column, −1 for an unseen category."""
-        assert isinstance(part.encoder, OneHot)
-        ids = part.encoder.ids(self.fitted.filled(batch, part.column))
+        ids = part.transform.ids(self.fitted.filled(batch, part.column))
         if len(ids) and ids.min() < 0:
             seen.unseen.add(part.column)
         return ids
@@ -169,7 +167,7 @@ class Tensors:
         """Count the values of unscaled columns that float32 cannot hold: ids above 2^24, time stamps."""
         found: Counter[str] = Counter()
         for part in self.plain:
-            if part.stop - part.start == 1 and part.encoder.describe() == "raw":
+            if part.stop - part.start == 1 and part.transform.identity:
                 given = ready(self.fitted.filled(batch, part.column), part).to_numpy(zero_copy_only=False).astype(np.float64)
                 large = np.abs(given) > EXACT
                 if large.any():
@@ -183,16 +181,15 @@ class Tensors:
             return "ids of " + ", ".join(part.column for part in self.blocks)
         if tensor == "target" and self.target_is_index:
             return f"class index of {parts[0].column}: {_classes(parts[0])}"
-        if tensor == "target" and len(parts) == 1 and isinstance(parts[0].encoder, OneHot):
+        if tensor == "target" and len(parts) == 1 and parts[0].transform.categorical:
             return f"one-hot of {parts[0].column}: {_classes(parts[0])}"
-        words = dict.fromkeys(part.encoder.describe() for part in parts)
+        words = dict.fromkeys(part.transform.describe() for part in parts)
         return ", ".join(words) + ("" if set(words) <= {"raw"} else f", {self.origin}")
 
 
 def _classes(part: Channelled) -> str:
     """The categories of a target, shortened: 0…9, or red, green."""
-    assert isinstance(part.encoder, OneHot)
-    values = [str(value) for value in part.encoder.categories]
+    values = [str(value) for value in part.transform.values() or ()]
     if len(values) <= 4:
         return ", ".join(values)
     return f"{values[0]}…{values[-1]}"

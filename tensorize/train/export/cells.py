@@ -7,6 +7,7 @@ refuses is NaN: nothing is invented.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pyarrow as pa
 import torch
@@ -15,17 +16,10 @@ from torch import Tensor, nn
 from tensorize.columns.fitted import Channelled
 from tensorize.columns.times import to_times
 from tensorize.core.errors import UsageError
-from tensorize.encoders.calendar import Calendar
-from tensorize.encoders.impute import Impute
-from tensorize.encoders.one_hot import OneHot
-from tensorize.encoders.ordinal import Ordinal
-from tensorize.encoders.scale import MinMax, Raw, ZScore
-from tensorize.encoders.transform import Transformed
-from tensorize.train.export.calendar import CalendarParts
 from tensorize.train.export.ports import MISSING, UNSEEN, Port
-from tensorize.train.units import affine
 from tensorize.transforms import Impute as FillNaN
 from tensorize.transforms import ZScore as Scale
+from tensorize.transforms.impute import Impute
 
 NAT = torch.iinfo(torch.int64).min
 """The time stamp that is none, as in numpy."""
@@ -38,24 +32,22 @@ def refused(mask: Tensor, channels: Tensor) -> Tensor:
     return torch.where(mask[:, None], torch.nan, channels)
 
 
-class Match(nn.Module):
-    """Which of `values` a cell is, as a one-hot block or, if `ranked`, as the place; without a place all zero or refused."""
+class Cells(nn.Module):
+    """The module of one step over its cells; if `strict`, a value of none of its categories is refused."""
 
-    values: Tensor
-
-    def __init__(self, values: Tensor, *, strict: bool, ranked: bool = False) -> None:
+    def __init__(self, part: Channelled, unknown_is_zero: bool) -> None:
+        """Raises UsageError if the step has no module."""
         super().__init__()
-        self.register_buffer("values", values, persistent=False)
-        self.strict, self.ranked = strict, ranked
+        module = part.transform.module()
+        if module is None:
+            raise _no_module(part)
+        self.module = module
+        self.strict = part.transform.categorical and not unknown_is_zero
 
     def forward(self, cells: Tensor) -> Tensor:
-        """Cells (row) → (row, value) or (row, 1) float32."""
-        hits = (cells[:, None] == self.values).to(torch.float32)
-        block = hits
-        if self.ranked:
-            ranks = torch.arange(hits.shape[1], dtype=torch.float32, device=hits.device)
-            block = (hits * ranks).sum(dim=1, keepdim=True)
-        return refused(hits.sum(dim=1) == 0, block) if self.strict else block
+        """Cells (row) → (row, channel) float32."""
+        found = self.module(cells[:, None]).reshape(cells.shape[0], -1).to(torch.float32)
+        return refused(found.sum(dim=1) == 0, found) if self.strict else found
 
 
 class NumberBlock(nn.Module):
@@ -70,23 +62,26 @@ class NumberBlock(nn.Module):
         self.indicated = tuple(name for name, fill in fills.items() if fill.indicator)
         self.register_buffer("flagged", _places(names, self.indicated), persistent=False)
         self.fill = FillNaN([float(fills[name].fill) if name in fills else torch.nan for name in names])
-        scaled = [part for part in parts if isinstance(part.encoder, ZScore | MinMax | Raw)]
+        scales = [(part, scale) for part in parts if (scale := part.transform.affine()) is not None]
+        scaled = [part for part, _ in scales]
         others = [part for part in parts if part not in scaled]
         self.places = [place for part in (*scaled, *others) for place in range(part.start, part.stop)]
         self.register_buffer("scaled", _places(names, [part.column for part in scaled]), persistent=False)
-        bounds = [affine(part.encoder) for part in scaled]
-        self.scale = Scale([offset for offset, _ in bounds], [width for _, width in bounds]) if scaled else None
+        bounds = [scale for _, scale in scales]
+        self.scale = Scale([offset for offset, _ in bounds], [width for _, width in bounds]) if bounds else None
         self._others = [names.index(part.column) for part in others]
-        self.others = nn.ModuleList(_number_module(part, zero) for part in others)
+        self._known = [part.transform.values() for part in others]
+        self.others = nn.ModuleList(Cells(part, zero) for part in others)
 
     def typical(self, rows: int, draws: torch.Generator) -> Tensor:
         """Numbers like those that were learned from: about the offsets, and of the categories; 0 to 1 where nothing was."""
         numbers = torch.rand(rows, len(self.port.labels), dtype=torch.float64, generator=draws)
         if self.scale is not None:
             numbers[:, self.scaled] = self.scale.inverse(numbers[:, self.scaled])
-        for column, module in zip(self._others, self.others, strict=True):
-            if isinstance(module, Match) and len(module.values):
-                numbers[:, column] = module.values[torch.randint(len(module.values), (rows,), generator=draws)]
+        for column, known in zip(self._others, self._known, strict=True):
+            if known:
+                values = torch.tensor([float(value) for value in known], dtype=torch.float64)
+                numbers[:, column] = values[torch.randint(len(values), (rows,), generator=draws)]
         return numbers
 
     def forward(self, numbers: Tensor) -> tuple[Tensor, Tensor]:
@@ -104,30 +99,11 @@ def _places(names: Sequence[str], wanted: Sequence[str]) -> Tensor:
     return torch.tensor([names.index(name) for name in wanted], dtype=torch.int64)
 
 
-class _Transformed(nn.Module):
-    """A registered transform over one column."""
-
-    def __init__(self, transform: nn.Module) -> None:
-        super().__init__()
-        self.transform = transform
-
-    def forward(self, cells: Tensor) -> Tensor:
-        """Cells (row) float64 → (row, channel) float32."""
-        out: Tensor = self.transform(cells[:, None])
-        return out.reshape(cells.shape[0], -1).to(torch.float32)
-
-
-def _number_module(part: Channelled, zero: bool) -> nn.Module:
-    if isinstance(part.encoder, OneHot):
-        values = torch.tensor([float(value) for value in part.encoder.categories], dtype=torch.float64)
-        return Match(values, strict=not zero)
-    if isinstance(part.encoder, Transformed):
-        return _Transformed(part.encoder.module)
-    raise _no_module(part)
-
-
 class CategoryBlock(nn.Module):
     """One column of text: ids (row) int64 in a vocabulary, `UNSEEN` for another value, `MISSING` for none."""
+
+    own: Tensor
+    """(part, id) int64: the position of each word among the values of each step; the last id is any other word."""
 
     def __init__(self, name: str, parts: Sequence[Channelled], fill: Impute | None, zero: bool) -> None:
         super().__init__()
@@ -137,14 +113,9 @@ class CategoryBlock(nn.Module):
         self.places = [place for part in parts for place in range(part.start, part.stop)]
         self.indicated = (name,) if fill is not None and fill.indicator else ()
         self._fill = None if fill is None else vocabulary.index(fill.fill) if fill.fill in vocabulary else UNSEEN
-        self.parts = nn.ModuleList(
-            Match(
-                torch.tensor([vocabulary.index(value) for value in each], dtype=torch.int64),
-                strict=not (zero and isinstance(part.encoder, OneHot)),
-                ranked=isinstance(part.encoder, Ordinal),
-            )
-            for part, each in zip(parts, values, strict=True)
-        )
+        own = [[each.index(word) if word in each else UNSEEN for word in vocabulary] + [UNSEEN] for each in values]
+        self.register_buffer("own", torch.tensor(own, dtype=torch.int64), persistent=False)
+        self.parts = nn.ModuleList(Cells(part, zero) for part in parts)
 
     def typical(self, rows: int, draws: torch.Generator) -> Tensor:
         """Any ids of the vocabulary."""
@@ -155,17 +126,18 @@ class CategoryBlock(nn.Module):
         missing = ids == MISSING
         known = ids if self._fill is None else torch.where(missing, self._fill, ids)
         out_of_range = (known < UNSEEN) | (known >= len(self.port.labels))
-        channels = refused(out_of_range, torch.cat([part(known) for part in self.parts], dim=1))
+        place = torch.where(out_of_range | (known == UNSEEN), len(self.port.labels), known)
+        found = [part(own[place]) for part, own in zip(self.parts, self.own, strict=True)]
+        channels = refused(out_of_range, torch.cat(found, dim=1))
         flags = missing[:, None].to(torch.float32)
         return channels, flags if self.indicated else flags[:, :0]
 
 
-def _values(part: Channelled) -> tuple[object, ...]:
-    if isinstance(part.encoder, OneHot):
-        return part.encoder.categories
-    if isinstance(part.encoder, Ordinal):
-        return part.encoder.order
-    raise _no_module(part)
+def _values(part: Channelled) -> tuple[Any, ...]:
+    values = part.transform.values()
+    if values is None:
+        raise _no_module(part)
+    return values
 
 
 class TimeBlock(nn.Module):
@@ -177,7 +149,7 @@ class TimeBlock(nn.Module):
         self.places = [place for part in parts for place in range(part.start, part.stop)]
         self.indicated = (name,) if fill is not None and fill.indicator else ()
         self._fill = None if fill is None else to_times(pa.array([str(fill.fill)]), name).cast(pa.int64())[0].as_py()
-        self.parts = nn.ModuleList(CalendarParts(_parts(part)) for part in parts)
+        self.parts = nn.ModuleList(Cells(part, unknown_is_zero=False) for part in parts)
 
     def typical(self, rows: int, draws: torch.Generator) -> Tensor:
         """Any microsecond of the 50 years from 1990 on."""
@@ -188,18 +160,12 @@ class TimeBlock(nn.Module):
         missing = stamps == NAT
         channels = torch.cat([part(torch.where(missing, self._fill or 0, stamps)) for part in self.parts], dim=1)
         flags = missing[:, None].to(torch.float32)
-        found = channels.to(torch.float32)
-        return found if self._fill is not None else refused(missing, found), flags if self.indicated else flags[:, :0]
-
-
-def _parts(part: Channelled) -> Sequence[str]:
-    if isinstance(part.encoder, Calendar):
-        return part.encoder.parts
-    raise _no_module(part)
+        found = channels if self._fill is not None else refused(missing, channels)
+        return found, flags if self.indicated else flags[:, :0]
 
 
 def _no_module(part: Channelled) -> UsageError:
     return UsageError(
-        f'the step "{part.encoder.describe()}" of column "{part.column}" cannot go into a graph',
-        hint="an encoder of a plug-in works on Arrow columns; write it as a transform (nn.Module), and it can",
+        f'the step "{part.transform.describe()}" of column "{part.column}" cannot go into a graph',
+        hint="its transform has no module for such a column: see Transform.module",
     )

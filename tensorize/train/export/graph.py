@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
+from tensorize.columns.fitted import Channelled
 from tensorize.core.contracts import traits_of
 from tensorize.core.errors import UsageError
 from tensorize.core.recipe import Recipe
-from tensorize.encoders.scale import MinMax, ZScore
 from tensorize.train.export.columns import Columns, Steps
 from tensorize.train.export.pixels import Pixels
 from tensorize.train.parts import Shape
 from tensorize.train.task import Classes, Numbers, One, Targets
-from tensorize.train.units import affine, units_of
+from tensorize.train.units import units_of
 
 if TYPE_CHECKING:
     from tensorize.train.checkpoint import Checkpoint
@@ -84,23 +84,47 @@ class Predictor(nn.Module):
 
 
 class Original(nn.Module):
-    """Numbers as the file has them → those of the raw data, where a flag scaled a target: (row, …) float64, as `Units` does."""
+    """Numbers as the file has them → those of the raw data, if a flag scaled a target: (row, …) float64, as `Units` does."""
 
     offset: Tensor
     width: Tensor
 
     def __init__(self, recipe: Recipe, task: Numbers) -> None:
+        """Raises UsageError for a step of a target without a module that has an inverse."""
         super().__init__()
         count = task.shape[0] if task.shape else 1
         offset, width = torch.zeros(count, dtype=torch.float64), torch.ones(count, dtype=torch.float64)
+        others: dict[int, nn.Module] = {}
         for part in units_of(recipe).parts:
-            if not isinstance(part.encoder, ZScore | MinMax):
-                raise UsageError(f'the step "{part.encoder.describe()}" of the target "{part.column}" cannot go into a graph')
-            offset[part.start], width[part.start] = affine(part.encoder)
+            scale = part.transform.affine()
+            if scale is None:
+                others[part.start] = _invertible(part)
+            else:
+                offset[part.start], width[part.start] = scale
         shape = (count, *(1 for _ in task.shape[1:])) if task.shape else ()
         self.register_buffer("offset", offset.reshape(shape), persistent=False)
         self.register_buffer("width", width.reshape(shape), persistent=False)
+        self._places = list(others)
+        self.others = nn.ModuleList(others.values())
 
     def forward(self, numbers: Tensor) -> Tensor:
         """(row), (row, target) or (row, target, step) float32 → the same shape, float64."""
-        return numbers.to(torch.float64) * self.width + self.offset
+        found = numbers.to(torch.float64) * self.width + self.offset
+        if not self._places:
+            return found
+        targets = [found] if found.ndim == 1 else list(found.unbind(1))
+        for place, module in zip(self._places, self.others, strict=True):
+            targets[place] = _inverse(module, targets[place].reshape(-1, 1)).reshape(targets[place].shape)
+        return targets[0] if found.ndim == 1 else torch.stack(targets, dim=1)
+
+
+def _inverse(module: Any, channels: Tensor) -> Tensor:
+    found: Tensor = module.inverse(channels)
+    return found
+
+
+def _invertible(part: Channelled) -> nn.Module:
+    module = part.transform.module()
+    if module is None or not hasattr(module, "inverse"):
+        raise UsageError(f'the step "{part.transform.describe()}" of the target "{part.column}" cannot go into a graph')
+    return module

@@ -99,7 +99,7 @@ def _described(
             "tensorize.inputs": json.dumps(inputs, ensure_ascii=False),
             "tensorize.output": json.dumps(output, ensure_ascii=False),
             "tensorize.ids": json.dumps({"unseen": UNSEEN, "missing": MISSING}),
-            "tensorize.core.recipe": checkpoint.recipe_json,
+            "tensorize.recipe": checkpoint.recipe_json,
         }
     )
     return inputs, output
