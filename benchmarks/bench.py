@@ -110,6 +110,14 @@ def jobs(scale: float) -> list[Job]:
         ),
         Job("wine 20M rows → HDF5", "wine-20m.csv", wine),
         Job(
+            "wine 2M rows of Parquet → HDF5",
+            "wine-2m.parquet",
+            wine,
+            {"polars + torch": wine_peers["polars + torch"]},
+            {"polars + torch": 0.7},
+        ),
+        Job("wine 20M rows of Parquet → HDF5", "wine-20m.parquet", wine),
+        Job(
             "mixed 2M rows, ids",
             "mixed-2m.csv",
             mixed,

@@ -28,7 +28,7 @@ def polars_wine(source: str, out: str) -> None:
     import polars as pl
     import torch
 
-    frame = pl.read_csv(source, separator=";")
+    frame = pl.read_parquet(source) if source.endswith(".parquet") else pl.read_csv(source, separator=";")
     columns = [name for name in frame.columns if name != "quality"]
     scaled = frame.select([(pl.col(name) - pl.col(name).mean()) / pl.col(name).std() for name in columns])
     features = torch.from_numpy(scaled.cast(pl.Float32).to_numpy())
