@@ -49,8 +49,8 @@ CROWDED = frozenset({"cli", "tensorize/transforms"})
 
 KNOWN: Mapping[str, frozenset[str]] = {
     "cycle": frozenset(),
-    "upward": frozenset({"loaders"}),
-    "files": frozenset({"tensorize/train"}),
+    "upward": frozenset(),
+    "files": frozenset(),
     "isinstance": frozenset(),
     "docstrings": frozenset(
         {

@@ -12,12 +12,12 @@ from torch import nn
 from tensorize.api import read
 from tensorize.core.errors import UsageError, near
 from tensorize.core.tensorset import TensorSet
+from tensorize.train.baseline import trivial
 from tensorize.train.checkpoint import Checkpoint
 from tensorize.train.device import Runner, device_of, enough_memory, resident_bytes
 from tensorize.train.metrics import Scores, judge, units_for
 from tensorize.train.parts import Part, as_stored, parts_of, place
 from tensorize.train.task import Classes, Targets, Task, make_loss
-from tensorize.train.trivial import trivial
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ from tensorize.api import read
 from tensorize.core.errors import DataError
 from tensorize.core.tensorset import TensorSet
 from tensorize.storage.partfile import exists
+from tensorize.train.callbacks import KeepBest, Save, weights
 from tensorize.train.checkpoint import Checkpoint, History, resumed
-from tensorize.train.device import device_of, enough_memory, threads
-from tensorize.train.keep import KeepBest, Save, random_state, seeded, set_random_state, weights
+from tensorize.train.device import device_of, enough_memory, random_state, seeded, set_random_state, threads
 from tensorize.train.loop import Callback, Trainer
 from tensorize.train.named import model_class, part_of
 from tensorize.train.plan import Plan, make_plan

@@ -15,16 +15,14 @@ from tensorize.core.errors import UsageError, plural
 from tensorize.core.layout import Named
 from tensorize.core.recipe import Recipe
 from tensorize.core.tensorset import TensorSet
+from tensorize.train.baseline import past_of, trivial
 from tensorize.train.checkpoint import Facts
 from tensorize.train.device import SMALL_STEP, Runner, called, forward_flops, resident_bytes
 from tensorize.train.metrics import UnitsOf, judge, units_for
 from tensorize.train.named import build_model, keywords_of
 from tensorize.train.parts import Augment, Part, Shape, as_stored, augmentation, mapped, parts_of, place, rows_in
-from tensorize.train.past import past_of
 from tensorize.train.settings import Settings
-from tensorize.train.target import task_of
-from tensorize.train.task import Classes, Loss, Targets, Task, make_loss
-from tensorize.train.trivial import trivial
+from tensorize.train.task import Classes, Loss, Targets, Task, make_loss, task_of
 
 PROBED = 2
 """Rows that a model is tried on before anything else: two, for norms over the rows."""

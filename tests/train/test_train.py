@@ -20,8 +20,7 @@ from tensorize.train import plan as planning
 from tensorize.train.loop import Trainer
 from tensorize.train.metrics import ClassMeter, torchmetrics
 from tensorize.train.parts import flipped, shifted
-from tensorize.train.target import task_of
-from tensorize.train.task import Classes
+from tensorize.train.task import Classes, task_of
 
 CELSIUS = [0.5, 14.0, 15.0, 28.0, 11.0, 8.0, 3.0, -4.0, 6.0, 13.0, 21.0]
 UNKNOWN = [35.7, 55.9, 58.2, 81.9, 56.3, 48.9, 33.9, 21.8, 48.4, 60.4, 68.4]

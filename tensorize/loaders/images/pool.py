@@ -16,7 +16,6 @@ from typing import Any, Self, cast
 
 import numpy as np
 
-import tensorize
 from tensorize.core.contracts import Array
 from tensorize.core.errors import RunError
 from tensorize.core.units import size
@@ -154,7 +153,7 @@ class Pool:
 
     def _start(self, name: str) -> subprocess.Popen[bytes]:
         """A process that waits for images. Raises RunError where there is none to be had, _KilledError."""
-        home = str(Path(tensorize.__file__).parent.parent)
+        home = str(Path(__file__).parents[3])
         path = os.pathsep.join(filter(None, [home, os.environ.get("PYTHONPATH")]))
         threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         worker = subprocess.Popen(

@@ -14,9 +14,9 @@ from tensorize.core.errors import UsageError
 from tensorize.core.recipe import Recipe
 from tensorize.train.export.columns import Columns, Steps
 from tensorize.train.export.pixels import Pixels
+from tensorize.train.metrics import units_of
 from tensorize.train.parts import Shape
 from tensorize.train.task import Classes, Numbers, One, Targets
-from tensorize.train.units import units_of
 
 if TYPE_CHECKING:
     from tensorize.train.checkpoint import Checkpoint

@@ -1,14 +1,12 @@
-"""Callbacks that keep things: the best weights, and the file of the last finished epoch."""
+"""Callbacks of a run: keep the best weights, stop early, and write the checkpoint of the last finished epoch."""
 
 from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import torch
 from torch import Tensor, nn
 
 from tensorize.train.checkpoint import Checkpoint, Epoch, best_of
@@ -79,30 +77,3 @@ class Save(Callback):
         """Write what waits: at the end, after an error, after Ctrl-C."""
         if self._waiting is not None:
             self._write(self._waiting)
-
-
-@contextmanager
-def seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Draw from `seed` on the CPU and on this device; others are neither started nor seeded. It is as before afterwards."""
-    devices = [] if device.type == "cpu" else [device]
-    with torch.random.fork_rng(devices, device_type=device.type):
-        torch.default_generator.manual_seed(seed)
-        if device.type == "cuda":
-            with torch.cuda.device(device):
-                torch.cuda.manual_seed(seed)
-        elif device.type == "mps":
-            torch.mps.manual_seed(seed)
-        yield
-
-
-def random_state(device: torch.device) -> dict[str, Tensor]:
-    """Where torch's random numbers stand, on the CPU and on a GPU."""
-    found = {"cpu": torch.get_rng_state()}
-    return found | {"cuda": torch.cuda.get_rng_state(device)} if device.type == "cuda" else found
-
-
-def set_random_state(state: Mapping[str, Tensor], device: torch.device) -> None:
-    """Go on with the random numbers of another run; one on another type of device has none for this one."""
-    torch.set_rng_state(state["cpu"])
-    if device.type == "cuda" and "cuda" in state:
-        torch.cuda.set_rng_state(state["cuda"], device)
