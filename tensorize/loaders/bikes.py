@@ -26,6 +26,7 @@ class BikesOptions(SeriesOptions):
     )
 
     def model_post_init(self, context: Any) -> None:
+        """Cut into days unless another way of cutting is given."""
         del context
         if self.period is None and self.fold is None and self.window is None:
             object.__setattr__(self, "period", "day")

@@ -111,6 +111,7 @@ class ArrowRows:
 
     @property
     def rows(self) -> int:
+        """The number of rows."""
         return int(self.table.num_rows)
 
     def read(self, partition: Partition, columns: Collection[str] | None = None) -> Packed:

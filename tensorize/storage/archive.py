@@ -85,6 +85,7 @@ class Member:
 
     @property
     def is_wide(self) -> bool:
+        """Whether the size needs 64 bits, and so a ZIP64 record."""
         return self.size >= _LIMIT
 
     @property

@@ -62,6 +62,7 @@ class Plain(BaseModel):
 
     @classmethod
     def of(cls, layout: Layout) -> Plain:
+        """Return a layout as plain data; lists of labels that tensors share are held once."""
         names = list(dict.fromkeys(labels for spec in layout.tensors for labels in spec.labels.values()))
         at = {labels: index for index, labels in enumerate(names)}
         tensors = [
@@ -80,6 +81,7 @@ class Plain(BaseModel):
 
     @property
     def specs(self) -> tuple[TensorSpec, ...]:
+        """The tensors as `TensorSpec`s, in the order of the file."""
         return tuple(
             TensorSpec(
                 t.name, t.shape, t.dtype, t.axes, t.role, {axis: self.names[at] for axis, at in t.labels.items()}, t.split

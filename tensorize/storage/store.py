@@ -108,6 +108,7 @@ class FileStore:
             return self._fd[1]
 
     def close(self) -> None:
+        """Close the file if this process opened it. Safe to call twice."""
         if self._fd is not None and self._fd[0] == os.getpid():
             with suppress(OSError):
                 os.close(self._fd[1])

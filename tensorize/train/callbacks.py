@@ -31,9 +31,11 @@ class KeepBest(Callback):
         self.patience, self.state = patience, state
 
     def on_train_begin(self, trainer: Trainer) -> None:
+        """Stop before the first epoch if a resumed run has used up its patience."""
         self._look(trainer)
 
     def on_epoch_end(self, trainer: Trainer, epoch: Epoch) -> None:
+        """Copy the weights if the epoch is the best so far; stop if patience is used up."""
         if epoch.val and epoch is best_of(trainer.epochs, trainer.settings.best_by):
             self.state = weights(trainer.model)
         self._look(trainer)
@@ -61,6 +63,7 @@ class Save(Callback):
         self.saved = 0
 
     def on_epoch_end(self, trainer: Trainer, epoch: Epoch) -> None:
+        """Write a checkpoint, or copy it for later if saving would take more than the share `SAVING` of the time."""
         del epoch
         if time.monotonic() >= self._due:
             self._write(self._made(trainer))

@@ -35,10 +35,12 @@ class Epoch:
     val: Mapping[str, float] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
+        """Return the fields as plain data."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, state: Mapping[str, Any]) -> Self:
+        """Return the epoch that `to_json` wrote."""
         return cls(**state)
 
 

@@ -105,6 +105,7 @@ class ClassMeter:
         self._found.update(predicted, truth)
 
     def compute(self) -> Scores:
+        """Return accuracy, macro F1 and the confusion matrix of what was gathered."""
         confusion = tuple(tuple(map(int, row)) for row in self._found.compute().tolist())
         return Scores({"accuracy": accuracy(confusion), "macro_f1": macro_f1(confusion)}, confusion)
 
@@ -146,6 +147,7 @@ class NumberMeter:
         self._found.update(self._units.original(predicted).reshape(-1), self._units.original(truth).reshape(-1))
 
     def compute(self) -> Scores:
+        """Return mae, rmse and r2 of what was gathered; no r2 for fewer than two values."""
         if self._rows < 2:
             self._found.pop("r2")
         return Scores({name: float(value) for name, value in self._found.compute().items()})

@@ -128,7 +128,9 @@ class Part(Protocol):
     """The rows of one part, as (input, target) on the device: each a tensor, or a dict of several by name."""
 
     @property
-    def rows(self) -> int: ...
+    def rows(self) -> int:
+        """The number of rows."""
+        ...
 
     def batches(self, edges: list[int], order: Array | None) -> Iterator[Pair]:
         """Yield rows `edges[i]:edges[i + 1]` of `order`, or of the file's order where that is None."""
@@ -146,6 +148,7 @@ class Resident:
     device: torch.device
 
     def batches(self, edges: list[int], order: Array | None) -> Iterator[Pair]:
+        """Yield (input, target) of each batch, on the device."""
         at = None if order is None else torch.from_numpy(order).to(self.device)
         several = 1 if at is None else self._batches_at_once(edges)
         for index in range(0, len(edges) - 1, several):
@@ -172,9 +175,11 @@ class Streamed:
 
     @property
     def rows(self) -> int:
+        """The number of rows."""
         return self.tensors.rows
 
     def batches(self, edges: list[int], order: Array | None) -> Iterator[Pair]:
+        """Yield (input, target) of each batch, on the device; the next ones are read meanwhile."""
         wanted = (slice(start, stop) if order is None else order[start:stop] for start, stop in pairwise(edges))
         for inputs, target in batches_of(self.tensors, wanted, self.device):
             yield inputs, self.ready(target)

@@ -40,6 +40,7 @@ class Classes:
 
     @property
     def outputs(self) -> int:
+        """The number of classes: outputs of the model."""
         return len(self.names)
 
     def ready(self, target: Tensor) -> Tensor:
@@ -71,6 +72,7 @@ class Classes:
 
     @classmethod
     def from_json(cls, state: Mapping[str, Any]) -> Self:
+        """Return the task that `to_json` wrote."""
         return cls(**{**state, "names": tuple(state["names"]), "counts": tuple(state["counts"])})
 
 
@@ -93,6 +95,7 @@ class Numbers:
 
     @property
     def outputs(self) -> int:
+        """The number of outputs of the model: targets × steps."""
         return math.prod(self.shape)
 
     def ready(self, target: Tensor) -> Tensor:
@@ -131,6 +134,7 @@ class Numbers:
 
     @classmethod
     def from_json(cls, state: Mapping[str, Any]) -> Self:
+        """Return the task that `to_json` wrote."""
         lists = {key: tuple(value) for key, value in state.items() if key != "scaled"}
         return cls(**lists, scaled=bool(state["scaled"]))
 

@@ -71,23 +71,29 @@ class Metadata(io.RawIOBase):
         return next(start + at for start, run in self.runs() if (at := run.find(data)) >= 0)
 
     def readable(self) -> bool:
+        """True, for h5py."""
         return True
 
     def writable(self) -> bool:
+        """True, for h5py."""
         return True
 
     def seekable(self) -> bool:
+        """True, for h5py."""
         return True
 
     def seek(self, offset: int, whence: int = 0) -> int:
+        """Move to `offset` bytes from the start, the current position or the end (`whence` 0, 1, 2); return the position."""
         self._at = offset + (0, self._at, self.size)[whence]
         return self._at
 
     def truncate(self, size: int | None = None) -> int:
+        """Set the size in bytes, to the current position if None; return it."""
         self.size = self._at if size is None else size
         return self.size
 
     def write(self, data: Any) -> int:
+        """Write bytes at the current position, and return how many."""
         view = memoryview(data).cast("B")
         for at, start, stop in _cut_pages(self._at, len(view)):
             page = self._pages.setdefault(at // _PAGE, bytearray(_PAGE))
@@ -97,6 +103,7 @@ class Metadata(io.RawIOBase):
         return len(view)
 
     def readinto(self, into: Any) -> int:
+        """Fill a buffer from the current position, gaps as zeros; return how many bytes there were."""
         view = memoryview(into).cast("B")[: max(self.size - self._at, 0)]
         for at, start, stop in _cut_pages(self._at, len(view)):
             page = self._pages.get(at // _PAGE, bytes(_PAGE))

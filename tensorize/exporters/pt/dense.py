@@ -120,5 +120,6 @@ def check_plain(value: Any) -> None:
 
 
 def refuse(value: Any) -> NoReturn:
+    """Raise NotPlainError that names the type of `value`, or the pickled global."""
     said = value.name if isinstance(value, Global) else type(value).__name__.strip("_").lower()
     raise NotPlainError(f"it holds {said}, and only dense tensors and plain data are read")

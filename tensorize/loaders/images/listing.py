@@ -75,6 +75,7 @@ class Folder:
 
     @property
     def empty(self) -> bool:
+        """Whether there is no image inside or below."""
         return next(self.all(), None) is None
 
 

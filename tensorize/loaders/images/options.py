@@ -129,4 +129,5 @@ class ImagesOptions(BadOptions, SplitOptions):
 
     @property
     def channel_names(self) -> tuple[str, ...]:
+        """The labels of the channel axis: red, green, blue, or gray."""
         return ("red", "green", "blue") if self.channels == "rgb" else ("gray",)

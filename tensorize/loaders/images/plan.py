@@ -56,6 +56,7 @@ class Passed:
     pixels: Histogram | None
 
     def merge(self, other: Self) -> Self:
+        """Return the sums of this and `other`."""
         return type(self)(self.translucent + other.translucent, _sum((self.pixels, other.pixels)))
 
 

@@ -30,13 +30,17 @@ class Source(Protocol):
     """Images in a fixed order."""
 
     @property
-    def listing(self) -> Listing: ...
+    def listing(self) -> Listing:
+        """The images, with their classes and splits."""
+        ...
 
     def size(self) -> int:
         """Bytes of the whole source."""
         ...
 
-    def header(self, row: int) -> Header: ...
+    def header(self, row: int) -> Header:
+        """Return the format and size of an image, from its first bytes. Raises ImageError."""
+        ...
 
     def name(self, row: int) -> str:
         """What a message calls an image: its file, or its place."""
@@ -72,17 +76,21 @@ class Files:
     """Nanoseconds since 1970: files that were written after this may have been written since they were looked at."""
 
     def size(self) -> int:
+        """Return the bytes of all files."""
         return sum(self.sizes)
 
     def header(self, row: int) -> Header:
+        """Read the header of a file, and note the file's state. Raises ImageError."""
         header, status, head = read_header(self.listing.files[row], self.limits)
         self.states[row], self.sizes[row] = self._state(status, head), status.st_size
         return header
 
     def name(self, row: int) -> str:
+        """Return the path of the file."""
         return self.listing.files[row]
 
     def load(self, row: int) -> bytes:
+        """Return the bytes of a file. Raises DataError if it has changed since its header was read."""
         path = self.listing.files[row]
         try:
             data, status = read_file(path, self.limits.memory)
@@ -102,10 +110,12 @@ class Files:
         return hash((status.st_ino, status.st_size, status.st_mtime_ns, head))
 
     def only(self, rows: Array) -> Files:
+        """Return the source of the images at the positions `rows` (row) int64."""
         states, sizes = (array("q", np.array(values)[rows].tobytes()) for values in (self.states, self.sizes))
         return Files(self.listing.only(rows), self.limits, states, sizes, self.fresh)
 
     def between(self, start: int, stop: int) -> Files:
+        """Return the source of the images `start:stop`."""
         listing = self.listing.between(start, stop)
         return Files(listing, self.limits, self.states[start:stop], self.sizes[start:stop], self.fresh)
 
@@ -118,22 +128,28 @@ class Arrays:
     listing: Listing
 
     def size(self) -> int:
+        """Return the bytes of all arrays."""
         return sum(array.nbytes for array in self.arrays)
 
     def header(self, row: int) -> Header:
+        """Return the height, width and bits of an array."""
         height, width, _ = self.arrays[row].shape
         return Header("array", height, width, 8 * self.arrays[row].itemsize)
 
     def name(self, row: int) -> str:
+        """Return the place of the array, such as `image 3`."""
         return self.listing.paths[row]
 
     def load(self, row: int) -> Array:
+        """Return the array, (height, width, channel)."""
         return self.arrays[row]
 
     def only(self, rows: Array) -> Arrays:
+        """Return the source of the arrays at the positions `rows` (row) int64."""
         return Arrays([self.arrays[row] for row in rows], self.listing.only(rows))
 
     def between(self, start: int, stop: int) -> Arrays:
+        """Return the source of the arrays `start:stop`."""
         return Arrays(self.arrays[start:stop], self.listing.between(start, stop))
 
 

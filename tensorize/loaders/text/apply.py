@@ -26,6 +26,7 @@ class Unknown:
     count: int
 
     def merge(self, other: Self) -> Self:
+        """Return the total of this and `other`."""
         return replace(self, count=self.count + other.count)
 
 

@@ -50,6 +50,7 @@ class TextOptions(BadOptions, SplitOptions):
     max_expansion: int = flag(200, "Refuse a compressed file that grows to more than this many times its size.", "N", ge=1)
 
     def for_apply(self) -> Self:
+        """Return the options for new data: no split, and all lines."""
         return self.model_copy(update={"split": (), "lines": None})
 
     @property

@@ -24,9 +24,11 @@ class Held:
 
     @property
     def size(self) -> int:
+        """Its size in bytes."""
         return len(self.data)
 
     def open(self) -> BinaryIO:
+        """Open it for reading, from the start."""
         return io.BytesIO(self.data)
 
 

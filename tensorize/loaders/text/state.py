@@ -36,6 +36,7 @@ class Vocabulary(_State):
 
     @property
     def specials(self) -> tuple[str, ...]:
+        """The tokens before the words, in the order of their ids: `<pad>` if padded, and `<unk>`."""
         return (PAD, UNKNOWN) if self.padded else (UNKNOWN,)
 
     @property
@@ -92,6 +93,7 @@ class TextState(NamedTuple):
 
     @property
     def width(self) -> int:
+        """The number of ids: channels of one-hot text."""
         return len(self.vocabulary.symbols) if self.vocabulary else ASCII
 
     @property

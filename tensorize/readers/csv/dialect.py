@@ -49,6 +49,7 @@ class Dialect:
         return not self.way.escape and not self.way.padded
 
     def tokens(self, longest: int = 0) -> Tokens:
+        """Return a tokenizer of this dialect; it refuses records of more than `longest` bytes, 0 for no limit."""
         return self.way.tokens(self.width, longest)
 
 

@@ -41,6 +41,7 @@ class Faults:
         self._first: list[Reject] = []
 
     def add(self, reject: Reject) -> None:
+        """Count a fault; the first few are kept, to be shown."""
         self.counts[reject.kind] += 1
         if len(self._first) < SHOWN:
             self._first.append(reject)

@@ -33,6 +33,7 @@ class Start:
 
 
 def texts(record: Record) -> list[str]:
+    """Return the cells as text; bytes that are not UTF-8 become U+FFFD."""
     return [cell.decode("utf-8", "replace") for cell in record.cells]
 
 

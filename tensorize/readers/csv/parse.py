@@ -58,6 +58,7 @@ class Reader:
 
     @property
     def number_na(self) -> list[str]:
+        """The cells that are missing values in columns of numbers."""
         return [*NUMBER_NA, *self.na]
 
 

@@ -59,6 +59,7 @@ class Read:
 
     @property
     def rows(self) -> int:
+        """The number of parsed rows."""
         return self.parsed.rows
 
 

@@ -56,6 +56,7 @@ class CsvRows:
 
     @property
     def bad(self) -> int:
+        """The number of rows that are left out because they are invalid."""
         return len(self.left_out)
 
     def read(self, partition: Partition, columns: Collection[str] | None = None) -> Packed:

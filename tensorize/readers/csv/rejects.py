@@ -36,6 +36,7 @@ class BadRows:
 
     @property
     def skips(self) -> bool:
+        """Whether invalid rows are left out (`--on-bad skip`), not an error."""
         return self._rejects.skip
 
     @property

@@ -35,6 +35,7 @@ class Way:
     """Whether an escape before an ordinary character is an error: it was found, not told."""
 
     def tokens(self, width: int = 0, longest: int = 0) -> Tokens:
+        """Return a tokenizer of this dialect for records of `width` cells, 0 if unknown, and at most `longest` bytes."""
         return Tokens(
             self.delimiter,
             self.quote,
@@ -55,6 +56,7 @@ class Fit:
 
     @cached_property
     def width(self) -> int:
+        """The most frequent number of cells in a record; 0 if there is no valid record."""
         counts = Counter(len(record.cells) for record in self.records if not record.fault)
         return counts.most_common(1)[0][0] if counts else 0
 
@@ -65,10 +67,12 @@ class Fit:
 
     @property
     def is_perfect(self) -> bool:
+        """Whether there are records and all have `width` cells."""
         return self.score == len(self.records) > 0
 
     @property
     def cells(self) -> list[list[bytes]]:
+        """The cells of each record, as bytes."""
         return [record.cells for record in self.records]
 
 
@@ -96,6 +100,7 @@ class Sample:
         return cls(head[:at], complete and at == len(head), offset, line)
 
     def fit(self, way: Way) -> Fit:
+        """Parse the sample with a dialect."""
         return Fit(way, tuple(record for record in way.tokens().records(self.text, self.final) if record.cells or record.fault))
 
     def quotes_cells(self, way: Way) -> bool:
