@@ -28,14 +28,14 @@ STARVED = ("Resource temporarily unavailable", "start new thread", "allocate mem
 def main(args: Sequence[str] | None = None) -> None:
     """Run `tensorize` with the arguments of the shell, or with `args`; end the process with its exit code."""
     given = list(sys.argv[1:] if args is None else args)
-    _came.clear()
+    interrupt = _Interrupt()
     try:
-        signal.signal(signal.SIGTERM, _interrupt)
+        signal.signal(signal.SIGTERM, interrupt)
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-            signal.signal(signal.SIGINT, _interrupt)
+            signal.signal(signal.SIGINT, interrupt)
         if args is None:
             take_over(given)
-        code = _run(given)
+        code = _run(given, interrupt)
         sys.stdout.flush()
     except KeyboardInterrupt:
         code = INTERRUPTED
@@ -48,7 +48,18 @@ def main(args: Sequence[str] | None = None) -> None:
     sys.exit(code)
 
 
-def _run(given: list[str]) -> int:
+class _Interrupt:
+    """A signal handler that ends the run as Ctrl-C does, so that nothing unfinished stays behind."""
+
+    def __init__(self) -> None:
+        self.came = False
+
+    def __call__(self, number: int, frame: object) -> NoReturn:
+        self.came = True
+        raise KeyboardInterrupt
+
+
+def _run(given: list[str], interrupt: _Interrupt) -> int:
     debug, as_json = "--debug" in given, "--json" in given
     try:
         code = int(root().main(given, prog_name="tensorize", standalone_mode=False) or 0)
@@ -64,7 +75,8 @@ def _run(given: list[str]) -> int:
     except BrokenPipeError:
         raise
     except Exception as error:
-        if _was_interrupted(error):
+        # A library may lose the interrupt, and fail because of what it left undone.
+        if interrupt.came or _follows_interrupt(error):
             print("interrupted", file=sys.stderr)
             return INTERRUPTED
         told = error if isinstance(error, TensorizeError) else _unexpected(error, given)
@@ -75,11 +87,11 @@ def _run(given: list[str]) -> int:
         return told.exit_code
 
 
-def _was_interrupted(error: BaseException | None) -> bool:
-    """Whether an error came of Ctrl-C: while tidying up, or of a library that lost the interrupt and fails of what it left."""
+def _follows_interrupt(error: BaseException | None) -> bool:
+    """Whether an error was raised while an interrupt was being handled."""
     while error is not None and not isinstance(error, KeyboardInterrupt):
         error = error.__context__
-    return error is not None or bool(_came)
+    return error is not None
 
 
 def _unexpected(error: Exception, given: list[str]) -> TensorizeError:
@@ -91,16 +103,6 @@ def _unexpected(error: Exception, given: list[str]) -> TensorizeError:
         hint = "free some, or try --threads 1 and a smaller --chunk-bytes"
         return RunError(f"{what}: there is not enough memory ({said})", hint=hint)
     return TensorizeError(f"unexpected: {said}", hint="this is a fault of tensorize; --debug shows where")
-
-
-_came: list[int] = []
-"""The signals that were to end this run."""
-
-
-def _interrupt(number: int, _: object) -> NoReturn:
-    """End as after Ctrl-C, so that nothing unfinished stays behind."""
-    _came.append(number)
-    raise KeyboardInterrupt
 
 
 def _help_hint(error: TyperException) -> str:

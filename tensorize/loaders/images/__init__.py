@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tensorize.core.recipe import Recipe
     from tensorize.core.schema import Schema
     from tensorize.core.tensorset import TensorSet
+    from tensorize.loaders.images.normalize import Normalizer
     from tensorize.loaders.images.opened import OpenedImages
 
 
@@ -27,6 +28,9 @@ class Images:
 
     Options: ClassVar[type[Options]] = ImagesOptions
     traits: ClassVar[Traits] = Traits("put the images into one folder for each class, and prepare them again", graph="pixels")
+
+    def __init__(self) -> None:
+        self._last: tuple[Recipe, Normalizer] | None = None
 
     def open(self, source: Any, options: ImagesOptions, run: Run, schema: Schema | None = None) -> OpenedImages:
         """List the images of a folder, a file, a glob, a list of files, or arrays, and read their headers.
@@ -72,10 +76,18 @@ class Images:
 
         uint8 images are looked up in the table that makes the float32 ones, so both have the same bits.
         """
-        from tensorize.loaders.images.normalize import expand
+        images = stored["images"]
+        expanded = images if images.is_floating_point() else self._normalizer(recipe).expand(images)
+        return {"images": expanded}, {name: stored[name] for name in ("labels",) if name in stored}
 
-        images = {"images": expand(recipe, stored["images"])}
-        return images, {name: stored[name] for name in ("labels",) if name in stored}
+    def _normalizer(self, recipe: Recipe) -> Normalizer:
+        """The tables of the last recipe are kept: they take longer to make than a batch."""
+        from tensorize.loaders.images.normalize import normalizer_of
+
+        last = self._last
+        if last is None or last[0] is not recipe:
+            self._last = last = (recipe, normalizer_of(recipe))
+        return last[1]
 
     def inverse(self, recipe: Recipe, tensors: TensorSet) -> Array | dict[str, Array]:
         """Return the pixels (row, channel, height, width) uint8 (uint16 for 16-bit images), or a dict of them by split."""

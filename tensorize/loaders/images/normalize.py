@@ -7,7 +7,7 @@ import weakref
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
-from functools import cache, lru_cache
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -56,35 +56,56 @@ def divisors(state: Normalize) -> Array:
     return np.where(std == 0, 1.0, std)
 
 
-@lru_cache(maxsize=8)
-def table(state: Normalize, bits: int) -> Array:
-    """(channel, pixel value) float32: ((value / top) − mean) / std, in float64 and then cast; top is 255 or 65,535."""
-    values = np.arange(1 << bits, dtype=np.float64) / ((1 << bits) - 1)
-    mean = np.array(state.mean, dtype=np.float64)
-    scaled: Array = (values - mean[:, None]) / divisors(state)[:, None]
-    found = scaled.astype(np.float32)
-    found.flags.writeable = False
-    return found
+class Normalizer:
+    """Pixels to normalised float32, by a table of every pixel value. `bits` is 8 or 16.
 
-
-@lru_cache(maxsize=8)
-def pairs(state: Normalize) -> Array:
-    """(channel, two pixels as one uint16) uint64: the two values float32 of `table`, side by side."""
-    both = np.arange(1 << 16, dtype=np.uint16).view(np.uint8).reshape(-1, 2)
-    found = np.ascontiguousarray(table(state, 8)[:, both]).view(np.uint64)[..., 0]
-    found.flags.writeable = False
-    return found
-
-
-def normalized(images: Array, state: Normalize, bits: int, memory: Recycled) -> Array:
-    """(row, channel, height, width) uint8 or uint16 → float32 in `memory`, by `table`.
-
-    Two pixels of 8 bits are looked up at once.
+    Arrays that are no longer used give their memory to the next ones. Safe to use from several threads. Pickled, it has
+    its settings alone.
     """
-    planes = np.ascontiguousarray(images).reshape(*images.shape[:2], math.prod(images.shape[2:]))
-    if bits == 8 and planes.shape[2] % 2 == 0:
-        return _looked_up(planes.view(np.uint16), pairs(state), memory).view(np.float32).reshape(images.shape)
-    return _looked_up(planes, table(state, bits), memory).reshape(images.shape)
+
+    def __init__(self, state: Normalize, bits: int) -> None:
+        self._state, self._bits, self._memory = state, bits, Recycled()
+
+    def __reduce__(self) -> tuple[type[Normalizer], tuple[Normalize, int]]:
+        return Normalizer, (self._state, self._bits)
+
+    @cached_property
+    def table(self) -> Array:
+        """(channel, pixel value) float32: ((value / top) − mean) / std, in float64 and then cast; top is 255 or 65,535."""
+        values = np.arange(1 << self._bits, dtype=np.float64) / ((1 << self._bits) - 1)
+        mean = np.array(self._state.mean, dtype=np.float64)
+        scaled: Array = (values - mean[:, None]) / divisors(self._state)[:, None]
+        return scaled.astype(np.float32)
+
+    @cached_property
+    def _pairs(self) -> Array:
+        """(channel, two pixels as one uint16) uint64: the two values float32 of `table`, side by side."""
+        both = np.arange(1 << 16, dtype=np.uint16).view(np.uint8).reshape(-1, 2)
+        return np.ascontiguousarray(self.table[:, both]).view(np.uint64)[..., 0]
+
+    def normalized(self, images: Array) -> Array:
+        """(row, channel, height, width) uint8 or uint16 → float32. Two pixels of 8 bits are looked up at once."""
+        planes = np.ascontiguousarray(images).reshape(*images.shape[:2], math.prod(images.shape[2:]))
+        if self._bits == 8 and planes.shape[2] % 2 == 0:
+            pairs = _looked_up(planes.view(np.uint16), self._pairs, self._memory)
+            return pairs.view(np.float32).reshape(images.shape)
+        return _looked_up(planes, self.table, self._memory).reshape(images.shape)
+
+    def expand(self, images: torch.Tensor) -> torch.Tensor:
+        """(row, channel, height, width) uint8 → normalised float32, on the same device."""
+        import torch
+
+        if images.device.type == "cpu":
+            return torch.from_numpy(self.normalized(images.numpy()))
+        lookup = torch.tensor(self.table, device=images.device)
+        channels = [values[images[:, channel].int()] for channel, values in enumerate(lookup)]
+        return torch.stack(channels, dim=1)
+
+
+def normalizer_of(recipe: Recipe) -> Normalizer:
+    """The normalisation that a recipe of images holds. Raises RecipeError if its steps are not those of images."""
+    state = State.of(recipe.learned)
+    return Normalizer(state.normalize, state.shape.bits)
 
 
 def _looked_up(planes: Array, lookup: Array, memory: Recycled) -> Array:
@@ -106,7 +127,7 @@ def _looked_up(planes: Array, lookup: Array, memory: Recycled) -> Array:
 
 
 def pixels(images: Array, state: Normalize, bits: int) -> Array:
-    """Undo `normalized`: (row, channel, height, width) float32 → uint8 or uint16, the nearest pixel value."""
+    """Undo `Normalizer.normalized`: (row, channel, height, width) float32 → uint8 or uint16, the nearest pixel value."""
     top = (1 << bits) - 1
     shape = (-1, 1, 1)
     mean, std = np.array(state.mean).reshape(shape), divisors(state).reshape(shape)
@@ -163,26 +184,6 @@ class Recycled:
     def _give_back(self, memory: Array) -> None:
         if (len(self._free) + 1) * len(memory) <= FREE_BYTES:
             self._free.append(memory)
-
-
-@cache
-def _batches() -> Recycled:
-    """The memory of all batches of this process."""
-    return Recycled()
-
-
-def expand(recipe: Recipe, images: torch.Tensor) -> torch.Tensor:
-    """(row, channel, height, width) uint8 or float32 → normalised float32, on the same device."""
-    import torch
-
-    if images.dtype == torch.float32:
-        return images
-    state = State.of(recipe.learned)
-    if images.device.type == "cpu":
-        return torch.from_numpy(normalized(images.numpy(), state.normalize, state.shape.bits, _batches()))
-    lookup = torch.tensor(table(state.normalize, state.shape.bits), device=images.device)
-    channels = [values[images[:, channel].int()] for channel, values in enumerate(lookup)]
-    return torch.stack(channels, dim=1)
 
 
 def inverse(recipe: Recipe, tensors: TensorSet) -> Array | dict[str, Array]:

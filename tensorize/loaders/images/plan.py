@@ -12,7 +12,7 @@ from tensorize.core.contracts import Array, Learned, Piece, Plan, Run, TensorSpe
 from tensorize.core.errors import DataError, RecipeError, near, plural
 from tensorize.loaders.images.errors import Fault, refuse
 from tensorize.loaders.images.listing import Listing, Splits, class_names, splits_of
-from tensorize.loaders.images.normalize import constant
+from tensorize.loaders.images.normalize import Normalizer, constant
 from tensorize.loaders.images.opened import OpenedImages
 from tensorize.loaders.images.options import ImagesOptions
 from tensorize.loaders.images.pool import Decoder
@@ -214,9 +214,9 @@ def pieces(plan: Plan, rows: OpenedImages, run: Run) -> Iterator[Piece]:
     Raises DataError, once all images were decoded, that names every one which cannot be used.
     """
     own: ImagesPlan = plan.state
-    normalize = None if own.options.dtype == "uint8" else own.state.normalize
+    normalizer = None if own.options.dtype == "uint8" else Normalizer(own.state.normalize, rows.form.shape.bits)
     with Decoder(own.options) as decoder:
-        finish = FinishSpan(DecodeSpan(decoder, rows.form), run.engine.store, normalize)
+        finish = FinishSpan(DecodeSpan(decoder, rows.form), run.engine.store, normalizer)
         found = _fresh if own.kept is None else _loaded
         for item, images in found(plan, rows, finish, run):
             yield from _split(own, rows, item, images)

@@ -6,7 +6,7 @@ Everything here can be pickled: a worker gets a function once, and a span with e
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,10 +14,10 @@ import numpy as np
 from tensorize.core.contracts import Array, ScratchStore
 from tensorize.loaders.images.errors import Fault, ImageError, caught
 from tensorize.loaders.images.header import Header
-from tensorize.loaders.images.normalize import Recycled, normalized
+from tensorize.loaders.images.normalize import Normalizer
 from tensorize.loaders.images.pool import Decoder
 from tensorize.loaders.images.source import Source
-from tensorize.loaders.images.state import Normalize, Shape
+from tensorize.loaders.images.state import Shape
 from tensorize.statistics.histograms import Histogram
 
 SPAN_BYTES = 4 << 20
@@ -147,13 +147,12 @@ class CountSpan:
 class FinishSpan:
     """A span, or kept images → what was found, and (row, channel, height, width) as they are written.
 
-    normalize: how pixels become float32; None where they are written as they are.
+    normalizer: makes pixels into float32; None if they are written as they are.
     """
 
     decode: DecodeSpan
     store: ScratchStore
-    normalize: Normalize | None
-    memory: Recycled = field(default_factory=Recycled)
+    normalizer: Normalizer | None
 
     def __call__(self, item: Span | Kept) -> tuple[Found, Array]:
         if isinstance(item, Kept):
@@ -162,6 +161,6 @@ class FinishSpan:
         else:
             found, values = self.decode(item)
             images = values["images"]
-        if self.normalize is None or found.faults:
+        if self.normalizer is None or found.faults:
             return found, images
-        return found, normalized(images, self.normalize, self.decode.form.shape.bits, self.memory)
+        return found, self.normalizer.normalized(images)

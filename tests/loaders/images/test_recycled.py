@@ -11,7 +11,7 @@ import torch
 
 import tensorize
 from tensorize.loaders.images import normalize
-from tensorize.loaders.images.normalize import Recycled, normalized, table
+from tensorize.loaders.images.normalize import Normalizer, Recycled
 from tensorize.loaders.images.state import Normalize
 
 SHAPE = (600, 600)
@@ -79,10 +79,11 @@ def test_threads_never_share_memory():
 def test_two_pixels_at_once_are_what_one_by_one_are(shape):
     images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     state = Normalize(mean=(0.4, 0.5, 0.6)[: shape[1]], std=(0.2, 0.0, 0.3)[: shape[1]])
-    expected = np.stack([table(state, 8)[channel][images[:, channel]] for channel in range(shape[1])], axis=1)
-    assert normalized(images, state, 8, Recycled()).tobytes() == expected.tobytes()
+    normalizer = Normalizer(state, 8)
+    expected = np.stack([normalizer.table[channel][images[:, channel]] for channel in range(shape[1])], axis=1)
+    assert normalizer.normalized(images).tobytes() == expected.tobytes()
     turned = images[..., ::-1]
-    assert normalized(turned, state, 8, Recycled()).tobytes() == np.ascontiguousarray(expected[..., ::-1]).tobytes()
+    assert normalizer.normalized(turned).tobytes() == np.ascontiguousarray(expected[..., ::-1]).tobytes()
 
 
 def test_batches_that_are_held_stay_as_they_are(tmp_path):
