@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from . import flags
-from .show import number, print_json, say, table
+from .show import number, print_json, print_table, say
 
 if TYPE_CHECKING:
     from tensorize.train import Evaluation
@@ -50,7 +50,7 @@ def command(
 def _print_metrics(found: Evaluation) -> None:
     rows = [["", "model", found.trivial_is]]
     rows += [[name, number(value), number(found.trivial.get(name))] for name, value in found.metrics.items()]
-    table(rows)
+    print_table(rows)
 
 
 def _print_classes(found: Evaluation) -> None:
@@ -58,14 +58,14 @@ def _print_classes(found: Evaluation) -> None:
         return
     names, counts = list(found.per_class), found.confusion
     if not counts:  # several targets have no confusion matrix in common
-        table([["class", "accuracy"], *([name, number(share)] for name, share in found.per_class.items())])
+        print_table([["class", "accuracy"], *([name, number(share)] for name, share in found.per_class.items())])
         return
     small = len(names) <= CONFUSION
     say("  each class: the share of its rows that were recognised" + (", and what they were taken for" if small else ""))
     rows = [["class", "rows", "accuracy", *(names if small else [])]]
     for name, row in zip(names, counts, strict=True):
         rows.append([name, f"{sum(row):,}", number(found.per_class[name]), *(map(str, row) if small else [])])
-    table(rows)
+    print_table(rows)
 
 
 def _body(found: Evaluation) -> Mapping[str, object]:

@@ -221,7 +221,7 @@ def tensors_body(specs: Iterable[TensorSpec], made: Mapping[str, str]) -> list[d
     ]
 
 
-def table(rows: Sequence[Sequence[str]]) -> None:
+def print_table(rows: Sequence[Sequence[str]]) -> None:
     """Lines of cells, each column as wide as its widest; the first column to the left, numbers to the right."""
     widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]
     for first, *others in rows:

@@ -15,7 +15,7 @@ from tensorize.core.errors import plural
 from tensorize.core.units import seconds, size
 
 from . import flags
-from .show import number, print_json, safe, say, table
+from .show import number, print_json, print_table, safe, say
 
 if TYPE_CHECKING:
     from tensorize.train import History
@@ -134,7 +134,7 @@ def _print(history: History, file: Path, path: Path, took: float) -> None:
     say(f"  {plural(len(history), 'epoch')}{stopped}   best {best.number}   loss {best.loss:.4g}")
     if best.val:
         lines = [[name, f"{value:.4g}", number(facts.trivial.get(name))] for name, value in best.val.items()]
-        table([["val", "model", facts.trivial_is], *lines])
+        print_table([["val", "model", facts.trivial_is], *lines])
     for note in history.notes:
         say(f"  note: {note}")
     say(f"{path}   {size(path.stat().st_size)}   {seconds(took)}")

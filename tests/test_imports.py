@@ -287,3 +287,12 @@ def undocumented(module: Module) -> Iterator[str]:
 @pytest.mark.parametrize("layer", LAYERS)
 def test_public_names_are_documented(layer: str) -> None:
     assert [name for module in layer_of(layer) for name in undocumented(module)] == []
+
+
+def test_a_public_class_has_a_name_of_its_own() -> None:
+    where: dict[str, list[str]] = {}
+    for name, module in modules().items():
+        for node in module.tree.body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                where.setdefault(node.name, []).append(name)
+    assert {name: found for name, found in where.items() if len(found) > 1} == {}

@@ -16,7 +16,7 @@ from tensorize.core.schema import Schema
 from tensorize.transforms.base import UNSEEN
 
 
-class Cells:
+class FaultyCells:
     """How many faulty cells there are in each column, and the first few of them as (source row, column, value)."""
 
     def __init__(self) -> None:
@@ -25,7 +25,7 @@ class Cells:
         self.why: dict[str, str] = {}
         """Column → what is wrong with its cells, where that is not the same for all."""
 
-    def merge(self, other: Cells) -> None:
+    def merge(self, other: FaultyCells) -> None:
         """Add what was found in the blocks that follow."""
         self.counts.update(other.counts)
         self.why.update(other.why)
@@ -61,7 +61,7 @@ class Cells:
         return [*some(cells, self.total), f"in: {each}"]
 
 
-def missing_error(cells: Cells, places: Sequence[str], schema: Schema, targets: Sequence[str], learns: bool) -> DataError:
+def missing_error(cells: FaultyCells, places: Sequence[str], schema: Schema, targets: Sequence[str], learns: bool) -> DataError:
     """The error for missing values that no policy covers; `learns` is False where there can be no mean."""
     words = [name for name in cells.counts if schema[name].kind == "category"]
     hint = "say what to do: --missing drop | mean | median | mode | VALUE (with --indicator to keep a trace)"
@@ -73,13 +73,13 @@ def missing_error(cells: Cells, places: Sequence[str], schema: Schema, targets: 
     return DataError(f"{plural(cells.total, 'value is', 'values are')} missing", cells.lines(places), hint)
 
 
-def endless_error(cells: Cells, places: Sequence[str]) -> DataError:
+def endless_error(cells: FaultyCells, places: Sequence[str]) -> DataError:
     """The error for numbers that are infinite, or too large for float64."""
     hint = "say that the word means missing: --na inf, with --missing drop | mean | median; or drop the column"
     return DataError(f"{plural(cells.total, 'number is', 'numbers are')} infinite", cells.lines(places), hint)
 
 
-def unseen_error(cells: Cells, places: Sequence[str], targets: Sequence[str], fixed: Sequence[str]) -> DataError:
+def unseen_error(cells: FaultyCells, places: Sequence[str], targets: Sequence[str], fixed: Sequence[str]) -> DataError:
     """The error for categories that the recipe has no place for; `fixed` are columns with a step other than one-hot."""
     what = f"{plural(cells.total, 'value is a category', 'values are categories')} that train has not"
     hint = "say --unseen unknown for an all-zero block (id 0 with ids)"
@@ -90,7 +90,7 @@ def unseen_error(cells: Cells, places: Sequence[str], targets: Sequence[str], fi
     return DataError(what, cells.lines(places), hint)
 
 
-def refused_error(cells: Cells, places: Sequence[str], targets: Sequence[str], fixed: Sequence[str]) -> DataError:
+def refused_error(cells: FaultyCells, places: Sequence[str], targets: Sequence[str], fixed: Sequence[str]) -> DataError:
     """The error for values that a transform refuses, each column's with its reason; `fixed` as in `unseen_error`."""
     if set(cells.why.values()) == {UNSEEN}:
         return unseen_error(cells, places, targets, fixed)

@@ -10,7 +10,7 @@ from typing import cast
 import numpy as np
 import pyarrow as pa
 
-from tensorize.columns.cells import Cells
+from tensorize.columns.cells import FaultyCells
 from tensorize.columns.times import to_times
 from tensorize.core.contracts import Array, Learned
 from tensorize.core.errors import SHOWN, RecipeError
@@ -108,7 +108,7 @@ class Fitted:
 class Unseen:
     """Gathers the cells that a transform refuses."""
 
-    cells: Cells = field(default_factory=Cells)
+    cells: FaultyCells = field(default_factory=FaultyCells)
 
     def look(self, batch: pa.RecordBatch, rows: Array, fitted: Fitted, parts: Sequence[Channelled]) -> None:
         """Look at the kept rows of a block; `rows` (row) are their source rows."""

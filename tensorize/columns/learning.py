@@ -19,7 +19,7 @@ from tensorize.core.schema import Schema
 from tensorize.engine.gather import gather
 from tensorize.statistics.categories import Categories
 from tensorize.statistics.nulls import Nulls
-from tensorize.transforms.impute import Impute, constant
+from tensorize.transforms.impute import Impute, typed_constant
 from tensorize.transforms.lookup import find
 
 B = TypeVar("B")
@@ -128,7 +128,7 @@ class ColumnLearner:
     def _declared_fill(self, name: str) -> Categories:
         """A constant that stands for what is missing is a category of its own: declared, not learned."""
         policy = self._fills.get(name, LEARNED[0])
-        return Categories() if policy in LEARNED else Categories(counts={constant(policy, self._schema[name].storage): 0})
+        return Categories() if policy in LEARNED else Categories(counts={typed_constant(policy, self._schema[name].storage): 0})
 
     def _check_distinct(self, use: Use, statistic: Statistic | None) -> None:
         """Raise DataError for a column of more values than may become channels: 100, unless a flag asks for them all."""

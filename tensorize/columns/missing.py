@@ -29,7 +29,7 @@ def policies(
     for flag in flags:
         name, policy = column_and(flag, [*schema.names, *absent], "=")
         if policy is None:
-            found.update({column: flag for column in inputs if fits(schema[column], flag)})
+            found.update({column: flag for column in inputs if applies_to(schema[column], flag)})
             found.update(dict.fromkeys(targets, DROP) if flag == DROP else {})
         elif name in found:
             if name in targets and policy not in (ERROR, DROP):
@@ -40,7 +40,7 @@ def policies(
     return found
 
 
-def fits(column: Column, policy: str) -> bool:
+def applies_to(column: Column, policy: str) -> bool:
     """Whether a policy that names no column means this one."""
     if policy in (ERROR, DROP, "mode"):
         return True

@@ -51,7 +51,7 @@ def _added(recipe: Recipe, options: ColumnOptions, flags: Sequence[str]) -> dict
     asked = policies(flags, recipe.schema, roles.inputs, roles.targets)
     for flag in flags:
         name, policy = column_and(flag, recipe.schema.names, "=")
-        _check(flag, flag if policy is None else policy, ERROR if policy is None else settled[name])
+        _check_policy(flag, flag if policy is None else policy, ERROR if policy is None else settled[name])
     return {
         name: policy
         for name, policy in asked.items()
@@ -59,7 +59,7 @@ def _added(recipe: Recipe, options: ColumnOptions, flags: Sequence[str]) -> dict
     }
 
 
-def _check(flag: str, policy: str, settled: str) -> None:
+def _check_policy(flag: str, policy: str, settled: str) -> None:
     """Raise UsageError for a policy that learns, and for another one than the recipe's."""
     if policy in LEARNED:
         raise UsageError(

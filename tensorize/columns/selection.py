@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 import pyarrow.compute as pc
 
-from tensorize.columns.cells import Cells, endless_error, missing_error, refused_error
+from tensorize.columns.cells import FaultyCells, endless_error, missing_error, refused_error
 from tensorize.columns.fitted import Channelled, Fitted, Unseen
 from tensorize.columns.missing import DROP, ERROR, complete, policies
 from tensorize.columns.options import ColumnOptions
@@ -79,10 +79,10 @@ class _Check:
     needed: tuple[str, ...]
     floats: tuple[str, ...]
 
-    def __call__(self, index: int) -> tuple[int, int, Cells, Cells]:
+    def __call__(self, index: int) -> tuple[int, int, FaultyCells, FaultyCells]:
         """(rows, rows that are kept, missing cells, infinite cells)."""
         block, mask = self.kept(index)
-        missing, endless = Cells(), Cells()
+        missing, endless = FaultyCells(), FaultyCells()
         for name in self.needed:
             missing.look(block, mask, name, pc.is_null)
         for name in self.floats:
@@ -98,14 +98,14 @@ class _Seek:
     fitted: Fitted
     parts: tuple[Channelled, ...]
 
-    def __call__(self, index: int) -> Cells:
+    def __call__(self, index: int) -> FaultyCells:
         block, mask = self.kept(index)
         unseen = Unseen()
         unseen.look(block.picked(mask), np.flatnonzero(mask) + block.start, self.fitted, self.parts)
         return unseen.cells
 
 
-class Kept:
+class SelectedRows:
     """The rows of a source that are kept, checked and gone through on an engine.
 
     `policies` says for each input and target what is done with missing values; `keys` are other columns that must be
@@ -163,7 +163,7 @@ class Kept:
         """
         if self._keeps_all and not self._doubtful:
             return self.rows.rows, self.rows.rows
-        missing, endless, kept, rows = Cells(), Cells(), 0, 0
+        missing, endless, kept, rows = FaultyCells(), FaultyCells(), 0, 0
         needed = tuple(name for name in self._doubtful if self.policies.get(name, ERROR) == ERROR)
         floats = tuple(name for name in self._doubtful if self.rows.schema[name].storage == "float64")
         look = _Check(self.of({*needed, *floats}), needed, floats)
@@ -180,21 +180,21 @@ class Kept:
             raise DataError(f"none of {plural(rows, 'row')} is left", hint="see --where and --missing drop")
         return kept, rows - self.rows.bad - len(self.selection.out)
 
-    def _each(self, look: _Check) -> Iterable[tuple[int, int, Cells, Cells]]:
+    def _each(self, look: _Check) -> Iterable[tuple[int, int, FaultyCells, FaultyCells]]:
         return self._engine.map(look, range(len(self._blocks)))
 
     def check_unseen(self, fitted: Fitted, parts: Sequence[Channelled]) -> None:
         """Raise DataError for every kept cell of `parts` that the recipe has no place for."""
         if not parts:
             return
-        cells = Cells()
+        cells = FaultyCells()
         for found in self._engine.map(_Seek(self.of(), fitted, tuple(parts)), range(len(self._blocks))):
             cells.merge(found)
         if cells.counts:
             fixed = [part.column for part in fitted.inputs if not part.transform.categorical]
             raise refused_error(cells, self._places(cells), [part.column for part in fitted.targets], fixed)
 
-    def _places(self, cells: Cells) -> list[str]:
+    def _places(self, cells: FaultyCells) -> list[str]:
         return self.rows.place([row for row, _, _ in cells.first])
 
 

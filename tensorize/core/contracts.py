@@ -58,7 +58,6 @@ __all__ = [
     "Store",
     "TensorSpec",
     "Traits",
-    "Transform",
     "Writer",
     "traits_of",
 ]
@@ -139,46 +138,6 @@ class Statistic(Protocol):
     @classmethod
     def from_json(cls, state: Mapping[str, Json]) -> Self:
         """The statistic with a state that `to_json` gave."""
-        ...
-
-
-class Transform(Protocol):
-    """A step over one column: frozen, picklable, torch-free. Plug-in point `tensorize.transforms`.
-
-    Every transform derives from `tensorize.transforms.base.Transform`, a pydantic model whose fields are its learned state,
-    so that a recipe holds exactly its constructor's keywords.
-    """
-
-    kinds: ClassVar[frozenset[str]]
-
-    @classmethod
-    def statistic(cls, params: Mapping[str, str]) -> Statistic | None:
-        """Return what to gather over the train values; None if there is nothing to learn."""
-        ...
-
-    @classmethod
-    def learn(cls, found: Any, params: Mapping[str, str]) -> Self:
-        """Build the transform from the finished statistic."""
-        ...
-
-    def encode(self, column: Any) -> Array:
-        """A pyarrow array (row) without nulls → (row, channel) float64."""
-        ...
-
-    def decode(self, values: Array) -> Any:
-        """(row, channel) → a pyarrow array (row). Raises UsageError if there is no inverse."""
-        ...
-
-    def invalid(self, column: Any) -> tuple[Mask, str] | None:
-        """Return which values (row) bool cannot be encoded, and why; None if all can."""
-        ...
-
-    def channels(self, column: str) -> tuple[str, ...]:
-        """Return the names of the channels that a column of this name becomes."""
-        ...
-
-    def module(self) -> Any:
-        """Return the same step as an `nn.Module`, (row, 1) → (row, channel); None if there is none."""
         ...
 
 

@@ -120,7 +120,7 @@ class ArrowRows:
         part = self.table.select([item.name for item in items]).slice(partition.row, partition.rows)
         place = partial(self.origins.one, partition.row)
         found = {
-            item.name: stored(joined(part.column(item.name)), item, self.needs.na, place, item.name in self.clocks)
+            item.name: stored(one_array(part.column(item.name)), item, self.needs.na, place, item.name in self.clocks)
             for item in items
         }
         return Packed.of(batch_of(found, partition.rows))
@@ -170,6 +170,6 @@ def is_clock(kind: pa.DataType) -> bool:
     return pa.types.is_date(kind) or (pa.types.is_timestamp(kind) and kind.tz is None)
 
 
-def joined(column: pa.ChunkedArray) -> pa.Array:
+def one_array(column: pa.ChunkedArray) -> pa.Array:
     """One array (row); without a copy where the column lies in one piece."""
     return column.chunk(0) if column.num_chunks == 1 else pa.chunked_array(column.chunks, column.type).combine_chunks()

@@ -34,7 +34,7 @@ class Stamp(NamedTuple):
         return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
 
 
-def changed(name: str) -> DataError:
+def source_changed(name: str) -> DataError:
     """The error for a file that is not what it was."""
     return DataError(f"{name} has changed while it was read", hint="run again once nothing writes to it")
 
@@ -93,9 +93,9 @@ class WatchedFile(io.FileIO):
 
     def _compare(self, block: bytearray) -> None:
         if self._blocks.setdefault(self._at, zlib.crc32(block)) != zlib.crc32(block):
-            raise changed(self._called)
+            raise source_changed(self._called)
         self._at += BLOCK_BYTES
 
     def _check(self) -> None:
         if Stamp.of(os.fstat(self.fileno())) != self._stamp:
-            raise changed(self._called)
+            raise source_changed(self._called)

@@ -29,7 +29,7 @@ class PublicFile:
 
 
 @dataclass(frozen=True)
-class Original:
+class PublicDataSet:
     """One public data set: what it is, in a line, and its files."""
 
     summary: str
@@ -42,7 +42,7 @@ class Original:
 
 
 ORIGINALS = {
-    "wine": Original.of(
+    "wine": PublicDataSet.of(
         "4,898 white wines: eleven measurements and a score (Cortez et al., 2009; UCI).",
         (
             "wine/winequality-white.csv",
@@ -50,7 +50,7 @@ ORIGINALS = {
             f"{_UCI}/wine-quality/winequality-white.csv",
         ),
     ),
-    "bikes": Original.of(
+    "bikes": PublicDataSet.of(
         "17,379 hours of bike hire in Washington, some hours missing (Fanaee-T and Gama, 2013; UCI).",
         (
             "bikes/hour.csv",
@@ -58,7 +58,7 @@ ORIGINALS = {
             f"{_UDACITY}/cb8954f3e0bb25d9e5906f51a798c3b054aacca0/project-bikesharing/Bike-Sharing-Dataset/hour.csv",
         ),
     ),
-    "bikes-fixed": Original.of(
+    "bikes-fixed": PublicDataSet.of(
         "The same with the missing hours filled: 730 whole days.",
         (
             "bikes/hour-fixed.csv",
@@ -66,7 +66,7 @@ ORIGINALS = {
             f"{_BOOK}/aaf7573743d50b3fba2900a4fb8154bee62c258f/data/p1ch4/bike-sharing-dataset/hour-fixed.csv",
         ),
     ),
-    "pride": Original.of(
+    "pride": PublicDataSet.of(
         "Pride and Prejudice as plain text (Project Gutenberg, no. 1342).",
         (
             "text/1342-0.txt",
@@ -74,7 +74,7 @@ ORIGINALS = {
             f"{_BOOK}/5d8b0818e5d9528c3402b909d3f560ddbac7d1a4/data/p1ch4/jane-austen/1342-0.txt",
         ),
     ),
-    "cats": Original.of(
+    "cats": PublicDataSet.of(
         "Three pictures of cats, 256×256.",
         (
             "images/cats/cat1.png",
@@ -92,7 +92,7 @@ ORIGINALS = {
             f"{_BOOK}/492f7544654797a73cf8aeed5a24d7c2dd92da89/data/p1ch4/image-cats/cat3.png",
         ),
     ),
-    "dog": Original.of(
+    "dog": PublicDataSet.of(
         "One photograph of a dog.",
         (
             "images/dog/bobby.jpg",

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO, Protocol, cast
 
 from tensorize.core.errors import DataError, RunError, UsageError, near
-from tensorize.sources.changes import Stamp, WatchedFile, changed
+from tensorize.sources.changes import Stamp, WatchedFile, source_changed
 
 STDIN = "-"
 _BUFFER = 128 << 10
@@ -85,9 +85,9 @@ class InputFile:
             try:
                 now = Stamp.of(self.path.stat())
             except OSError:
-                raise changed(self.name) from None
+                raise source_changed(self.name) from None
             if now != self._stamp:
-                raise changed(self.name)
+                raise source_changed(self.name)
 
     def __getstate__(self) -> dict[str, Any]:
         """What was kept of a pipe is open in this process alone."""

@@ -45,7 +45,7 @@ class Epoch:
 
 
 @dataclass(frozen=True)
-class Facts:
+class TrainingFacts:
     """What was trained on what, for a summary. `trivial` is what a predictor gets on val that has learned nothing."""
 
     model: str
@@ -62,7 +62,7 @@ class History(Sequence[Epoch]):
 
     epochs: tuple[Epoch, ...]
     notes: tuple[str, ...]
-    facts: Facts
+    facts: TrainingFacts
     checkpoint: Checkpoint = field(repr=False)
 
     def __len__(self) -> int:

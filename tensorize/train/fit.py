@@ -19,7 +19,7 @@ from tensorize.train.checkpoint import Checkpoint, History, resumed
 from tensorize.train.device import device_of, enough_memory, random_state, seeded, set_random_state, threads
 from tensorize.train.loop import Callback, Trainer
 from tensorize.train.named import model_class, part_of
-from tensorize.train.plan import Plan, make_plan
+from tensorize.train.plan import TrainingPlan, make_plan
 from tensorize.train.settings import Settings
 from tensorize.train.task import Loss
 
@@ -87,7 +87,7 @@ def _defaults(model: str | nn.Module | None) -> dict[str, Any]:
 
 
 def _run(
-    plan: Plan,
+    plan: TrainingPlan,
     make: MakeOptimizer | None,
     path: Path | None,
     callbacks: Sequence[Callback],
@@ -126,7 +126,7 @@ def _flushed(saving: Sequence[Save]) -> Iterator[None]:
             save.flush()
 
 
-def _optimizer(plan: Plan, make: MakeOptimizer | None) -> torch.optim.Optimizer:
+def _optimizer(plan: TrainingPlan, make: MakeOptimizer | None) -> torch.optim.Optimizer:
     """By name, in one fused step where it has that and the device can."""
     parameters = [parameter for parameter in plan.runner.model.parameters() if parameter.requires_grad]
     if make is not None:
@@ -145,7 +145,7 @@ def _go_on(trainer: Trainer, keep: KeepBest, before: Checkpoint) -> None:
     keep.state = before.state if before.epochs[-1].val else None
 
 
-def _checkpoint(plan: Plan, trainer: Trainer, keep: KeepBest) -> Checkpoint:
+def _checkpoint(plan: TrainingPlan, trainer: Trainer, keep: KeepBest) -> Checkpoint:
     last = weights(trainer.model)
     return Checkpoint(
         model=plan.name,

@@ -17,7 +17,7 @@ from tensorize.core.errors import DataError
 from tensorize.core.layout import Named
 from tensorize.train.checkpoint import Epoch
 from tensorize.train.parts import edges_of
-from tensorize.train.plan import Plan
+from tensorize.train.plan import TrainingPlan
 
 
 class Callback:
@@ -74,7 +74,7 @@ CALMER = "scale the inputs (--zscore), or say a lower --lr, or --clip 1"
 class Trainer:
     """A run in the making. `epoch` is the number of finished epochs; a callback may set `stopped`."""
 
-    def __init__(self, plan: Plan, optimizer: torch.optim.Optimizer, callbacks: Sequence[Callback]) -> None:
+    def __init__(self, plan: TrainingPlan, optimizer: torch.optim.Optimizer, callbacks: Sequence[Callback]) -> None:
         self.plan, self.model, self.settings, self.device = plan, plan.runner.model, plan.settings, plan.runner.device
         self.optimizer, self.callbacks = optimizer, callbacks
         self.epoch, self.epochs, self.stopped = 0, list[Epoch](), False

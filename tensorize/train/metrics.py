@@ -17,7 +17,7 @@ from tensorize.core.contracts import Array, Role
 from tensorize.core.errors import UsageError
 from tensorize.core.recipe import Recipe
 from tensorize.train.device import Runner
-from tensorize.train.parts import Pair, Part, joined, rows_in
+from tensorize.train.parts import Pair, Part, joined_batches, rows_in
 from tensorize.train.task import Classes, Loss, Numbers, Targets, Task
 
 
@@ -226,6 +226,6 @@ def score(predictions: Iterable[Pair], task: Task, units: UnitsOf, device: torch
 
 def _flush(meter: Any, held: list[Pair]) -> None:
     if held:
-        predicted, truth = (joined(batches) for batches in zip(*held, strict=True))
+        predicted, truth = (joined_batches(batches) for batches in zip(*held, strict=True))
         meter.update(predicted, truth)
         held.clear()

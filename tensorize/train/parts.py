@@ -92,7 +92,7 @@ def mapped(function: Callable[[Any], Any], named: Named) -> Named:
     return tuple(map(function, named)) if isinstance(named, tuple) else function(named)
 
 
-def joined(batches: Sequence[Named]) -> Named:
+def joined_batches(batches: Sequence[Named]) -> Named:
     """Batches one after the other as one, (row, …), by name where there are several tensors."""
     if isinstance(batches[0], Mapping):
         return {name: torch.cat([batch[name] for batch in batches]) for name in batches[0]}
@@ -228,7 +228,7 @@ def place(tensors: TensorSet, ready: Ready, device: torch.device, budget: int) -
 
 def _expanded(tensors: TensorSet, ready: Ready, device: torch.device) -> Resident:
     pieces = list(Streamed(tensors, ready, torch.device("cpu")).batches([*range(0, tensors.rows, 4096), tensors.rows], None))
-    inputs, target = (mapped(lambda x: x.to(device), joined(batches)) for batches in zip(*pieces, strict=True))
+    inputs, target = (mapped(lambda x: x.to(device), joined_batches(batches)) for batches in zip(*pieces, strict=True))
     inputs = mapped(lambda x: x.to(memory_format=torch.channels_last) if x.ndim == 4 else x, inputs)
     if isinstance(inputs, Mapping) or isinstance(target, Mapping):
         return _several(tensors.rows, inputs, target, device)

@@ -16,7 +16,7 @@ from tensorize.core.layout import Named
 from tensorize.core.recipe import Recipe
 from tensorize.core.tensorset import TensorSet
 from tensorize.train.baseline import past_of, trivial
-from tensorize.train.checkpoint import Facts
+from tensorize.train.checkpoint import TrainingFacts
 from tensorize.train.device import SMALL_STEP, Runner, called, forward_flops, resident_bytes
 from tensorize.train.metrics import UnitsOf, judge, units_for
 from tensorize.train.named import build_model, keywords_of
@@ -41,7 +41,7 @@ class Looking(Protocol):
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingPlan:
     """A model that fits its data, on its device. `name` is None for a module that was handed in."""
 
     name: str | None
@@ -66,14 +66,14 @@ class Plan:
         loss, scores = judge(self.runner, self.val, self.task, self.units, self.loss)
         return {"loss": loss, **{name: value for name, value in scores.values.items() if value is not None}}
 
-    def facts(self, threads: int) -> Facts:
+    def facts(self, threads: int) -> TrainingFacts:
         """What is trained on what, and what is to be beaten on val."""
         rows = {"train": self.train.rows} | ({"val": self.val.rows} if self.val is not None else {})
         words, found = trivial(self.val, self.task, self.recipe, self.inputs) if self.val is not None else ("", None)
         name = self.name or type(self.runner.model).__name__
         device = f"cpu, {plural(threads, 'thread')}" if self.runner.device.type == "cpu" else str(self.runner.device)
         parameters = sum(parameter.numel() for parameter in self.runner.model.parameters())
-        return Facts(name, parameters, device, rows, found.values if found is not None else {}, words)
+        return TrainingFacts(name, parameters, device, rows, found.values if found is not None else {}, words)
 
     def threads(self) -> int:
         """One for a small model, whose threads would wait for each other longer than they work; else what torch has."""
@@ -89,7 +89,7 @@ def make_plan(
     options: Mapping[str, Any],
     loss: Loss | None,
     device: torch.device,
-) -> Plan:
+) -> TrainingPlan:
     """Decide everything. Raises UsageError where model, target and loss do not fit each other."""
     if model is None:
         names = ", ".join((*registry.table("models"), "package.module:Class"))
@@ -108,7 +108,7 @@ def make_plan(
     budget = resident_bytes(device)
     on_device = place(train, task.ready, device, budget)
     _show(module, on_device, inputs)
-    return Plan(
+    return TrainingPlan(
         name=None if isinstance(model, nn.Module) else model,
         options=options,
         settings=settings,

@@ -25,7 +25,7 @@ from tensorize.storage.partfile import PartFile
 from tensorize.train.checkpoint import Checkpoint
 from tensorize.train.device import ROWS, Runner, device_of, enough_memory
 from tensorize.train.metrics import UnitsOf, units_for
-from tensorize.train.parts import joined, mapped
+from tensorize.train.parts import joined_batches, mapped
 from tensorize.train.task import Classes, Numbers, Targets, Task
 
 
@@ -90,7 +90,7 @@ def _values(task: Task, runner: Runner, part: TensorSet) -> Named:
     """Probabilities or numbers of the file, (row, …) on the CPU, in the very batches of the evaluation."""
     edges = [*range(0, part.rows, ROWS), part.rows]
     inputs = (part.batch(slice(start, stop), runner.device)[0] for start, stop in pairwise(edges))
-    return joined([mapped(lambda x: x.cpu(), task.read(runner.predict(batch))) for batch in inputs])
+    return joined_batches([mapped(lambda x: x.cpu(), task.read(runner.predict(batch))) for batch in inputs])
 
 
 def _schema(task: Task, stream: pipeline.Stream) -> pa.Schema:

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import field_validator
 
-from tensorize.core.options import Options, Ratios
-
-
-def flag(default: Any, help_: str, metavar: str = "", **limits: Any) -> Any:
-    """A field with its help text and the placeholder that the command line shows for its value."""
-    return Field(default, description=help_, json_schema_extra={"metavar": metavar} if metavar else None, **limits)
+from tensorize.core.options import Options, Ratios, flag
 
 
 class Settings(Options):

@@ -310,7 +310,7 @@ def _no_target(train: TensorSet) -> UsageError:
 def _classes(train: TensorSet, spec: TensorSpec, of: str | None) -> Classes:
     one_hot = spec.axes[-1] == "class"
     counts = np.zeros(spec.shape[1] if one_hot else 0, dtype=np.int64)
-    for block in blocks(train, spec):
+    for block in stored_blocks(train, spec):
         found = block.sum(axis=0).astype(np.int64) if one_hot else np.bincount(block)
         counts = np.pad(counts, (0, max(0, len(found) - len(counts))))
         counts[: len(found)] += found
@@ -339,7 +339,7 @@ def _numbers(train: TensorSet, spec: TensorSpec, shape: tuple[int, ...], scaled:
     learned = tuple(step.of for step in train.recipe.learned if step.role == "target" and of in (None, step.of))
     names = spec.labels.get("target") or learned or (spec.name,)
     moments = [Moments() for _ in names]
-    for block in blocks(train, spec):
+    for block in stored_blocks(train, spec):
         flat = _by_target(block, spec).astype(np.float64)
         moments = [found.update(flat[:, index]) for index, found in enumerate(moments)]
     return Numbers(names, shape, tuple(found.mean for found in moments), tuple(found.std() or 1.0 for found in moments), scaled)
@@ -353,7 +353,7 @@ def _by_target(block: Array, spec: TensorSpec) -> Array:
     return np.moveaxis(block, at, -1).reshape(-1, spec.shape[at])
 
 
-def blocks(tensors: TensorSet, spec: TensorSpec) -> Iterator[Array]:
+def stored_blocks(tensors: TensorSet, spec: TensorSpec) -> Iterator[Array]:
     """The stored values of a tensor, a bounded number of rows at a time."""
     for start in range(0, spec.shape[0], BLOCK_ROWS):
         yield tensors.store.read(spec.key, start, min(start + BLOCK_ROWS, spec.shape[0]))

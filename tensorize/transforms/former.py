@@ -79,41 +79,42 @@ class Former(Transform):
         return made
 
 
-class ZScore(Former):
+class FormerZScore(Former):
     """`--step ZScore:COL`."""
 
     script = "ZScore"
     params: ClassVar[tuple[str, ...]] = ("ddof",)
 
 
-class MinMax(Former):
+class FormerMinMax(Former):
     """`--step MinMax:COL`."""
 
     script = "MinMax"
 
 
-class OneHot(Former):
+class FormerOneHot(Former):
     """`--step OneHot:COL`: ids from 0 on."""
 
     script = "OneHot"
     params: ClassVar[tuple[str, ...]] = ("dim",)
 
 
-class Ordinal(Former):
+class FormerOrdinal(Former):
     """`--step Ordinal:COL:order=1<5<10`: numbers."""
 
     script = "Ordinal"
     params: ClassVar[tuple[str, ...]] = ("order",)
 
 
-class Impute(Former):
+class FormerImpute(Former):
     """`--step Impute:COL`."""
 
     script = "Impute"
     params: ClassVar[tuple[str, ...]] = ("policy", "indicator")
 
 
-FORMER: Mapping[str, type[Former]] = {made.script: made for made in (ZScore, MinMax, OneHot, Ordinal, Impute)}
+_FORMER = (FormerZScore, FormerMinMax, FormerOneHot, FormerOrdinal, FormerImpute)
+FORMER: Mapping[str, type[Former]] = {made.script: made for made in _FORMER}
 
 
 def _own(params: Mapping[str, str]) -> dict[str, str]:

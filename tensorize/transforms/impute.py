@@ -86,7 +86,7 @@ class Impute(Transform):
                     "there is no mode: the column has no value in train", hint="say --drop COL, or give the value itself"
                 )
             return cls(fill=found.mode, indicator=indicator)
-        return cls(fill=constant(policy, storage), indicator=indicator)
+        return cls(fill=typed_constant(policy, storage), indicator=indicator)
 
     @staticmethod
     def _need(statistic: Any, policy: str) -> None:
@@ -130,7 +130,7 @@ class Impute(Transform):
         return None if isinstance(self.fill, str) else module_class()(float(self.fill), indicator=self.indicator)
 
 
-def constant(text: str, storage: str) -> bool | int | float | str:
+def typed_constant(text: str, storage: str) -> bool | int | float | str:
     """The value that a flag gives, in the type of the column. Raises UsageError where it does not fit."""
     try:
         if storage == "int64":

@@ -116,10 +116,10 @@ def check_plain(value: Any) -> None:
         for part in value:
             check_plain(part)
     elif value is not None and not isinstance(value, str | int | float | Dense):
-        refuse(value)
+        refuse_value(value)
 
 
-def refuse(value: Any) -> NoReturn:
+def refuse_value(value: Any) -> NoReturn:
     """Raise NotPlainError that names the type of `value`, or the pickled global."""
     said = value.name if isinstance(value, Global) else type(value).__name__.strip("_").lower()
     raise NotPlainError(f"it holds {said}, and only dense tensors and plain data are read")

@@ -26,7 +26,7 @@ from tensorize.exporters.pt.dense import (
     Storage,
     check_plain,
     dense,
-    refuse,
+    refuse_value,
 )
 from tensorize.exporters.pt.pickled import PROTOCOL
 
@@ -210,7 +210,7 @@ class _Reader:
         elif what in (Global(REBUILD), Global(REBUILD_BYTES)) and isinstance(arguments, tuple):
             self._stack.append(dense(arguments, what == Global(REBUILD_BYTES), self._views))
         else:
-            refuse(what)
+            refuse_value(what)
 
 
 _BYTE, _USHORT, _INT, _UINT, _DOUBLE = map(struct.Struct, ("B", "<H", "<i", "<I", ">d"))

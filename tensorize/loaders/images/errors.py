@@ -44,7 +44,7 @@ def caught(function: Callable[[int], T], row: int) -> T | ImageError:
         return error
 
 
-def refuse(paths: Sequence[str], faults: Sequence[Fault]) -> None:
+def refuse_images(paths: Sequence[str], faults: Sequence[Fault]) -> None:
     """Raise DataError for the images that cannot be used, if any: the broken ones first, then the transparent.
 
     `paths` (row) are their names.

@@ -147,7 +147,7 @@ def header_of(data: bytes, most_frames: int) -> Header:
     kind = format_of(data)
     if kind == "PNG":
         with decoding():
-            png.check(data)
+            png.check_chunks(data)
     return (_jpeg_header(data) if kind == "JPEG" else None) or _pillow_header(data, kind, most_frames)
 
 

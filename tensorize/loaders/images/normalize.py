@@ -39,7 +39,7 @@ LEAST_BYTES = 1 << 20
 _ROWS = 256
 
 
-def constant(name: str, channels: int) -> Normalize:
+def fixed_normalization(name: str, channels: int) -> Normalize:
     """The mean and std of a normalisation that learns nothing.
 
     >>> constant("half", 3).mean

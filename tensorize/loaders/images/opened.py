@@ -14,14 +14,14 @@ import numpy as np
 from tensorize.core.contracts import Array, Facts, Run
 from tensorize.core.errors import DataError, plural, some
 from tensorize.core.schema import Schema
-from tensorize.loaders.images.errors import Fault, ImageError, TransparentError, caught, leave_out, refuse
+from tensorize.loaders.images.errors import Fault, ImageError, TransparentError, caught, leave_out, refuse_images
 from tensorize.loaders.images.header import Header
 from tensorize.loaders.images.listing import Listing
 from tensorize.loaders.images.options import ImagesOptions
 from tensorize.loaders.images.pool import Decoder
 from tensorize.loaders.images.source import Files, Source, open_source
-from tensorize.loaders.images.spans import DecodeSpan, Form, Kept, Span, spans_of
-from tensorize.loaders.images.state import Shape
+from tensorize.loaders.images.spans import DecodeSpan, Form, KeptSpan, Span, spans_of
+from tensorize.loaders.images.state import ImageShape
 
 _FORMATS = {
     ".bmp": "BMP",
@@ -50,7 +50,7 @@ class OpenedImages:
     """(row) int64: the position of each in the source, of which some may be left out."""
     form: Form
     facts: Facts
-    kept: tuple[Kept, ...] | None = None
+    kept: tuple[KeptSpan, ...] | None = None
     """With `--on-bad skip` every image was decoded to see which are good, and is kept here; else None."""
     translucent: int = 0
     """Of the kept ones, those whose transparent pixels were handled."""
@@ -75,7 +75,7 @@ def open_images(source: Any, options: ImagesOptions, run: Run, applied: bool) ->
     good = given.only(rows) if faults else given
     with Decoder(options) as decoder:
         if faults and not run.rejects.skip:
-            refuse(given.listing.paths, sorted([*faults, *_undecodable(good, headers, rows, decoder, run)], key=_row))
+            refuse_images(given.listing.paths, sorted([*faults, *_undecodable(good, headers, rows, decoder, run)], key=_row))
         if not headers:
             leave_out(_names(given), faults, run.rejects)
         form = Form(len(options.channel_names), _agreed(good.listing, headers, options))
@@ -134,7 +134,7 @@ def _undecodable(good: Source, headers: Sequence[Header], rows: Array, decoder: 
         yield from (Fault(int(rows[row]), error) for row, error in faults)
 
 
-def _agreed(listing: Listing, headers: Sequence[Header], options: ImagesOptions) -> Shape:
+def _agreed(listing: Listing, headers: Sequence[Header], options: ImagesOptions) -> ImageShape:
     """The shape of every finished image. Raises DataError where sizes or depths clash."""
     bits = _one(
         listing, [f"{header.bits} bits" for header in headers], "depths", "convert them all to 8 or all to 16 bits a sample"
@@ -147,7 +147,7 @@ def _agreed(listing: Listing, headers: Sequence[Header], options: ImagesOptions)
         sizes = [f"{header.height}×{header.width}" for header in headers]
         _one(listing, sizes, "sizes", "bring them to one: --size HxW, with --fit crop | pad | stretch")
     height, width = options.height_and_width or headers[0][1:3]
-    return Shape(height=height, width=width, bits=headers[0].bits)
+    return ImageShape(height=height, width=width, bits=headers[0].bits)
 
 
 def _one(listing: Listing, values: Sequence[str], what: str, hint: str) -> str:
@@ -167,13 +167,13 @@ def _settled(opened: OpenedImages, given: Source, faults: Sequence[Fault], decod
 
     Raises DataError if too many are bad.
     """
-    kept, bad, more, translucent = list[Kept](), list[int](), list[Fault](), 0
+    kept, bad, more, translucent = list[KeptSpan](), list[int](), list[Fault](), 0
     spans = spans_of(opened.source, opened.headers, opened.form.step)
     for found, ref in run.engine.keep(DecodeSpan(decoder, opened.form, skips=True), spans):
         run.report("decode", found.stop, len(opened.headers))
         rows = found.stop - found.start - len(found.faults)
         if rows:
-            kept.append(Kept(found.start - len(bad), rows, ref))
+            kept.append(KeptSpan(found.start - len(bad), rows, ref))
         bad += [fault.row for fault in found.faults]
         more += [Fault(int(opened.rows[fault.row]), fault.error) for fault in found.faults]
         translucent += found.translucent

@@ -10,14 +10,14 @@ import numpy as np
 
 from tensorize.core.contracts import Array, Learned, Piece, Plan, Run, TensorSpec
 from tensorize.core.errors import DataError, RecipeError, near, plural
-from tensorize.loaders.images.errors import Fault, refuse
+from tensorize.loaders.images.errors import Fault, refuse_images
 from tensorize.loaders.images.listing import Listing, Splits, class_names, splits_of
-from tensorize.loaders.images.normalize import Normalizer, constant
+from tensorize.loaders.images.normalize import Normalizer, fixed_normalization
 from tensorize.loaders.images.opened import OpenedImages
 from tensorize.loaders.images.options import ImagesOptions
 from tensorize.loaders.images.pool import Decoder
-from tensorize.loaders.images.spans import CountSpan, DecodeSpan, FinishSpan, Form, Found, Kept, spans_of
-from tensorize.loaders.images.state import Classes, Normalize, Shape, State
+from tensorize.loaders.images.spans import CountSpan, DecodeSpan, FinishSpan, Form, KeptSpan, SpanFindings, spans_of
+from tensorize.loaders.images.state import ClassFolders, ImageShape, Normalize, State
 from tensorize.statistics.histograms import Histogram
 
 _AXES = ("row", "channel", "height", "width")
@@ -40,7 +40,7 @@ class ImagesPlan:
     """What the recipe holds."""
     codes: Array | None
     """(row) int64: the class of each image; None without labels."""
-    kept: tuple[Kept, ...] | None
+    kept: tuple[KeptSpan, ...] | None
     """Images that were decoded before, in order; None where they still have to be."""
     translucent: int
     """Of the decoded ones, those whose transparent pixels were handled."""
@@ -79,9 +79,9 @@ def learn(rows: OpenedImages, options: ImagesOptions, run: Run) -> Plan:
     splits = splits_of(rows.source.listing, options, rows.rows)
     kept, translucent, is_open, remarks = rows.kept, rows.translucent, False, tuple[str, ...]()
     if options.normalize != "dataset":
-        normalize = constant(options.normalize, rows.form.channels)
+        normalize = fixed_normalization(options.normalize, rows.form.channels)
     elif options.dtype == "uint8":
-        normalize, is_open = constant("none", rows.form.channels), True
+        normalize, is_open = fixed_normalization("none", rows.form.channels), True
     else:
         if rows.kept is not None:
             counted = run.engine.map(CountSpan(run.engine.store, rows.form), _marked(rows.kept, splits))
@@ -91,7 +91,7 @@ def learn(rows: OpenedImages, options: ImagesOptions, run: Run) -> Plan:
             pixels, translucent = passed.pixels, passed.translucent
         normalize, remarks = _from_counts(pixels or rows.form.no_pixels, rows.form, options)
     names = class_names(rows.source.listing)
-    state = State(Classes(classes=names) if names else None, rows.form.shape, normalize)
+    state = State(ClassFolders(classes=names) if names else None, rows.form.shape, normalize)
     codes, _ = _codes(rows.source.listing, state)
     own = ImagesPlan(options, splits, state, codes, kept, translucent, remarks)
     return _plan(rows, own, state.learned(), f", learned from {splits.names[0] or 'all images'}", is_open)
@@ -106,7 +106,7 @@ def plan(rows: OpenedImages, options: ImagesOptions, run: Run, learned: Sequence
     del run
     splits = splits_of(rows.source.listing, options, rows.rows)
     state = State.of(learned)
-    _check(state, rows.form)
+    _check_shape(state, rows.form)
     codes, remarks = _codes(rows.source.listing, state)
     own = ImagesPlan(options, splits, state, codes, rows.kept, rows.translucent, remarks)
     return _plan(rows, own, tuple(learned), ", as the recipe says", False)
@@ -118,9 +118,9 @@ def _plan(rows: OpenedImages, own: ImagesPlan, learned: tuple[Learned, ...], ori
     return Plan(learned, specs, _texts(rows.source.listing, own.splits), _notes(own, ()), made, own, is_open)
 
 
-def _decoded(rows: OpenedImages, options: ImagesOptions, splits: Splits, run: Run) -> tuple[tuple[Kept, ...], Passed]:
+def _decoded(rows: OpenedImages, options: ImagesOptions, splits: Splits, run: Run) -> tuple[tuple[KeptSpan, ...], Passed]:
     """Decode every image into the store, and count the pixels of train. Raises DataError that names every broken image."""
-    kept, faults, passed = list[Kept](), list[Fault](), Passed(0, None)
+    kept, faults, passed = list[KeptSpan](), list[Fault](), Passed(0, None)
     with Decoder(options) as decoder:
         spans = spans_of(rows.source, rows.headers, rows.form.step, splits.of == 0)
         for found, ref in run.engine.keep(DecodeSpan(decoder, rows.form), spans):
@@ -128,13 +128,13 @@ def _decoded(rows: OpenedImages, options: ImagesOptions, splits: Splits, run: Ru
             faults += found.faults
             if faults:  # what comes now is decoded for its errors alone
                 run.engine.store.forget(ref)
-            kept.append(Kept(found.start, found.stop - found.start, ref))
+            kept.append(KeptSpan(found.start, found.stop - found.start, ref))
             passed = passed.merge(Passed(found.translucent, found.pixels))
-    refuse(rows.source.listing.paths, faults)
+    refuse_images(rows.source.listing.paths, faults)
     return tuple(kept), passed
 
 
-def _marked(kept: Iterable[Kept], splits: Splits) -> Iterator[Kept]:
+def _marked(kept: Iterable[KeptSpan], splits: Splits) -> Iterator[KeptSpan]:
     """Kept images, with those that are train."""
     for item in kept:
         yield item._replace(train=splits.of[item.start : item.start + item.rows] == 0)
@@ -169,7 +169,7 @@ def _codes(listing: Listing, state: State) -> tuple[Array | None, tuple[str, ...
     return np.array([known.index(name) for name in names], dtype=np.int64)[codes], ()
 
 
-def _check(state: State, form: Form) -> None:
+def _check_shape(state: State, form: Form) -> None:
     """Raise DataError for images of another shape than the recipe's, RecipeError for other channels than the options'."""
     if len(state.normalize.mean) != form.channels:
         raise RecipeError(
@@ -222,7 +222,7 @@ def pieces(plan: Plan, rows: OpenedImages, run: Run) -> Iterator[Piece]:
             yield from _split(own, rows, item, images)
 
 
-def _fresh(plan: Plan, rows: OpenedImages, finish: FinishSpan, run: Run) -> Iterator[tuple[Found, Array]]:
+def _fresh(plan: Plan, rows: OpenedImages, finish: FinishSpan, run: Run) -> Iterator[tuple[SpanFindings, Array]]:
     """Decode and finish at once, up to the first image that cannot be used; then decode for the errors alone."""
     own: ImagesPlan = plan.state
     faults: list[Fault] = []
@@ -232,10 +232,10 @@ def _fresh(plan: Plan, rows: OpenedImages, finish: FinishSpan, run: Run) -> Iter
         faults += found.faults
         if not faults:
             yield found, images
-    refuse(rows.source.listing.paths, faults)
+    refuse_images(rows.source.listing.paths, faults)
 
 
-def _loaded(plan: Plan, rows: OpenedImages, finish: FinishSpan, run: Run) -> Iterator[tuple[Found, Array]]:
+def _loaded(plan: Plan, rows: OpenedImages, finish: FinishSpan, run: Run) -> Iterator[tuple[SpanFindings, Array]]:
     """Finish images that were decoded before; each span is given back as it has been read."""
     del rows
     own: ImagesPlan = plan.state
@@ -245,7 +245,7 @@ def _loaded(plan: Plan, rows: OpenedImages, finish: FinishSpan, run: Run) -> Ite
         run.engine.store.forget(item.ref)
 
 
-def _split(own: ImagesPlan, rows: OpenedImages, found: Found, images: Array) -> Iterator[Piece]:
+def _split(own: ImagesPlan, rows: OpenedImages, found: SpanFindings, images: Array) -> Iterator[Piece]:
     passed = Passed(found.translucent, found.pixels) if found.translucent or found.pixels else None
     index = own.splits.of[found.start : found.stop]
     for part, split in enumerate(own.splits.names):
@@ -299,5 +299,5 @@ def _way(own: ImagesPlan, origin: str) -> str:
     return f"{scaled}{by}{when}{origin if options.normalize == 'dataset' else ''}"
 
 
-def _text(shape: Shape) -> str:
+def _text(shape: ImageShape) -> str:
     return f"{shape.height}×{shape.width} of {shape.bits} bits"

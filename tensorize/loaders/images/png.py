@@ -28,7 +28,7 @@ def depth(data: bytes) -> int:
     return data[24]
 
 
-def check(data: bytes) -> None:
+def check_chunks(data: bytes) -> None:
     """Raise ValueError where a chunk is cut off or its checksum is wrong: Pillow looks at neither for pixel data.
 
     Source: PNG specification (third edition), 5.3 chunk layout.

@@ -18,7 +18,7 @@ from tensorize.loaders.images.errors import ImageError
 from tensorize.loaders.images.header import HEAD, Header, read_file, read_header
 from tensorize.loaders.images.listing import Listing, list_images
 from tensorize.loaders.images.options import Limits
-from tensorize.sources.changes import changed
+from tensorize.sources.changes import source_changed
 
 _TICK = 2_000_000_000
 """Nanoseconds: no file system has a coarser clock."""
@@ -95,9 +95,9 @@ class Files:
         try:
             data, status = read_file(path, self.limits.memory)
         except ImageError as error:
-            raise changed(path) from error
+            raise source_changed(path) from error
         if self._state(status, data) != self.states[row]:
-            raise changed(path)
+            raise source_changed(path)
         return data
 
     def _state(self, status: os.stat_result, data: bytes) -> int:

@@ -17,7 +17,7 @@ from tensorize.loaders.images.header import Header
 from tensorize.loaders.images.normalize import Normalizer
 from tensorize.loaders.images.pool import Decoder
 from tensorize.loaders.images.source import Source
-from tensorize.loaders.images.state import Shape
+from tensorize.loaders.images.state import ImageShape
 from tensorize.statistics.histograms import Histogram
 
 SPAN_BYTES = 4 << 20
@@ -38,7 +38,7 @@ class Span(NamedTuple):
         return self.start + len(self.headers)
 
 
-class Kept(NamedTuple):
+class KeptSpan(NamedTuple):
     """`rows` decoded images from row `start` on, in the store under `ref`; `train` as in `Span`."""
 
     start: int
@@ -47,7 +47,7 @@ class Kept(NamedTuple):
     train: Array | None = None
 
 
-class Found(NamedTuple):
+class SpanFindings(NamedTuple):
     """What decoding a span found; `pixels` counts those of its train images, where there are any to count."""
 
     start: int
@@ -72,7 +72,7 @@ class Form:
     """The form of every decoded image: (channel, height, width), in 8 or 16 bits a sample."""
 
     channels: int
-    shape: Shape
+    shape: ImageShape
 
     @property
     def size(self) -> tuple[int, int, int]:
@@ -112,7 +112,7 @@ class DecodeSpan:
     form: Form
     skips: bool = False
 
-    def __call__(self, span: Span) -> tuple[Found, Mapping[str, Array]]:
+    def __call__(self, span: Span) -> tuple[SpanFindings, Mapping[str, Array]]:
         """All files are read before one is decoded: threads that do both by turns block each other."""
         images = np.empty((len(span.headers), *self.form.size), dtype=self.form.dtype)
         good, faults, translucent = np.ones(len(images), dtype=bool), list[Fault](), 0
@@ -129,7 +129,7 @@ class DecodeSpan:
                 good[at] = False
         pixels = None if faults else self.form.counted(images, span.train)
         kept = images[good] if self.skips and faults else images
-        return Found(span.start, span.stop, faults, translucent, pixels), {"images": kept}
+        return SpanFindings(span.start, span.stop, faults, translucent, pixels), {"images": kept}
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ class CountSpan:
     store: ScratchStore
     form: Form
 
-    def __call__(self, kept: Kept) -> Histogram | None:
+    def __call__(self, kept: KeptSpan) -> Histogram | None:
         return self.form.counted(self.store.load(kept.ref)["images"], kept.train)
 
 
@@ -154,10 +154,10 @@ class FinishSpan:
     store: ScratchStore
     normalizer: Normalizer | None
 
-    def __call__(self, item: Span | Kept) -> tuple[Found, Array]:
-        if isinstance(item, Kept):
+    def __call__(self, item: Span | KeptSpan) -> tuple[SpanFindings, Array]:
+        if isinstance(item, KeptSpan):
             images, form = self.store.load(item.ref)["images"], self.decode.form
-            found = Found(item.start, item.start + item.rows, pixels=form.counted(images, item.train))
+            found = SpanFindings(item.start, item.start + item.rows, pixels=form.counted(images, item.train))
         else:
             found, values = self.decode(item)
             images = values["images"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -18,13 +18,13 @@ class _State(BaseModel):
 M = TypeVar("M", bound=_State)
 
 
-class Classes(_State):
+class ClassFolders(_State):
     """The class folders, sorted; a label is a position in here."""
 
     classes: Annotated[tuple[str, ...], Field(min_length=1)]
 
 
-class Shape(_State):
+class ImageShape(_State):
     """What every image is made to be: pixels, and 8 or 16 bits a sample."""
 
     height: int = Field(ge=1)
@@ -45,8 +45,8 @@ class Normalize(_State):
 class State(NamedTuple):
     """Everything learned about a set of images. `classes` is None where there are no class folders."""
 
-    classes: Classes | None
-    shape: Shape
+    classes: ClassFolders | None
+    shape: ImageShape
     normalize: Normalize
 
     def learned(self) -> tuple[Learned, ...]:
@@ -60,8 +60,8 @@ class State(NamedTuple):
         """Out of the steps of a recipe. Raises RecipeError where they are not those of images."""
         states = {item.step: item.state for item in learned}
         try:
-            classes = _parse(Classes, states["classes"]) if "classes" in states else None
-            state = cls(classes, _parse(Shape, states["shape"]), _parse(Normalize, states["normalize"]))
+            classes = _parse(ClassFolders, "classes", states) if "classes" in states else None
+            state = cls(classes, _parse(ImageShape, "shape", states), _parse(Normalize, "normalize", states))
         except KeyError as error:
             raise RecipeError(f'the recipe lacks the step "{error.args[0]}" of images') from None
         if len(state.normalize.mean) != len(state.normalize.std):
@@ -69,9 +69,10 @@ class State(NamedTuple):
         return state
 
 
-def _parse(model: type[M], state: Any) -> M:
+def _parse(model: type[M], step: str, states: Mapping[str, Any]) -> M:
+    """Check the state of a step. Raises KeyError if there is none, RecipeError if it is wrong."""
     try:
-        return model.model_validate(state)
+        return model.model_validate(states[step])
     except ValidationError as error:
         lines = [f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()]
-        raise RecipeError(f"the recipe's {model.__name__.lower()} step is wrong", lines) from None
+        raise RecipeError(f"the recipe's {step} step is wrong", lines) from None

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from tensorize.columns.fitted import Fitted
-from tensorize.columns.reader import Rows as TableRows
+from tensorize.columns.reader import Rows
 from tensorize.core.contracts import BLOCK_ROWS, Array, Piece, Plan, Run
 from tensorize.loaders.series.cut import Cut
 from tensorize.loaders.series.gaps import Filler, check_constants
 from tensorize.loaders.series.grid import Steps
 from tensorize.loaders.series.learn import SeriesState, kept_rows
-from tensorize.loaders.series.rows import Cursor, Rows, Stream
+from tensorize.loaders.series.rows import Cursor, RowBatch, RowPass
 from tensorize.loaders.series.runs import Ints
-from tensorize.loaders.series.tensors import Tensors
+from tensorize.loaders.series.tensors import SeriesTensors
 
 PIECE_BYTES = 8 << 20
 INDEX_STEPS = 4 * BLOCK_ROWS
@@ -31,7 +31,7 @@ class Stretch:
     stop: int
     end: int
     first: int
-    rows: Rows
+    rows: RowBatch
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Samples:
     starts: list[Ints]
     source: list[Array]
 
-    def pieces(self, tensors: Tensors) -> Iterator[Piece]:
+    def pieces(self, tensors: SeriesTensors) -> Iterator[Piece]:
         """The samples, a few MB at a time and split by split.
 
         Windows that are spelt out are many times their steps: a few are made at a time, as they are written.
@@ -109,7 +109,7 @@ class MakeSteps:
     """Encodes a stretch and shares its steps out among the splits."""
 
     encode: Encode
-    tensors: Tensors
+    tensors: SeriesTensors
 
     def __call__(self, stretch: Stretch) -> tuple[int, list[Piece]]:
         """Return where the stretch ends, and `series` and `target` of each split."""
@@ -125,7 +125,7 @@ class MakeSteps:
 class MakeStarts:
     """Finds the windows that start in a stretch."""
 
-    tensors: Tensors
+    tensors: SeriesTensors
 
     def __call__(self, stretch: Stretch) -> list[Piece]:
         """Return `start`, `row` and `observed` of each split."""
@@ -140,7 +140,7 @@ class MakeStarts:
         return pieces
 
 
-def finished(plan: Plan, rows: TableRows, run: Run) -> Iterator[Piece]:
+def finished(plan: Plan, rows: Rows, run: Run) -> Iterator[Piece]:
     """Yield the finished samples. Raises DataError, before the first, for values that the recipe has no place for."""
     state: SeriesState = plan.state
     tensors, filler, roles = state.tensors, state.filler, rows.needs.roles
@@ -154,7 +154,7 @@ def finished(plan: Plan, rows: TableRows, run: Run) -> Iterator[Piece]:
     yield from (_as_index if tensors.is_index else _spelt_out)(state, stream, columns, run)
 
 
-def _spelt_out(state: SeriesState, stream: Stream, columns: tuple[str, ...], run: Run) -> Iterator[Piece]:
+def _spelt_out(state: SeriesState, stream: RowPass, columns: tuple[str, ...], run: Run) -> Iterator[Piece]:
     tensors, cut = state.tensors, state.tensors.cut
     make = MakeSamples(Encode(state.filler, tensors.fitted), cut)
     # The last windows of a stretch take steps of the next.
@@ -164,7 +164,7 @@ def _spelt_out(state: SeriesState, stream: Stream, columns: tuple[str, ...], run
         run.report("write", samples.end, cut.grid.steps)
 
 
-def _as_index(state: SeriesState, stream: Stream, columns: tuple[str, ...], run: Run) -> Iterator[Piece]:
+def _as_index(state: SeriesState, stream: RowPass, columns: tuple[str, ...], run: Run) -> Iterator[Piece]:
     """First where all windows start, and which steps have a row; then the steps.
 
     The index comes before the steps, and lies before them: so it is written, and hashed, while the steps are made.
@@ -178,7 +178,7 @@ def _as_index(state: SeriesState, stream: Stream, columns: tuple[str, ...], run:
         run.report("write", end, cut.grid.steps)
 
 
-def _stretches(cut: Cut, rows: Iterator[Rows], size: int, ahead: int = 0) -> Iterator[Stretch]:
+def _stretches(cut: Cut, rows: Iterator[RowBatch], size: int, ahead: int = 0) -> Iterator[Stretch]:
     """The grid, a stretch of about `size` steps at a time, and `ahead` steps more."""
     cursor, steps = Cursor(rows), cut.grid.steps
     size = max(size, 8 * cut.span)

@@ -51,7 +51,7 @@ def step_name(step: int) -> str:
     return {SECOND: "second", 60 * SECOND: "minute", HOUR: "hour", DAY: "day"}.get(step, "step")
 
 
-def say(time: int) -> str:
+def time_text(time: int) -> str:
     """A time for messages, such as 2011-01-02 05:00:00."""
     return str(np.datetime64(time, "us")).replace("T", " ").removesuffix(".000000")
 
@@ -193,7 +193,7 @@ class Reading:
         if len(never):
             raise DataError(
                 f"{plural(len(never), 'time does', 'times do')} not exist in {zone}: the clocks were put forward",
-                some([say(int(time)) for time in never]),
+                some([time_text(int(time)) for time in never]),
             )
         times = early.copy()
         for at in np.flatnonzero(early != late).tolist():

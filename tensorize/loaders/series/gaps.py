@@ -10,15 +10,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tensorize.columns.fitted import Channelled
-from tensorize.columns.missing import fits
+from tensorize.columns.missing import applies_to
 from tensorize.core.contracts import Array, Floats
 from tensorize.core.errors import DataError, UsageError, plural, some
 from tensorize.core.options import column_and
 from tensorize.core.schema import Column, Schema
-from tensorize.loaders.series.clock import DAY, HOUR, Clock, say, step_name
+from tensorize.loaders.series.clock import DAY, HOUR, Clock, step_name, time_text
 from tensorize.loaders.series.grid import Grid, Steps
-from tensorize.loaders.series.rows import Rows
-from tensorize.transforms.impute import constant
+from tensorize.loaders.series.rows import RowBatch
+from tensorize.transforms.impute import typed_constant
 
 ERROR, DROP, FFILL, INTERPOLATE, DATE, OWN = "error", "drop", "ffill", "interpolate", "date", "own"
 """`date`: the value of another step of the same day. `own`: what the step's own time says, for the columns of the time."""
@@ -49,7 +49,7 @@ def gap_policies(
 
 
 def _holds(column: Column, policy: str) -> bool:
-    return policy in WORDS or fits(column, policy)
+    return policy in WORDS or applies_to(column, policy)
 
 
 def check_gaps(grid: Grid, policies: Mapping[str, str]) -> None:
@@ -78,7 +78,7 @@ def check_gaps(grid: Grid, policies: Mapping[str, str]) -> None:
     if count:
         raise DataError(
             f"{plural(count, f'missing {noun} has', f'missing {noun}s have')} no row to be filled from",
-            some([say(int(time)) for times in bare for time in times][:5], count),
+            some([time_text(int(time)) for times in bare for time in times][:5], count),
             "leave out what is not complete: --gaps drop; or give a value: --gaps 0",
         )
 
@@ -89,7 +89,7 @@ def check_constants(parts: Sequence[Channelled], filler: Filler) -> None:
         policy = filler.policies.get(part.column, OWN)
         if policy in (*WORDS, OWN):
             continue
-        found = part.transform.invalid(pa.array([constant(policy, filler.schema[part.column].storage)]))
+        found = part.transform.invalid(pa.array([typed_constant(policy, filler.schema[part.column].storage)]))
         if found is not None and found[0].any():
             raise _refused(part, policy, found[1])
 
@@ -103,7 +103,7 @@ def _refused(part: Channelled, policy: str, why: str) -> DataError:
 
 
 def _stretch(grid: Grid, begin: int, length: int) -> str:
-    first, last = (say(int(time)) for time in grid.times(np.array([begin, begin + length - 1])))
+    first, last = (time_text(int(time)) for time in grid.times(np.array([begin, begin + length - 1])))
     return first if length == 1 else f"{first} to {last}  {plural(length, step_name(grid.step))}"
 
 
@@ -144,7 +144,7 @@ class Filler:
     clock: Clock
     schema: Schema
 
-    def fill(self, steps: Steps, rows: Rows, first: int) -> pa.RecordBatch:
+    def fill(self, steps: Steps, rows: RowBatch, first: int) -> pa.RecordBatch:
         """The columns of every step (step); `rows` are the ordinals from `first` on."""
         if steps.rows is not None:
             return rows.batch.slice(steps.rows.start - first, len(steps))
@@ -168,7 +168,7 @@ class Filler:
             return self._between(batch.column(name), column, steps, first) if is_number else column
         if policy in WORDS:
             return column
-        value = constant(policy, self.schema[name].storage)
+        value = typed_constant(policy, self.schema[name].storage)
         column = column.cast(pa.float64()) if isinstance(value, float) else column
         return pc.if_else(there, column, pa.scalar(value, column.type))
 

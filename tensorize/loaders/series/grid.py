@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tensorize.core.contracts import Array, Learned, Mask
 from tensorize.core.errors import DataError, RecipeError, plural, some
-from tensorize.loaders.series.clock import say, step_name
+from tensorize.loaders.series.clock import step_name, time_text
 from tensorize.loaders.series.runs import NEW, Ints, Runs
 
 STEP = "grid"
@@ -273,15 +273,15 @@ def _check_between(runs: Runs, origin: Ints, step: int) -> None:
     times = runs.times(odd)
     times = times[(times - np.repeat(origin[runs.group[odd]], runs.lengths[odd])) % step != 0]
     if len(times):
-        noun = step_name(step) if step_name(step) != "step" else say_length(step)
+        noun = step_name(step) if step_name(step) != "step" else length_text(step)
         raise DataError(
             f"{plural(len(times), 'time lies', 'times lie')} between the steps of one {noun}",
-            some([say(int(time)) for time in times]),
+            some([time_text(int(time)) for time in times]),
             "say what a step is, such as --step 15min; or cut by position: --fold N",
         )
 
 
-def say_length(microseconds: int) -> str:
+def length_text(microseconds: int) -> str:
     """A length of time for messages: 90 s, 15 min."""
     seconds = microseconds / 1e6
     return f"{seconds / 60:g} min" if seconds >= 60 else f"{seconds:g} s"

@@ -10,10 +10,9 @@ import pyarrow as pa
 
 from tensorize.columns.fitted import Fitted
 from tensorize.columns.learning import ColumnLearner
-from tensorize.columns.reader import Roles
-from tensorize.columns.reader import Rows as TableRows
+from tensorize.columns.reader import Roles, Rows
 from tensorize.columns.roles import separate
-from tensorize.columns.selection import Kept
+from tensorize.columns.selection import SelectedRows
 from tensorize.columns.steps import Use, plan_uses
 from tensorize.core.contracts import BLOCK_ROWS, Learned, Plan, Run
 from tensorize.core.errors import RecipeError, UsageError
@@ -26,8 +25,8 @@ from tensorize.loaders.series.gaps import ERROR, Filler, gap_policies
 from tensorize.loaders.series.grid import GridState
 from tensorize.loaders.series.options import SeriesOptions
 from tensorize.loaders.series.order import Order, Ordered, find_order
-from tensorize.loaders.series.rows import Stream
-from tensorize.loaders.series.tensors import Tensors
+from tensorize.loaders.series.rows import RowPass
+from tensorize.loaders.series.tensors import SeriesTensors
 
 
 @dataclass(frozen=True)
@@ -36,21 +35,21 @@ class SeriesState:
 
     order: Order
     filler: Filler
-    tensors: Tensors
+    tensors: SeriesTensors
 
 
 @dataclass(frozen=True)
 class _Checked:
     """Rows that were checked and put in order, and the policies for gaps by input column."""
 
-    kept: Kept
+    kept: SelectedRows
     clock: Clock
     gaps: Mapping[str, str]
     ordered: Ordered
 
     def planned(self, cut: Cut, options: SeriesOptions, learned: Sequence[Learned], origin: str, notes: Sequence[str]) -> Plan:
         """The plan. Raises DataError for a split without a sample."""
-        tensors = Tensors(Fitted(learned), cut, options, origin)
+        tensors = SeriesTensors(Fitted(learned), cut, options, origin)
         specs = tensors.specs()
         filler = Filler(cut.grid, self.gaps, self.clock, self.kept.rows.schema)
         made = {spec.name: tensors.describe(spec.name) for spec in specs}
@@ -58,9 +57,9 @@ class _Checked:
         return Plan(tuple(learned), specs, {}, tuple(dict.fromkeys((*self.ordered.notes, *notes))), made, state)
 
 
-def learn(rows: TableRows, options: SeriesOptions, run: Run, preset_gaps: Mapping[str, str]) -> Plan:
+def learn(rows: Rows, options: SeriesOptions, run: Run, preset_gaps: Mapping[str, str]) -> Plan:
     """Put the rows in order, cut samples, and learn every step from the observed train steps."""
-    checked = _check(rows, options, run, preset_gaps)
+    checked = _check_series(rows, options, run, preset_gaps)
     ordered, step = checked.ordered, None
     if options.fold is None:
         assert ordered.runs is not None
@@ -75,25 +74,23 @@ def learn(rows: TableRows, options: SeriesOptions, run: Run, preset_gaps: Mappin
     return checked.planned(cut, options, learned, origin, (*notes, *learner.notes))
 
 
-def replay(
-    rows: TableRows, options: SeriesOptions, run: Run, learned: Sequence[Learned], preset_gaps: Mapping[str, str]
-) -> Plan:
+def replay(rows: Rows, options: SeriesOptions, run: Run, learned: Sequence[Learned], preset_gaps: Mapping[str, str]) -> Plan:
     """Put the rows in order, cut samples, and take every step from a recipe."""
     step = GridState.of(learned).microseconds
     if (step is None) != (options.fold is not None):
         raise RecipeError("the recipe's grid step does not fit its options: one of them cuts by position")
-    checked = _check(rows, options, run, preset_gaps)
+    checked = _check_series(rows, options, run, preset_gaps)
     cut, notes = find_cut(options, step, checked.ordered.runs, checked.ordered.rows, checked.gaps)
     return checked.planned(cut, options, learned, "as the recipe says", notes)
 
 
-def kept_rows(rows: TableRows, options: SeriesOptions, run: Run) -> Kept:
+def kept_rows(rows: Rows, options: SeriesOptions, run: Run) -> SelectedRows:
     """The rows that are kept; times and groups must be whole."""
     roles = rows.needs.roles
-    return Kept(rows, options, run, [name for name in options.ordering(roles.names) if name not in roles.inputs])
+    return SelectedRows(rows, options, run, [name for name in options.ordering(roles.names) if name not in roles.inputs])
 
 
-def _check(rows: TableRows, options: SeriesOptions, run: Run, preset_gaps: Mapping[str, str]) -> _Checked:
+def _check_series(rows: Rows, options: SeriesOptions, run: Run, preset_gaps: Mapping[str, str]) -> _Checked:
     roles = rows.needs.roles
     clock = Clock(options.clock(roles.names), options.zone, local=way_of(options) != "window")
     kept = kept_rows(rows, options, run)
@@ -108,7 +105,7 @@ def _check(rows: TableRows, options: SeriesOptions, run: Run, preset_gaps: Mappi
 class _Train:
     """The observed rows of the train steps, each once, a block of them at a time; `rows` is how many there are in all."""
 
-    stream: Stream
+    stream: RowPass
     columns: tuple[str, ...]
     cut: Cut
     rows: int

@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from tensorize.columns.selection import Kept, KeptBlocks, Selection, left_out
+from tensorize.columns.selection import KeptBlocks, SelectedRows, Selection, left_out
 from tensorize.core.contracts import Array, Run, ScratchStore
 from tensorize.core.errors import DataError, plural, some
 from tensorize.engine.packed import Packed, pack
-from tensorize.loaders.series.clock import Clock, say, step_name
+from tensorize.loaders.series.clock import Clock, step_name, time_text
 from tensorize.loaders.series.cutting import given_step
 from tensorize.loaders.series.grid import time_grid
 from tensorize.loaders.series.options import SeriesOptions
-from tensorize.loaders.series.rows import DistinctRows, KeptRows, Rows, Stream
+from tensorize.loaders.series.rows import DistinctRows, KeptRows, RowBatch, RowPass
 from tensorize.loaders.series.runs import Ints, NoTimes, Runs, find_runs
 from tensorize.loaders.series.untimed import leave_out_untimed
 
@@ -40,9 +40,9 @@ class Order:
     repeats: Array | None = None
     means: bool = False
 
-    def stream(self, blocks: KeptBlocks, store: ScratchStore) -> Stream:
+    def stream(self, blocks: KeptBlocks, store: ScratchStore) -> RowPass:
         """The rows in this order, out of the kept blocks of the source or of what was sorted."""
-        rows: Stream = KeptRows(blocks) if self.buckets is None else SortedRows(self.buckets, store)
+        rows: RowPass = KeptRows(blocks) if self.buckets is None else SortedRows(self.buckets, store)
         return rows if self.repeats is None else DistinctRows(rows, self.repeats, self.means)
 
 
@@ -53,16 +53,16 @@ class SortedRows:
     buckets: tuple[tuple[Any, ...], ...]
     store: ScratchStore
 
-    def __call__(self, columns: Collection[str] | None = None) -> Iterator[Rows]:
+    def __call__(self, columns: Collection[str] | None = None) -> Iterator[RowBatch]:
         """Start a pass over the rows, with all their columns, or some."""
         asked = None if columns is None else {*columns, _RANK, _ROW}
         for refs in self.buckets:
             whole = pa.concat_batches([self.store.load(ref, asked).unpacked() for ref in refs])
             whole = whole.take(pa.array(np.argsort(whole.column(_RANK).to_numpy())))
-            yield Rows(whole.drop_columns([_RANK, _ROW]), whole.column(_ROW).to_numpy())
+            yield RowBatch(whole.drop_columns([_RANK, _ROW]), whole.column(_ROW).to_numpy())
 
 
-def sort_rows(stream: Stream, order: Ints, store: ScratchStore) -> tuple[tuple[Any, ...], ...]:
+def sort_rows(stream: RowPass, order: Ints, store: ScratchStore) -> tuple[tuple[Any, ...], ...]:
     """Keep the rows in `store` by buckets of the order, ordinals (row) int64; return the references of each bucket.
 
     Every batch is divided by the bucket that its rows go to, so that both passes read and write from front to back.
@@ -79,14 +79,14 @@ def sort_rows(stream: Stream, order: Ints, store: ScratchStore) -> tuple[tuple[A
     return tuple(map(tuple, buckets))
 
 
-def _part(rows: Rows, ranks: Array, picked: Array) -> Packed:
+def _part(rows: RowBatch, ranks: Array, picked: Array) -> Packed:
     """Some rows of a batch with their ranks and source rows."""
     part = rows.batch.take(pa.array(picked)) if len(picked) < len(rows) else rows.batch
     columns = dict(zip(part.schema.names, part.columns, strict=True))
     return pack(columns | {_RANK: pa.array(ranks[picked]), _ROW: pa.array(rows.source_at(picked))})
 
 
-def order_of(stream: Stream, clock: Clock, group: str | None) -> Ints:
+def order_of(stream: RowPass, clock: Clock, group: str | None) -> Ints:
     """The ordinals of all rows by group, then time; rows of one time stay in source order. 16 bytes a row are held."""
     times: list[Array] = []
     codes: list[Array] = []
@@ -123,7 +123,7 @@ class _Problems:
     hints: list[str] = field(default_factory=list)
 
 
-def find_order(kept: Kept, clock: Clock, options: SeriesOptions, run: Run, gaps_are_errors: bool) -> Ordered:
+def find_order(kept: SelectedRows, clock: Clock, options: SeriesOptions, run: Run, gaps_are_errors: bool) -> Ordered:
     """Check the rows and put them in order.
 
     Raises DataError for times that go back or repeat without a flag for it, both at once, with the gaps in time if
@@ -138,7 +138,7 @@ def find_order(kept: Kept, clock: Clock, options: SeriesOptions, run: Run, gaps_
     return _Timed(kept, clock, options, run.engine.store, gaps_are_errors).ordered(Ordered(order, None, count, tuple(notes)))
 
 
-def _by_position(kept: Kept, group: str) -> Runs:
+def _by_position(kept: SelectedRows, group: str) -> Runs:
     """Groups without times: each must be in one piece."""
     runs = find_runs(kept.packed((group,)), NoTimes(), group)
     if runs.backward:
@@ -150,7 +150,7 @@ def _by_position(kept: Kept, group: str) -> Runs:
 class _Timed:
     """Puts rows with times in order."""
 
-    kept: Kept
+    kept: SelectedRows
     clock: Clock
     options: SeriesOptions
     store: ScratchStore
@@ -174,7 +174,7 @@ class _Timed:
     def _by_fold(self) -> bool:
         return self.options.fold is not None
 
-    def _stream(self, order: Order) -> Stream:
+    def _stream(self, order: Order) -> RowPass:
         return order.stream(self.kept.of(), self.store)
 
     def _runs(self, blocks: Iterable[Packed]) -> Runs:
@@ -210,7 +210,7 @@ class _Timed:
             return replace(found, notes=(*found.notes, note))
         if way == "error":
             problems.lines.append(f"{plural(len(repeats), 'time is', 'times are')} repeated")
-            problems.lines += [f"  {line}" for line in some([say(int(time)) for time in runs.times(runs.apart == 0)])]
+            problems.lines += [f"  {line}" for line in some([time_text(int(time)) for time in runs.times(runs.apart == 0)])]
             problems.hints.append("--duplicates first | mean")
         note = f"{plural(len(repeats), 'repeated time')}: {_REPEATS.get(way, '')}"
         order = replace(found.order, repeats=repeats, means=way == "mean")

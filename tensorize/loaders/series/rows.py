@@ -16,7 +16,7 @@ from tensorize.engine.packed import batch_of
 
 
 @dataclass(frozen=True)
-class Rows:
+class RowBatch:
     """A batch of rows, and their 0-based source rows: (row) int64, or a range where they follow each other."""
 
     batch: pa.RecordBatch
@@ -30,10 +30,10 @@ class Rows:
         return places + self.source.start if isinstance(self.source, range) else self.source[places]
 
 
-class Stream(Protocol):
+class RowPass(Protocol):
     """Starts a pass over the rows, with all their columns, or at least some. The place of a row in it is its ordinal."""
 
-    def __call__(self, columns: Collection[str] | None = None) -> Iterator[Rows]: ...
+    def __call__(self, columns: Collection[str] | None = None) -> Iterator[RowBatch]: ...
 
 
 @dataclass(frozen=True)
@@ -42,13 +42,13 @@ class KeptRows:
 
     blocks: KeptBlocks
 
-    def __call__(self, columns: Collection[str] | None = None) -> Iterator[Rows]:
+    def __call__(self, columns: Collection[str] | None = None) -> Iterator[RowBatch]:
         """Start a pass over the rows, with all their columns, or at least some."""
         for block, mask in replace(self.blocks, columns=None if columns is None else frozenset(columns)):
             if mask.all():
-                yield Rows(block.batch, range(block.start, block.start + len(block)))
+                yield RowBatch(block.batch, range(block.start, block.start + len(block)))
             elif mask.any():
-                yield Rows(block.batch.filter(pa.array(mask)), np.flatnonzero(mask) + block.start)
+                yield RowBatch(block.batch.filter(pa.array(mask)), np.flatnonzero(mask) + block.start)
 
 
 @dataclass(frozen=True)
@@ -58,11 +58,11 @@ class DistinctRows:
     Numbers are averaged over the values that are there; of anything else, the first value stays.
     """
 
-    stream: Stream
+    stream: RowPass
     repeats: Array
     means: bool
 
-    def __call__(self, columns: Collection[str] | None = None) -> Iterator[Rows]:
+    def __call__(self, columns: Collection[str] | None = None) -> Iterator[RowBatch]:
         """Start a pass over the rows, with all their columns, or at least some."""
         for rows, repeated in _whole(_marked(self.stream(columns), self.repeats)):
             if not repeated.any():
@@ -70,10 +70,10 @@ class DistinctRows:
                 continue
             batch = rows.batch.filter(pa.array(~repeated))
             source = rows.source_at(np.flatnonzero(~repeated))
-            yield Rows(_averaged(rows.batch, batch, ~repeated) if self.means else batch, source)
+            yield RowBatch(_averaged(rows.batch, batch, ~repeated) if self.means else batch, source)
 
 
-def _marked(passing: Iterator[Rows], repeats: Array) -> Iterator[tuple[Rows, Array]]:
+def _marked(passing: Iterator[RowBatch], repeats: Array) -> Iterator[tuple[RowBatch, Array]]:
     """Each batch, and which of its rows repeat the time of the one before."""
     at = 0
     for rows in passing:
@@ -84,9 +84,9 @@ def _marked(passing: Iterator[Rows], repeats: Array) -> Iterator[tuple[Rows, Arr
         at += len(rows)
 
 
-def _whole(marked: Iterator[tuple[Rows, Array]]) -> Iterator[tuple[Rows, Array]]:
+def _whole(marked: Iterator[tuple[RowBatch, Array]]) -> Iterator[tuple[RowBatch, Array]]:
     """Hold back the last time of each batch, so that all rows of one time come together."""
-    held: tuple[Rows, Array] | None = None
+    held: tuple[RowBatch, Array] | None = None
     for new, repeats in marked:
         rows, mask = (new, repeats) if held is None else (_joined([held[0], new]), np.concatenate([held[1], repeats]))
         cut = int(np.flatnonzero(~mask)[-1])
@@ -97,11 +97,11 @@ def _whole(marked: Iterator[tuple[Rows, Array]]) -> Iterator[tuple[Rows, Array]]
         yield held
 
 
-def _joined(parts: Sequence[Rows]) -> Rows:
-    return Rows(pa.concat_batches([part.batch for part in parts]), _all_sources(parts))
+def _joined(parts: Sequence[RowBatch]) -> RowBatch:
+    return RowBatch(pa.concat_batches([part.batch for part in parts]), _all_sources(parts))
 
 
-def _all_sources(parts: Sequence[Rows]) -> Array | range:
+def _all_sources(parts: Sequence[RowBatch]) -> Array | range:
     sources = [part.source for part in parts]
     ranges = [source for source in sources if isinstance(source, range)]
     if len(ranges) == len(sources) and all(left.stop == right.start for left, right in pairwise(ranges)):
@@ -109,8 +109,8 @@ def _all_sources(parts: Sequence[Rows]) -> Array | range:
     return np.concatenate([part.source_at(np.arange(len(part))) for part in parts])
 
 
-def _sliced(rows: Rows, start: int, stop: int) -> Rows:
-    return Rows(rows.batch.slice(start, stop - start), rows.source[start:stop])
+def _sliced(rows: RowBatch, start: int, stop: int) -> RowBatch:
+    return RowBatch(rows.batch.slice(start, stop - start), rows.source[start:stop])
 
 
 def _averaged(batch: pa.RecordBatch, kept: pa.RecordBatch, first: Array) -> pa.RecordBatch:
@@ -135,12 +135,12 @@ def _means(column: pa.Array, starts: Array) -> pa.Array:
 class Cursor:
     """Rows by ordinal, for requests that never go back."""
 
-    def __init__(self, rows: Iterator[Rows]) -> None:
+    def __init__(self, rows: Iterator[RowBatch]) -> None:
         self._rows = rows
         self._start = 0
-        self._held: list[Rows] = []
+        self._held: list[RowBatch] = []
 
-    def take(self, first: int, stop: int) -> Rows:
+    def take(self, first: int, stop: int) -> RowBatch:
         """The rows at the ordinals `first:stop`; `first` is not before that of the last request."""
         while self._held and self._start + len(self._held[0]) <= first:
             self._start += len(self._held.pop(0))
@@ -156,8 +156,8 @@ class Cursor:
             self._start += len(self._held.pop(0))
         return self._cut(first - self._start, stop - self._start)
 
-    def _cut(self, first: int, stop: int) -> Rows:
-        parts: list[Rows] = []
+    def _cut(self, first: int, stop: int) -> RowBatch:
+        parts: list[RowBatch] = []
         at = 0
         for rows in self._held:
             low, high = max(first - at, 0), min(stop - at, len(rows))

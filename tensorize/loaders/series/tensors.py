@@ -12,7 +12,7 @@ from tensorize.loaders.series.options import SeriesOptions
 
 
 @dataclass(frozen=True)
-class Tensors:
+class SeriesTensors:
     """What the samples of a series become. Picklable.
 
     Spelt out: `series` (row, channel, step) float32, `target` (row, target, step) float32, `observed` (row, step) uint8

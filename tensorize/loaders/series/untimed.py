@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from tensorize.columns.selection import Kept
+from tensorize.columns.selection import SelectedRows
 from tensorize.core.errors import DataError
 from tensorize.core.rejects import Reject, Rejects
 from tensorize.loaders.series.clock import Clock, Reading
 
 
-def leave_out_untimed(kept: Kept, clock: Clock, rejects: Rejects) -> None:
+def leave_out_untimed(kept: SelectedRows, clock: Clock, rejects: Rejects) -> None:
     """Report every kept row without a readable time, and leave it out. Raises DataError if there are too many.
 
     One more pass over the times; 8 bytes are held for each row that is left out.

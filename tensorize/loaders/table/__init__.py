@@ -87,8 +87,8 @@ def read_table(path: Any, infer: Literal[False] = False, **options: Any) -> Any:
     >>> read_table(path).to_pylist()
     [{'a': '007', 'b': 'x'}]
     """
-    from tensorize.readers.csv.text import read_text
+    from tensorize.readers.csv.text import read_text_table
 
     if infer:
         raise UsageError("read_table gives every cell as text (infer=False); typed columns come from tensorize.prepare")
-    return read_text(path, **options)
+    return read_text_table(path, **options)

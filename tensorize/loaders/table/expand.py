@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from tensorize.columns.fitted import Channelled, Fitted
 from tensorize.core.contracts import Array
-from tensorize.loaders.table.tensors import Tensors
+from tensorize.loaders.table.tensors import TableTensors
 
 if TYPE_CHECKING:
     import torch
@@ -77,10 +77,10 @@ def _classes(part: Channelled, ids: Array) -> pa.Array:
     return values.take(pa.array(np.where(ids < 0, 0, ids), mask=ids < 0))
 
 
-def _plain(tensors: Tensors) -> list[Channelled]:
+def _plain(tensors: TableTensors) -> list[Channelled]:
     """The parts of `features` with their places among all channels."""
     return [part for part in tensors.fitted.inputs if part not in tensors.blocks]
 
 
-def _tensors(recipe: Recipe) -> Tensors:
-    return Tensors(Fitted(recipe.learned), recipe.parsed_options(), recipe.schema, with_target=True)
+def _tensors(recipe: Recipe) -> TableTensors:
+    return TableTensors(Fitted(recipe.learned), recipe.parsed_options(), recipe.schema, with_target=True)

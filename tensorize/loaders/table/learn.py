@@ -14,12 +14,12 @@ from tensorize.columns.learning import ColumnLearner
 from tensorize.columns.options import ColumnOptions
 from tensorize.columns.reader import Rows
 from tensorize.columns.roles import one
-from tensorize.columns.selection import Kept, KeptBlocks, Selection, left_out
+from tensorize.columns.selection import KeptBlocks, SelectedRows, Selection, left_out
 from tensorize.columns.splits import Assignment, SplitBy, assign
 from tensorize.columns.steps import plan_uses
 from tensorize.core.contracts import Learned, Piece, Plan, Run
 from tensorize.core.errors import DataError, plural
-from tensorize.loaders.table.tensors import Found, Tensors
+from tensorize.loaders.table.tensors import BlockFindings, TableTensors
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class TableState:
 
     selection: Selection
     assignment: Assignment
-    tensors: Tensors
+    tensors: TableTensors
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class _Finish:
 
     kept: KeptBlocks
     assignment: Assignment
-    tensors: Tensors
+    tensors: TableTensors
 
     def __call__(self, index: int) -> list[Piece]:
         block, mask = self.kept(index)
@@ -65,7 +65,7 @@ class _Finish:
 
 def learn(rows: Rows, options: ColumnOptions, run: Run) -> Plan:
     """Check the rows, share them out, and learn every step from train rows."""
-    kept = Kept(rows, options, run)
+    kept = SelectedRows(rows, options, run)
     uses = plan_uses(rows.schema, rows.needs.roles, options)
     assignment, notes = _shared_out(kept, options, run)
     learner = ColumnLearner(rows.schema, uses, kept.policies, options)
@@ -78,7 +78,7 @@ def learn(rows: Rows, options: ColumnOptions, run: Run) -> Plan:
 
 def replay(rows: Rows, options: ColumnOptions, run: Run, learned: Sequence[Learned]) -> Plan:
     """Check the rows, and take every step from a recipe."""
-    kept = Kept(rows, options, run)
+    kept = SelectedRows(rows, options, run)
     assignment, notes = _shared_out(kept, options, run)
     return _plan(kept, options, assignment, _tensors(rows, options, learned, "as the recipe says"), notes)
 
@@ -89,21 +89,21 @@ def finished(plan: Plan, rows: Rows, run: Run) -> Iterator[Piece]:
     Where rows are printed as they come, it is raised before the first.
     """
     state: TableState = plan.state
-    tensors, found, done = state.tensors, Found(), 0
-    kept = Kept(rows, tensors.options, run)
+    tensors, found, done = state.tensors, BlockFindings(), 0
+    kept = SelectedRows(rows, tensors.options, run)
     if run.streams:
         kept.check_unseen(tensors.fitted, tensors.may_be_unseen)
     finish = _Finish(KeptBlocks(kept.of().blocks, state.selection), state.assignment, tensors)
     for pieces in run.engine.map(finish, range(len(finish.kept))):
         for piece in pieces:
             yield piece
-            found = found.merge(cast(Found, piece.found))
+            found = found.merge(cast(BlockFindings, piece.found))
             done += len(piece.values["row"])
         run.report("write", done, sum(state.assignment.counts))
     kept.check_unseen(tensors.fitted, [part for part in tensors.may_be_unseen if part.column in found.unseen])
 
 
-def _shared_out(kept: Kept, options: ColumnOptions, run: Run) -> tuple[Assignment, list[str]]:
+def _shared_out(kept: SelectedRows, options: ColumnOptions, run: Run) -> tuple[Assignment, list[str]]:
     """Which split every kept row belongs to, and a note on the rows that are not kept."""
     count, rows = kept.check()
     ways = {way: one(options, way) for way in ("stratify", "group", "order")} if options.split else {}
@@ -123,12 +123,12 @@ def _code_notes(rows: Rows) -> list[str]:
     return [f'"{name}" is kept as text: leading zeros, or too many digits (--type "{name}:number" to count)' for name in codes]
 
 
-def _tensors(rows: Rows, options: ColumnOptions, learned: Sequence[Learned], origin: str) -> Tensors:
+def _tensors(rows: Rows, options: ColumnOptions, learned: Sequence[Learned], origin: str) -> TableTensors:
     targets = {item.of for item in learned if item.role == "target"} <= set(rows.schema.names)
-    return Tensors(Fitted(learned), options, rows.schema, targets, origin)
+    return TableTensors(Fitted(learned), options, rows.schema, targets, origin)
 
 
-def _plan(kept: Kept, options: ColumnOptions, assignment: Assignment, tensors: Tensors, notes: list[str]) -> Plan:
+def _plan(kept: SelectedRows, options: ColumnOptions, assignment: Assignment, tensors: TableTensors, notes: list[str]) -> Plan:
     learned = tuple(tensors.fitted.learned)
     if any(item.role == "target" for item in learned) and not tensors.with_target:
         notes.append("the target column is not there: no target")
@@ -139,7 +139,7 @@ def _plan(kept: Kept, options: ColumnOptions, assignment: Assignment, tensors: T
     return Plan(learned, specs, _texts(kept, options, assignment), tuple(dict.fromkeys(notes)), made, state)
 
 
-def _texts(kept: Kept, options: ColumnOptions, assignment: Assignment) -> Mapping[str, Sequence[str]]:
+def _texts(kept: SelectedRows, options: ColumnOptions, assignment: Assignment) -> Mapping[str, Sequence[str]]:
     """The values of a text `--id`, in row order."""
     name, schema = one(options, "id"), kept.rows.schema
     if name is None or name not in schema or schema[name].storage != "string":

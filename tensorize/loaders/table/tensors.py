@@ -22,7 +22,7 @@ EXACT = 1 << 24
 
 
 @dataclass(frozen=True)
-class Found:
+class BlockFindings:
     """What a block's values showed: counted by the thread that makes the block, added up in block order by one thread."""
 
     inexact: Counter[str] = field(default_factory=Counter)
@@ -30,9 +30,9 @@ class Found:
     unseen: set[str] = field(default_factory=set)
     """Columns with a category that train has not."""
 
-    def merge(self, other: Found) -> Found:
+    def merge(self, other: BlockFindings) -> BlockFindings:
         """With what the next block showed."""
-        return Found(self.inexact + other.inexact, self.unseen | other.unseen)
+        return BlockFindings(self.inexact + other.inexact, self.unseen | other.unseen)
 
     def remarks(self) -> list[str]:
         """Warnings about what was written."""
@@ -44,7 +44,7 @@ class Found:
 
 
 @dataclass(frozen=True)
-class Tensors:
+class TableTensors:
     """What the rows of a table become: `features`, `categories`, `target`, `row` and a numeric `id`."""
 
     fitted: Fitted
@@ -130,12 +130,12 @@ class Tensors:
         axis = "class" if len(parts) == 1 else "target"
         return TensorSpec("target", (rows, len(names)), "float32", ("row", axis), "target", {axis: names}, split)
 
-    def values(self, batch: pa.RecordBatch, rows: Array) -> tuple[dict[str, Array], Found]:
+    def values(self, batch: pa.RecordBatch, rows: Array) -> tuple[dict[str, Array], BlockFindings]:
         """The values of every tensor for the rows of a batch; `rows` (row) int64 are their source rows."""
         count = batch.num_rows
         width = sum(part.stop - part.start for part in self.plain) + len(self.fitted.indicators)
         features = np.zeros((count, width), dtype=np.float32)
-        seen = Found(unseen=self.fitted.encode(batch, features, self.plain))
+        seen = BlockFindings(unseen=self.fitted.encode(batch, features, self.plain))
         self.fitted.indicate(batch, features)
         seen.inexact.update(self._inexact(batch, features))
         found: dict[str, Array] = {"features": features}
@@ -148,14 +148,14 @@ class Tensors:
             found["id"] = batch.column(self.id).to_numpy(zero_copy_only=False)
         return found, seen
 
-    def _ids(self, batch: pa.RecordBatch, part: Channelled, seen: Found) -> Array:
+    def _ids(self, batch: pa.RecordBatch, part: Channelled, seen: BlockFindings) -> Array:
         """The ids (row) int64 of a one-hot column, −1 for an unseen category."""
         ids = part.transform.ids(self.fitted.filled(batch, part.column))
         if len(ids) and ids.min() < 0:
             seen.unseen.add(part.column)
         return ids
 
-    def _target(self, batch: pa.RecordBatch, seen: Found) -> Array:
+    def _target(self, batch: pa.RecordBatch, seen: BlockFindings) -> Array:
         parts = self.fitted.targets
         if self.target_is_index:
             return self._ids(batch, parts[0], seen)

@@ -39,11 +39,11 @@ class Text:
 
         Raises DataError if it is not text in the encoding, or holds no token, UsageError if there is no such file.
         """
-        from tensorize.loaders.text.opened import read_text
+        from tensorize.loaders.text.opened import open_text
         from tensorize.loaders.text.source import text_files
 
         del schema
-        return read_text(text_files(source), options, run)
+        return open_text(text_files(source), options, run)
 
     def learn(self, rows: OpenedText, options: TextOptions, run: Run) -> Plan:
         """See `tensorize.loaders.text.plan.learn`."""

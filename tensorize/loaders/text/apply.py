@@ -11,7 +11,7 @@ import numpy as np
 
 from tensorize.core.contracts import Array, Piece, Plan, Run, ScratchStore
 from tensorize.core.errors import plural
-from tensorize.loaders.text.chunks import NEWLINE, Chunk, Part, WholeLines, line_counts, tokens_of, whole_lines
+from tensorize.loaders.text.chunks import NEWLINE, Chunk, SplitLines, WholeLines, line_counts, tokens_of, whole_lines
 from tensorize.loaders.text.opened import OpenedText
 from tensorize.loaders.text.plan import CODE_POINTS, TextPlan
 from tensorize.loaders.text.state import ASCII, TextState
@@ -88,14 +88,14 @@ class NumberChunk:
 
     store: ScratchStore
     numbering: Numbering
-    part: Part
+    part: SplitLines
 
     def __call__(self, chunk: Chunk) -> tuple[Array, int]:
         held = self.store.load(chunk.ref)
         return self.numbering(held["ids"][tokens_of(self.part, chunk, held["counts"])])
 
 
-def _document(part: Part, own: TextPlan, numbering: Numbering, rows: OpenedText, run: Run) -> Iterator[Piece]:
+def _document(part: SplitLines, own: TextPlan, numbering: Numbering, rows: OpenedText, run: Run) -> Iterator[Piece]:
     """One run of tokens, then `lengths` and `row` of its lines."""
     chunks = list(part.among(rows.chunks))
     for ids, unknown in run.engine.map(NumberChunk(run.engine.store, numbering, part), chunks):
@@ -106,7 +106,7 @@ def _document(part: Part, own: TextPlan, numbering: Numbering, rows: OpenedText,
         at += len(lengths)
 
 
-def _line_lengths(part: Part, chunks: Sequence[Chunk], run: Run) -> Iterator[Array]:
+def _line_lengths(part: SplitLines, chunks: Sequence[Chunk], run: Run) -> Iterator[Array]:
     """(line) int64, tokens in each line of a part, in order; a line over several chunks is counted as one."""
     held: int | None = None
     found = run.engine.map(partial(line_counts, run.engine.store, part), chunks)
@@ -150,7 +150,7 @@ class PadLines:
         return padded, np.minimum(counts, self.length), unknown
 
 
-def _lines(part: Part, own: TextPlan, numbering: Numbering, rows: OpenedText, run: Run) -> Iterator[Piece]:
+def _lines(part: SplitLines, own: TextPlan, numbering: Numbering, rows: OpenedText, run: Run) -> Iterator[Piece]:
     """One padded row for each line, with `lengths` and `row`."""
     assert own.state.length is not None
     length, at = own.state.length.length, part.first
@@ -162,7 +162,7 @@ def _lines(part: Part, own: TextPlan, numbering: Numbering, rows: OpenedText, ru
         at += len(ids)
 
 
-def _ranges(part: Part, chunks: Sequence[Chunk], step: int) -> Iterator[LineRange]:
+def _ranges(part: SplitLines, chunks: Sequence[Chunk], step: int) -> Iterator[LineRange]:
     """All lines of a part, at most `step` at a time."""
     for lines in whole_lines(chunks):
         first, stop = part.within(lines.line, lines.lines)

@@ -35,7 +35,7 @@ L = TypeVar("L", Chunk, "WholeLines")
 
 
 @dataclass(frozen=True)
-class Part:
+class SplitLines:
     """The kept lines of one split, `first:stop`, 0-based; with `bare` the last one is taken without its newline."""
 
     name: str | None
@@ -55,7 +55,7 @@ class Part:
                 yield item
 
 
-def tokens_of(part: Part, chunk: Chunk, counts: Array) -> slice:
+def tokens_of(part: SplitLines, chunk: Chunk, counts: Array) -> slice:
     """The tokens of a chunk that lie in the lines of a part."""
     bounds = np.concatenate([[0], np.cumsum(counts)])
     first, stop = part.within(chunk.line, chunk.lines)
@@ -66,20 +66,20 @@ def tokens_of(part: Part, chunk: Chunk, counts: Array) -> slice:
     return slice(int(bounds[first]), max(end, int(bounds[first])))
 
 
-def count_ids(store: ScratchStore, part: Part, chunk: Chunk) -> Array:
+def count_ids(store: ScratchStore, part: SplitLines, chunk: Chunk) -> Array:
     """(id) int64: how often each id occurs in the lines of a part."""
     held = store.load(chunk.ref)
     found: Array = np.bincount(held["ids"][tokens_of(part, chunk, held["counts"])])
     return found
 
 
-def count_tokens(store: ScratchStore, part: Part, chunk: Chunk) -> int:
+def count_tokens(store: ScratchStore, part: SplitLines, chunk: Chunk) -> int:
     """How many tokens of a chunk lie in the lines of a part."""
     picked = tokens_of(part, chunk, store.load(chunk.ref, ["counts"])["counts"])
     return int(picked.stop - picked.start)
 
 
-def line_counts(store: ScratchStore, part: Part, chunk: Chunk) -> Array:
+def line_counts(store: ScratchStore, part: SplitLines, chunk: Chunk) -> Array:
     """(line) int64: tokens in each line of a part that this chunk touches, as far as they lie in this chunk."""
     counts = store.load(chunk.ref, ["counts"])["counts"]
     first, stop = part.within(chunk.line, chunk.lines)
@@ -139,7 +139,7 @@ def whole_lines(chunks: Iterable[Chunk]) -> Iterator[WholeLines]:
         yield WholeLines(held[0].line + held[0].lines - 1, 1, tuple(held), ended=False)
 
 
-def line_lengths(store: ScratchStore, part: Part, chars: bool, lines: WholeLines) -> Array:
+def line_lengths(store: ScratchStore, part: SplitLines, chars: bool, lines: WholeLines) -> Array:
     """(line) int64: tokens in each of these lines that is in a part, without the newlines."""
     first, stop = part.within(lines.line, lines.lines)
     counts = lines.counts(store)[first:stop]

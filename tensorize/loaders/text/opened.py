@@ -44,7 +44,7 @@ class OpenedText:
         """Nothing to release: the store belongs to the engine."""
 
 
-def read_text(files: Sequence[TextFile], options: TextOptions, run: Run) -> OpenedText:
+def open_text(files: Sequence[TextFile], options: TextOptions, run: Run) -> OpenedText:
     """Read all files as one text.
 
     Raises DataError if a file is not text in the encoding, or the text holds no token, too many distinct words, a word

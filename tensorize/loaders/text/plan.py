@@ -11,10 +11,10 @@ import numpy as np
 from tensorize.core.contracts import Array, Learned, Plan, Run, TensorSpec
 from tensorize.core.errors import DataError, UsageError, plural, some
 from tensorize.core.splits import sizes
-from tensorize.loaders.text.chunks import NEWLINE, Part, count_ids, count_tokens, line_lengths, whole_lines
+from tensorize.loaders.text.chunks import NEWLINE, SplitLines, count_ids, count_tokens, line_lengths, whole_lines
 from tensorize.loaders.text.opened import OpenedText
 from tensorize.loaders.text.options import TextOptions
-from tensorize.loaders.text.state import ASCII, Length, TextState, Vocabulary
+from tensorize.loaders.text.state import ASCII, Length, TextState, TextVocabulary
 from tensorize.statistics.vocabulary import VocabularyCounts
 
 CODE_POINTS = 0x110000
@@ -25,7 +25,7 @@ class TextPlan:
     """The state of a `Plan` for text."""
 
     options: TextOptions
-    parts: tuple[Part, ...]
+    parts: tuple[SplitLines, ...]
     """The lines of each split."""
     state: TextState
     """What the recipe holds."""
@@ -39,7 +39,7 @@ def learn(rows: OpenedText, options: TextOptions, run: Run) -> Plan:
     """
     parts = _parts(rows, options)
     by_line = options.per == "line"
-    vocabulary = None if options.is_ascii else Vocabulary(words=_train_words(rows, parts, options, run), padded=by_line)
+    vocabulary = None if options.is_ascii else TextVocabulary(words=_train_words(rows, parts, options, run), padded=by_line)
     if vocabulary is not None and not vocabulary.words:
         raise DataError("no word is left for the vocabulary", hint="see --min-count, and which lines are train")
     length = Length(length=options.length or _longest(rows, parts[0], options, run)) if by_line else None
@@ -62,12 +62,12 @@ def _plan(rows: OpenedText, own: TextPlan, run: Run, learned: tuple[Learned, ...
     return Plan(learned, specs, notes=notes, made=made, state=own)
 
 
-def _parts(rows: OpenedText, options: TextOptions) -> tuple[Part, ...]:
+def _parts(rows: OpenedText, options: TextOptions) -> tuple[SplitLines, ...]:
     """The kept lines of each split: the first ones are train. `--lines` counts those of the source.
 
     Raises UsageError for lines that the text lacks, and for options that exclude each other.
     """
-    _check(options)
+    _check_options(options)
     source, (first, last) = rows.source_lines, options.lines or (1, None)
     lines = rows.lines + len(source)
     last = lines if last is None else last
@@ -78,16 +78,16 @@ def _parts(rows: OpenedText, options: TextOptions) -> tuple[Part, ...]:
         raise DataError("none of these lines is left", hint="--rejects FILE lists what was left out")
     bare = options.level == "char" and options.lines is not None
     if not options.split:
-        return (Part(None, first - 1, last, bare),)
+        return (SplitLines(None, first - 1, last, bare),)
     counts = sizes(last - first + 1, options.split)
     if 0 in counts:
         raise DataError(f"{plural(last - first + 1, 'line')} cannot be split by {options.split}", hint="give fewer parts")
     edges, names = np.cumsum([first - 1, *counts]).tolist(), options.split_names
     found = zip(names, edges, edges[1:], strict=False)
-    return tuple(Part(name, start, stop, bare and name == names[-1]) for name, start, stop in found)
+    return tuple(SplitLines(name, start, stop, bare and name == names[-1]) for name, start, stop in found)
 
 
-def _check(options: TextOptions) -> None:
+def _check_options(options: TextOptions) -> None:
     """Raise UsageError for options that exclude each other."""
     if options.length is not None and options.per != "line":
         raise UsageError("--length pads lines", hint="say --per line, too")
@@ -100,11 +100,11 @@ def _check(options: TextOptions) -> None:
         )
 
 
-def _train_words(rows: OpenedText, parts: Sequence[Part], options: TextOptions, run: Run) -> tuple[str, ...]:
+def _train_words(rows: OpenedText, parts: Sequence[SplitLines], options: TextOptions, run: Run) -> tuple[str, ...]:
     """The vocabulary: of the train lines under a split, else of the whole text, whatever `--lines` picks."""
     chars = options.level == "char"
     counts = np.zeros(CODE_POINTS if chars else len(rows.words), dtype=np.int64)
-    train = parts[0] if options.split else Part(None, 0, rows.lines)
+    train = parts[0] if options.split else SplitLines(None, 0, rows.lines)
     for found in run.engine.map(partial(count_ids, run.engine.store, train), train.among(rows.chunks)):
         counts[: len(found)] += found
     if chars:
@@ -116,7 +116,7 @@ def _train_words(rows: OpenedText, parts: Sequence[Part], options: TextOptions, 
     return VocabularyCounts(words).words(options.min_count, options.max_vocab)
 
 
-def _lengths(rows: OpenedText, part: Part, options: TextOptions, run: Run) -> Iterator[tuple[int, Array]]:
+def _lengths(rows: OpenedText, part: SplitLines, options: TextOptions, run: Run) -> Iterator[tuple[int, Array]]:
     """(first line, tokens in each line) of a part, without the newlines."""
     lines = list(part.among(whole_lines(rows.chunks)))
     found = run.engine.map(partial(line_lengths, run.engine.store, part, options.level == "char"), lines)
@@ -124,7 +124,7 @@ def _lengths(rows: OpenedText, part: Part, options: TextOptions, run: Run) -> It
         yield max(item.line, part.first), lengths
 
 
-def _longest(rows: OpenedText, part: Part, options: TextOptions, run: Run) -> int:
+def _longest(rows: OpenedText, part: SplitLines, options: TextOptions, run: Run) -> int:
     return max([1, *(int(lengths.max()) for _, lengths in _lengths(rows, part, options, run))])
 
 
@@ -148,7 +148,7 @@ def _check_lengths(rows: OpenedText, own: TextPlan, run: Run) -> tuple[str, ...]
     return (f"{plural(total, 'line')} cut at {plural(length, 'token')}",)
 
 
-def _specs(rows: OpenedText, part: Part, own: TextPlan, run: Run) -> Iterator[TensorSpec]:
+def _specs(rows: OpenedText, part: SplitLines, own: TextPlan, run: Run) -> Iterator[TensorSpec]:
     state, lines = own.state, part.stop - part.first
     tokens = lines if state.length else _tokens(rows, part, run)
     if not tokens:
@@ -165,7 +165,7 @@ def _specs(rows: OpenedText, part: Part, own: TextPlan, run: Run) -> Iterator[Te
     yield TensorSpec("row", (lines,), "int64", by, "meta", split=part.name)
 
 
-def _tokens(rows: OpenedText, part: Part, run: Run) -> int:
+def _tokens(rows: OpenedText, part: SplitLines, run: Run) -> int:
     """How many tokens a part has."""
     return sum(run.engine.map(partial(count_tokens, run.engine.store, part), part.among(rows.chunks)))
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Annotated, Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -25,7 +25,7 @@ class _State(BaseModel):
 M = TypeVar("M", bound=_State)
 
 
-class Vocabulary(_State):
+class TextVocabulary(_State):
     """The words (or characters) of the train text, sorted by code point; specials come before them.
 
     `<pad>` is there only where something is padded; a word that is not here is `<unk>`.
@@ -64,7 +64,7 @@ class Length(_State):
 class TextState(NamedTuple):
     """Everything learned about a text. `vocabulary` is None for the ASCII codes, `length` for a document."""
 
-    vocabulary: Vocabulary | None
+    vocabulary: TextVocabulary | None
     length: Length | None
 
     def learned(self) -> tuple[Learned, ...]:
@@ -78,8 +78,8 @@ class TextState(NamedTuple):
         """Out of the steps of a recipe. Raises RecipeError where they do not fit the options."""
         states = {item.step: item.state for item in learned}
         try:
-            vocabulary = None if options.is_ascii else _parse(Vocabulary, states["vocabulary"])
-            length = _parse(Length, states["length"]) if options.per == "line" else None
+            vocabulary = None if options.is_ascii else _parse(TextVocabulary, "vocabulary", states)
+            length = _parse(Length, "length", states) if options.per == "line" else None
             if vocabulary and options.level == "char" and any(len(word) != 1 for word in vocabulary.words):
                 raise RecipeError("the recipe's vocabulary step is wrong", ["of characters each has to be one"])
         except KeyError as error:
@@ -102,9 +102,10 @@ class TextState(NamedTuple):
         return next(name for name in ("uint8", "int16", "int32", "int64") if self.width - 1 <= np.iinfo(name).max)
 
 
-def _parse(model: type[M], state: Annotated[Any, "JSON"]) -> M:
+def _parse(model: type[M], step: str, states: Mapping[str, Any]) -> M:
+    """Check the state of a step. Raises KeyError if there is none, RecipeError if it is wrong."""
     try:
-        return model.model_validate(state)
+        return model.model_validate(states[step])
     except ValidationError as error:
         lines = [f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()]
-        raise RecipeError(f"the recipe's {model.__name__.lower()} step is wrong", lines) from None
+        raise RecipeError(f"the recipe's {step} step is wrong", lines) from None

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from tensorize.core.errors import DataError
 from tensorize.core.units import size
-from tensorize.readers.csv.tokenizer import Record, Tokens
+from tensorize.readers.csv.tokenizer import Record, Tokenizer
 
 MAX_RECORD, RECORD_CELLS = 64 << 20, 4
 """A record may have 64 MB, or four times what one of its cells may have, where that is more."""
@@ -38,7 +38,7 @@ class Block:
 
 
 def blocks(
-    pieces: Iterable[bytes], tokens: Tokens, piece_size: int, name: str, longest: int = MAX_RECORD, *, exact: bool = False
+    pieces: Iterable[bytes], tokenizer: Tokenizer, piece_size: int, name: str, longest: int = MAX_RECORD, *, exact: bool = False
 ) -> Iterator[Block]:
     """Yield blocks of about `piece_size` bytes; the last one may lack its newline. With `exact` all are taken apart.
 
@@ -48,15 +48,15 @@ def blocks(
     for piece, final in _with_last(pieces):
         is_enough = final or len(held) + len(piece) >= piece_size
         if is_enough and not final and not exact:
-            signs = _signs(held, tokens.quote) | _signs(piece, tokens.quote)
-            if tokens.quote not in signs and (end := _after_newline(piece, len(piece))):
+            signs = _signs(held, tokenizer.quote) | _signs(piece, tokenizer.quote)
+            if tokenizer.quote not in signs and (end := _after_newline(piece, len(piece))):
                 yield Block(b"".join([held, memoryview(piece)[:end]]), signs)
                 held = piece[end:]
                 continue
         held = held + piece if held else piece
         if not is_enough or not held:
             continue
-        block = _first(held, tokens, exact, final)
+        block = _first(held, tokenizer, exact, final)
         if block is not None:
             yield block
             held = held[len(block.data) :]
@@ -84,17 +84,17 @@ def _signs(data: bytes, quote: bytes) -> frozenset[bytes]:
     return frozenset(found)
 
 
-def _first(held: bytes, tokens: Tokens, exact: bool, final: bool) -> Block | None:
+def _first(held: bytes, tokenizer: Tokenizer, exact: bool, final: bool) -> Block | None:
     """All whole records at the start of `held`; None where there is none."""
-    signs = _signs(held, tokens.quote)
-    if not exact and tokens.quote not in signs:
+    signs = _signs(held, tokenizer.quote)
+    if not exact and tokenizer.quote not in signs:
         end = len(held) if final else _after_newline(held, len(held))
         return Block(held[:end], signs) if end else None
-    quotes = None if exact else clean_quotes(held, tokens, final)
+    quotes = None if exact else clean_quotes(held, tokenizer, final)
     if quotes is not None:
         end = len(held) if final else _last_end(held, quotes)
         return Block(held[:end], signs) if end else None
-    records = tuple(tokens.records(held, final))
+    records = tuple(tokenizer.records(held, final))
     return Block(held[: records[-1].stop], signs, records) if records else None
 
 
@@ -119,16 +119,16 @@ def _after_newline(data: bytes, stop: int) -> int:
     return data.rfind(b"\r", 0, stop) + 1
 
 
-def clean_quotes(data: bytes, tokens: Tokens, final: bool = True) -> Offsets | None:
+def clean_quotes(data: bytes, tokenizer: Tokenizer, final: bool = True) -> Offsets | None:
     """The positions of all quotes, where every second one opens a cell and the others close one; None where not.
 
     A doubled quote inside a cell is a closing one right before an opening one.
     """
     view = np.frombuffer(data, np.uint8)
-    sign = tokens.quote[0]
+    sign = tokenizer.quote[0]
     quotes = np.flatnonzero(view == sign)
     borders = np.zeros(256, dtype=bool)
-    borders[[*tokens.delimiter, *b"\r\n"]] = True
+    borders[[*tokenizer.delimiter, *b"\r\n"]] = True
     opening, closing = quotes[0::2], quotes[1::2]
     before = view[np.maximum(opening - 1, 0)]
     opens = (opening == 0) | borders[before] | (before == sign)

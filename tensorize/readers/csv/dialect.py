@@ -11,7 +11,7 @@ from tensorize.core.units import size
 from tensorize.readers.csv.header import Start, find_names, find_start, texts
 from tensorize.readers.csv.options import CsvOptions
 from tensorize.readers.csv.sniff import Finder, Fit, Sample, Way
-from tensorize.readers.csv.tokenizer import OPEN, Tokens, count_lines
+from tensorize.readers.csv.tokenizer import OPEN, Tokenizer, count_lines
 
 _COMMA_NUMBER = re.compile(r"[+-]?\d+,\d+([eE][+-]?\d+)?")
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+")
@@ -48,9 +48,9 @@ class Dialect:
         """Whether a fast parser knows this way of writing."""
         return not self.way.escape and not self.way.padded
 
-    def tokens(self, longest: int = 0) -> Tokens:
+    def tokenizer(self, longest: int = 0) -> Tokenizer:
         """Return a tokenizer of this dialect; it refuses records of more than `longest` bytes, 0 for no limit."""
-        return self.way.tokens(self.width, longest)
+        return self.way.tokenizer(self.width, longest)
 
 
 def find_dialect(head: bytes, complete: bool, options: CsvOptions, name: str) -> Dialect:

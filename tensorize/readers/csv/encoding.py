@@ -30,7 +30,7 @@ def _not_text(error: UnicodeError) -> tuple[str, int]:
 codecs.register_error("tensorize-mark", _not_text)
 
 
-def read_text(file: InputFile, encoding: str, size: int, growth: int = 200) -> Iterator[bytes]:
+def utf8_pieces(file: InputFile, encoding: str, size: int, growth: int = 200) -> Iterator[bytes]:
     """Yield a file as UTF-8, `size` bytes of it at a time; bytes that are no text in `encoding` come out as no UTF-8.
 
     Raises UsageError for an unknown encoding; DataError for a file that cannot be decompressed, or grows to more than

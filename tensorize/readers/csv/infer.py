@@ -137,7 +137,7 @@ def is_odd(seen: Seen) -> bool:
     return is_mixed(seen) or bool(seen & Seen.LOCAL and not seen & (WORDS ^ Seen.LOCAL))
 
 
-def fits(forced: Kind | None, seen: Seen) -> bool:
+def allows(forced: Kind | None, seen: Seen) -> bool:
     """Whether what was seen can be read as the kind that was forced on it."""
     if forced == "number":
         return not seen & WORDS

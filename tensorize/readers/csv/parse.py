@@ -29,7 +29,7 @@ TRAILING = "\0"
 
 
 @dataclass(frozen=True)
-class Reader:
+class ChunkParser:
     """How chunks of one file are parsed: its dialect, the columns that are wanted, and the guess for each."""
 
     dialect: Dialect
@@ -51,7 +51,7 @@ class Reader:
     """Cells are kept as they are written: a cell of spaces is not missing."""
 
     @property
-    def without_quotes(self) -> Reader:
+    def without_quotes(self) -> ChunkParser:
         """The reader for a chunk in which there is no quote: a little faster."""
         dialect = self.dialect
         return replace(self, dialect=replace(dialect, way=replace(dialect.way, quote=None)))
@@ -89,14 +89,14 @@ class Parsed:
         return pa.RecordBatch.from_arrays(columns, names=list(self.columns))
 
 
-def parse(data: bytes, reader: Reader) -> Parsed:
+def parse(data: bytes, reader: ChunkParser) -> Parsed:
     """Parse the records in `data`. Raises pyarrow.ArrowInvalid for ragged rows and bytes that are not UTF-8."""
     typed = _guessed(reader)
     table = _as_guessed(data, reader, typed) if typed else None
     return parsed(_read(data, reader, {}), reader) if table is None else parsed(table, reader, typed)
 
 
-def parsed(table: pa.Table, reader: Reader, typed: Mapping[str, pa.DataType] = _NOTHING) -> Parsed:
+def parsed(table: pa.Table, reader: ChunkParser, typed: Mapping[str, pa.DataType] = _NOTHING) -> Parsed:
     """Turn columns of text into numbers where all their cells are; those in `typed` have their types already."""
     columns: dict[str, pa.Array | Repeats] = {}
     seen, whole = [], []
@@ -108,13 +108,13 @@ def parsed(table: pa.Table, reader: Reader, typed: Mapping[str, pa.DataType] = _
     return Parsed(columns, tuple(seen), tuple(whole), table.num_rows)
 
 
-def _guessed(reader: Reader) -> dict[str, pa.DataType]:
+def _guessed(reader: ChunkParser) -> dict[str, pa.DataType]:
     """The columns that are probably fractions throughout, or times."""
     floats = {name for name, seen in zip(reader.wanted, reader.guess, strict=False) if seen & Seen.FLOAT and not seen & WORDS}
     return dict.fromkeys(floats - reader.text - reader.lenient, FRACTION) | dict.fromkeys(reader.clocks, TIME)
 
 
-def _as_guessed(data: bytes, reader: Reader, typed: Mapping[str, pa.DataType]) -> pa.Table | None:
+def _as_guessed(data: bytes, reader: ChunkParser, typed: Mapping[str, pa.DataType]) -> pa.Table | None:
     """The cells as guessed; None where one does not fit, a missing time among them: a word for it is no time."""
     try:
         table = _read(data, reader, typed)
@@ -123,7 +123,7 @@ def _as_guessed(data: bytes, reader: Reader, typed: Mapping[str, pa.DataType]) -
     return None if any(table.column(name).null_count for name in reader.clocks) else table
 
 
-def _read(data: bytes, reader: Reader, typed: Mapping[str, pa.DataType]) -> pa.Table:
+def _read(data: bytes, reader: ChunkParser, typed: Mapping[str, pa.DataType]) -> pa.Table:
     """Pyarrow's reader over one block: columns as `typed` says, every other wanted one as text. A blank line is a row."""
     dialect = reader.dialect
     names = [*dialect.names, *([TRAILING] if dialect.trailing else [])]
@@ -166,7 +166,7 @@ def _one(column: pa.ChunkedArray) -> pa.Array:
     return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
-def _by_runs(cells: pa.Array, reader: Reader, name: str) -> tuple[pa.Array | Repeats, Seen]:
+def _by_runs(cells: pa.Array, reader: ChunkParser, name: str) -> tuple[pa.Array | Repeats, Seen]:
     """As `_column`, with null for text that is missing; of cells that repeat themselves one of each run is looked at."""
     runs = repeating(cells)
     values, seen = _column(cells if runs is None else runs.cells, reader, name)
@@ -175,7 +175,7 @@ def _by_runs(cells: pa.Array, reader: Reader, name: str) -> tuple[pa.Array | Rep
     return values if runs is None else replace(runs, cells=values), seen
 
 
-def _column(cells: pa.Array, reader: Reader, name: str) -> tuple[pa.Array, Seen]:
+def _column(cells: pa.Array, reader: ChunkParser, name: str) -> tuple[pa.Array, Seen]:
     """Turn a string column into numbers where all its cells are, and say what it holds."""
     if name in reader.text:
         return cells, Seen.WORD
@@ -202,7 +202,7 @@ def _plain_integers(cells: pa.Array) -> pa.Array | None:
     return numbers if same.as_py() else None
 
 
-def to_numbers(cells: pa.Array, reader: Reader, storage: Storage) -> pa.Array:
+def to_numbers(cells: pa.Array, reader: ChunkParser, storage: Storage) -> pa.Array:
     """String cells (row) → int64 or float64 (row); words that mean missing become null."""
     cells = plain(_nulled(cells, reader.number_na), reader.dialect.thousands)
     cells = pc.utf8_ltrim(pc.utf8_trim_whitespace(cells), "+")
@@ -211,7 +211,7 @@ def to_numbers(cells: pa.Array, reader: Reader, storage: Storage) -> pa.Array:
     return pc.cast(cells, pa.int64() if storage == "int64" else pa.float64())
 
 
-def _without_missing(cells: pa.Array, reader: Reader) -> pa.Array:
+def _without_missing(cells: pa.Array, reader: ChunkParser) -> pa.Array:
     """Text with null where it is missing."""
     if reader.verbatim:
         return pc.if_else(pc.equal(cells, ""), pa.scalar(None, pa.string()), cells)
@@ -240,7 +240,7 @@ def _may_hold(cells: pa.Array, words: Sequence[str]) -> bool:
     return shortest is not None and shortest <= max(len(word.encode()) for word in words)
 
 
-def to_storage(cells: pa.Array, storage: Storage, reader: Reader, code: bool) -> pa.Array:
+def to_storage(cells: pa.Array, storage: Storage, reader: ChunkParser, code: bool) -> pa.Array:
     """Bring one parsed column to the type that the whole file's column has; missing cells become null.
 
     `code` marks integers kept as text (007): among them the words for missing numbers mean missing, too.

@@ -22,7 +22,7 @@ from tensorize.engine.packed import Packed, batch_of, pack
 from tensorize.readers.csv.blocks import RETURN, ZERO, Block
 from tensorize.readers.csv.header import is_number
 from tensorize.readers.csv.infer import Seen
-from tensorize.readers.csv.parse import Parsed, Reader, parse, parsed
+from tensorize.readers.csv.parse import ChunkParser, Parsed, parse, parsed
 from tensorize.readers.csv.tokenizer import LONG, Record, count_lines
 from tensorize.sources.files import is_utf8
 
@@ -90,19 +90,19 @@ class Summary:
     """Whether every row that was looked at for this is such a row."""
 
     @classmethod
-    def of(cls, read: Read) -> Summary:
+    def of(cls, read_block: Read) -> Summary:
         """What is remembered of a block that was read."""
-        parsed = read.parsed
+        parsed = read_block.parsed
         alone, all_alone = _alone(parsed)
         return cls(
-            read.rows,
-            read.size,
-            read.lines,
-            read.bad,
-            read.blanks,
-            read.ends,
-            read.literal,
-            read.blank_is_row,
+            read_block.rows,
+            read_block.size,
+            read_block.lines,
+            read_block.bad,
+            read_block.blanks,
+            read_block.ends,
+            read_block.literal,
+            read_block.blank_is_row,
             parsed.seen,
             frozenset(name for name, is_whole in zip(parsed.columns, parsed.whole, strict=True) if is_whole),
             frozenset(name for name, cells in parsed.cells.items() if pa.types.is_string(cells.type)),
@@ -140,20 +140,20 @@ def _first_alone(batch: pa.RecordBatch, row: int) -> str | None:
 class ReadBlock:
     """Reads a block wherever an engine calls it: what is remembered of it, and its cells, packed."""
 
-    reader: Reader
+    reader: ChunkParser
 
     def __call__(self, block: Block) -> tuple[Summary, Packed]:
-        found = read(block, self.reader)
+        found = read_block(block, self.reader)
         return Summary.of(found), pack(found.parsed.columns)
 
 
-def read(block: Block, reader: Reader) -> Read:
+def read_block(block: Block, reader: ChunkParser) -> Read:
     """Read the records of a block. It never raises for what is in them."""
     fast = _fast(block, reader) if block.records is None and reader.dialect.is_plain else None
     return fast or _slow(block, reader)
 
 
-def _fast(block: Block, reader: Reader) -> Read | None:
+def _fast(block: Block, reader: ChunkParser) -> Read | None:
     """What the fast parser says; None where it cannot be trusted with the block."""
     data = block.data
     if ZERO in block.signs or data.startswith(codecs.BOM_UTF8):
@@ -193,7 +193,7 @@ def _may_hold_blanks(data: bytes, found: Parsed) -> bool:
     return data[:1] in (b"\n", b"\r") or b"\n\n" in data or b"\n\r" in data or b"\r\r" in data
 
 
-def _may_hold_marks(found: Parsed, reader: Reader) -> bool:
+def _may_hold_marks(found: Parsed, reader: ChunkParser) -> bool:
     """Whether a row may be the header again, or begin with a byte order mark."""
     texts = {name: cells for name, cells in found.cells.items() if pa.types.is_string(cells.type)}
     first = reader.dialect.names[0]
@@ -205,7 +205,7 @@ def _may_hold_marks(found: Parsed, reader: Reader) -> bool:
     return bool(reader.dialect.header) and next(may_be, True)
 
 
-def _may_be_long(data: bytes, found: Parsed, reader: Reader) -> bool:
+def _may_be_long(data: bytes, found: Parsed, reader: ChunkParser) -> bool:
     if not reader.longest or len(data) <= reader.longest:
         return False
     texts = [cells for cells in found.cells.values() if pa.types.is_string(cells.type) and len(cells)]
@@ -233,11 +233,11 @@ class _Taken:
         self.bad.append(Bad(row, record.line, kind, column, reason, raw_text(self.data[record.start : record.stop])))
 
 
-def _slow(block: Block, reader: Reader) -> Read:
+def _slow(block: Block, reader: ChunkParser) -> Read:
     """Every record by itself."""
     records = block.records
     if records is None:
-        records = tuple(reader.dialect.tokens(reader.longest).records(block.data))
+        records = tuple(reader.dialect.tokenizer(reader.longest).records(block.data))
     blank_is_row = reader.blank == "missing" and len(reader.dialect.names) == 1
     taken = _Taken(block.data)
     for record in records:
@@ -264,13 +264,13 @@ def _slow(block: Block, reader: Reader) -> Read:
     )
 
 
-def _cells(taken: _Taken, reader: Reader, name: str) -> list[bytes | None]:
+def _cells(taken: _Taken, reader: ChunkParser, name: str) -> list[bytes | None]:
     """One column, None where the row is bad."""
     index = reader.dialect.names.index(name)
     return [row[index] if row else None for row in taken.rows]
 
 
-def _check_text(taken: _Taken, reader: Reader, name: str) -> None:
+def _check_text(taken: _Taken, reader: ChunkParser, name: str) -> None:
     """Cells that are no text make their rows bad."""
     cells = _cells(taken, reader, name)
     try:
@@ -288,7 +288,7 @@ def _record_ends(data: bytes, records: Sequence[Record]) -> frozenset[bytes]:
     return frozenset(b"\r\n" if end == b"\r\n" else end[-1:] for end in ends if end[-1:] in (b"\r", b"\n"))
 
 
-def _wrong(record: Record, cells: Sequence[bytes], reader: Reader) -> tuple[str, str | None, str] | None:
+def _wrong(record: Record, cells: Sequence[bytes], reader: ChunkParser) -> tuple[str, str | None, str] | None:
     """Kind, column and reason of what is wrong with a record."""
     dialect = reader.dialect
     names = dialect.names

@@ -17,10 +17,10 @@ from tensorize.core.schema import Schema
 from tensorize.engine.packed import Column, Distances, Packed, Repeats
 from tensorize.readers.csv.blocks import MAX_RECORD, RECORD_CELLS, Block, blocks
 from tensorize.readers.csv.dialect import Dialect, find_dialect
-from tensorize.readers.csv.encoding import found_encoding, read_text
-from tensorize.readers.csv.infer import Seen, column, fits, is_code, is_odd, without_misfits
+from tensorize.readers.csv.encoding import found_encoding, utf8_pieces
+from tensorize.readers.csv.infer import Seen, allows, column, is_code, is_odd, without_misfits
 from tensorize.readers.csv.options import CsvOptions
-from tensorize.readers.csv.parse import Reader, parse, to_storage
+from tensorize.readers.csv.parse import ChunkParser, parse, to_storage
 from tensorize.readers.csv.parse_block import ReadBlock, Summary, without
 from tensorize.readers.csv.places import Places
 from tensorize.readers.csv.rejects import BadRows, Misfits, within
@@ -41,7 +41,7 @@ class CsvRows:
     codes: tuple[str, ...]
     whole: frozenset[str]
     partitions: tuple[Partition, ...]
-    readers: tuple[Reader, ...]
+    readers: tuple[ChunkParser, ...]
     """One for each file."""
     as_text: frozenset[str]
     """Columns that are text in some blocks."""
@@ -69,7 +69,7 @@ class CsvRows:
         stored = {name: self._in_storage(name, column, self.readers[file]) for name, column in packed.columns.items()}
         return Packed(stored, packed.rows)
 
-    def _in_storage(self, name: str, column: Column, reader: Reader) -> Column:
+    def _in_storage(self, name: str, column: Column, reader: ChunkParser) -> Column:
         """A column of one block in the type that it has in the schema; of a run of equal cells, one is looked at."""
         if isinstance(column, Repeats):
             return replace(column, cells=self._in_storage(name, column.cells, reader))
@@ -164,7 +164,7 @@ class CsvParser:
     def _head_dialect(self, file: InputFile) -> Dialect:
         options = self._options
         head = b""
-        for piece in read_text(file, options.encoding, options.max_header, options.max_expansion):
+        for piece in utf8_pieces(file, options.encoding, options.max_header, options.max_expansion):
             head += piece
             if len(head) > options.max_header:
                 break
@@ -187,7 +187,7 @@ class CsvParser:
     def _parse(self) -> None:
         wanted = self.needs.wanted
         self._seen = [Seen.NOTHING] * len(wanted)
-        self._readers: list[Reader] = []
+        self._readers: list[ChunkParser] = []
         self._count = 0
         self._whole = set(wanted)
         self._as_text: set[str] = set()
@@ -216,10 +216,10 @@ class CsvParser:
         self._seen = [before | now for before, now in zip(self._seen, found.seen, strict=True)]
         self._count += found.rows
 
-    def _reader(self, dialect: Dialect) -> Reader:
+    def _reader(self, dialect: Dialect) -> ChunkParser:
         options, needs = self._options, self.needs
         text = frozenset(name for name, kind in needs.forced.items() if kind in ("category", "time"))
-        return Reader(
+        return ChunkParser(
             dialect,
             needs.wanted,
             text,
@@ -243,16 +243,16 @@ class CsvParser:
     def _blocks(self, index: int) -> Iterator[Block]:
         """The blocks of one file, from the first row on."""
         (file, dialect), options = self._files[index], self._options
-        pieces = read_text(file, options.encoding, self._run.partition_bytes, options.max_expansion)
-        tokens, longest = dialect.tokens(options.max_cell), max(MAX_RECORD, RECORD_CELLS * options.max_cell)
+        pieces = utf8_pieces(file, options.encoding, self._run.partition_bytes, options.max_expansion)
+        tokenizer, longest = dialect.tokenizer(options.max_cell), max(MAX_RECORD, RECORD_CELLS * options.max_cell)
         return blocks(
-            _after(pieces, dialect.start), tokens, self._run.partition_bytes, file.name, longest, exact=not dialect.is_plain
+            _after(pieces, dialect.start), tokenizer, self._run.partition_bytes, file.name, longest, exact=not dialect.is_plain
         )
 
     def _records(self, index: int, block: Block) -> Iterator[Record]:
         """The records of a block, one by one."""
-        tokens = self._files[index][1].tokens(self._options.max_cell)
-        return iter(block.records) if block.records is not None else tokens.records(block.data)
+        tokenizer = self._files[index][1].tokenizer(self._options.max_cell)
+        return iter(block.records) if block.records is not None else tokenizer.records(block.data)
 
     def _settle(self) -> tuple[Schema, tuple[str, ...], frozenset[str]]:
         """Decide every column's kind from what was seen in the whole file: the schema, codes, and whole columns.
@@ -262,7 +262,7 @@ class CsvParser:
         forced, lenient = self.needs.forced, self.needs.lenient
         seen = dict(zip(self.needs.wanted, self._seen, strict=True))
         mixed = [name for name in seen if name not in forced and name not in lenient and is_odd(seen[name])]
-        wrong = [name for name in seen if not fits(forced.get(name), seen[name])]
+        wrong = [name for name in seen if not allows(forced.get(name), seen[name])]
         if mixed or wrong:
             misfits = Misfits([*mixed, *wrong], forced, seen, self._readers[0])
             misfits.gather(self._batches(misfits.names), self._bad)
@@ -283,7 +283,7 @@ class CsvParser:
         return {item.name for item in schema.columns if item.storage != "string" and item.name in self._as_text}
 
 
-def _guessing(reader: Reader, first: Block) -> Reader:
+def _guessing(reader: ChunkParser, first: Block) -> ChunkParser:
     """The reader with what the first rows let expect of the others; nothing where they cannot be parsed at once."""
     rows = first.data if first.is_quoted else first.data[: first.data.rfind(b"\n", 0, GUESS_BYTES) + 1] or first.data
     try:

@@ -15,7 +15,7 @@ from tensorize.core.schema import Kind
 from tensorize.readers.csv.faults import Faults, Mixed, mixed_error
 from tensorize.readers.csv.infer import Seen, are_bools, are_numbers
 from tensorize.readers.csv.options import CsvOptions
-from tensorize.readers.csv.parse import Reader
+from tensorize.readers.csv.parse import ChunkParser
 from tensorize.readers.csv.parse_block import NOTES, Summary
 from tensorize.readers.csv.places import Places
 
@@ -153,7 +153,7 @@ def within(rows: Array, start: int, count: int) -> Mask | None:
 class Misfits:
     """Finds the odd cells of columns that hold numbers and words, or other words than true and false."""
 
-    def __init__(self, names: Sequence[str], forced: Mapping[str, Kind], seen: Mapping[str, Seen], reader: Reader) -> None:
+    def __init__(self, names: Sequence[str], forced: Mapping[str, Kind], seen: Mapping[str, Seen], reader: ChunkParser) -> None:
         self.names = tuple(dict.fromkeys(names))
         self._forced, self._reader = forced, reader
         self._local = any(seen[name] & Seen.LOCAL for name in self.names)

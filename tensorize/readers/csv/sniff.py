@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from tensorize.core.errors import DataError
-from tensorize.readers.csv.tokenizer import Record, Tokens
+from tensorize.readers.csv.tokenizer import Record, Tokenizer
 
 DELIMITERS = (",", ";", "\t", "|", "^", "~", "\x1f", "\x01")
 OTHERS = (" ", ":", "\\t")
@@ -34,9 +34,9 @@ class Way:
     strict: bool = True
     """Whether an escape before an ordinary character is an error: it was found, not told."""
 
-    def tokens(self, width: int = 0, longest: int = 0) -> Tokens:
+    def tokenizer(self, width: int = 0, longest: int = 0) -> Tokenizer:
         """Return a tokenizer of this dialect for records of `width` cells, 0 if unknown, and at most `longest` bytes."""
-        return Tokens(
+        return Tokenizer(
             self.delimiter,
             self.quote,
             self.escape,
@@ -101,7 +101,9 @@ class Sample:
 
     def fit(self, way: Way) -> Fit:
         """Parse the sample with a dialect."""
-        return Fit(way, tuple(record for record in way.tokens().records(self.text, self.final) if record.cells or record.fault))
+        return Fit(
+            way, tuple(record for record in way.tokenizer().records(self.text, self.final) if record.cells or record.fault)
+        )
 
     def quotes_cells(self, way: Way) -> bool:
         """Whether a cell begins with the quote."""

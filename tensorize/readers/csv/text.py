@@ -29,7 +29,7 @@ from tensorize.sources.files import resolve
 _QUOTED, _DELIMITER = r"^'.*'$", r"[;\t|]"
 
 
-def read_text(path: Any, **options: Any) -> pa.Table:
+def read_text_table(path: Any, **options: Any) -> pa.Table:
     """Every cell as text: see `tensorize.loaders.table.read_table`."""
     engine = ThreadEngine(options.pop("threads", 1))
     size = options.pop("chunk_bytes", Run.partition_bytes)

@@ -43,7 +43,7 @@ class _MoreError(Exception):
     """The record may go on after the end of the text."""
 
 
-class Tokens:
+class Tokenizer:
     """Takes text apart. `width` is the number of cells in a record, where it is known.
 
     A quote opens a cell only at its start and closes it only before a delimiter, a line end or the end. Inside an unquoted

@@ -17,7 +17,7 @@ from tensorize.core.contracts import Facts, Run
 from tensorize.core.errors import DataError, plural, some
 from tensorize.core.schema import Column, Schema
 from tensorize.engine.packed import Packed, batch_of
-from tensorize.readers.tables import Origins, is_clock, joined
+from tensorize.readers.tables import Origins, is_clock, one_array
 from tensorize.readers.types import schema_of, stored
 from tensorize.sources.files import InputFile
 
@@ -122,7 +122,7 @@ class ParquetRows:
             raise _unreadable(file.name, ValueError(f"{table.num_rows} rows where the footer says {partition.rows}"))
         found: dict[str, pa.Array] = {}
         for item in items:
-            cells = joined(table.column(item.name))
+            cells = one_array(table.column(item.name))
             table = table.drop_columns([item.name])  # its cells are free once they are converted
             found[item.name] = self._stored(cells, item, partition, file)
         return Packed.of(batch_of(found, partition.rows))

@@ -32,7 +32,7 @@ def refused(mask: Tensor, channels: Tensor) -> Tensor:
     return torch.where(mask[:, None], torch.nan, channels)
 
 
-class Cells(nn.Module):
+class StepModule(nn.Module):
     """The module of one step over its cells; if `strict`, a value of none of its categories is refused."""
 
     def __init__(self, part: Channelled, unknown_is_zero: bool) -> None:
@@ -71,7 +71,7 @@ class NumberBlock(nn.Module):
         self.scale = Scale([offset for offset, _ in bounds], [width for _, width in bounds]) if bounds else None
         self._others = [names.index(part.column) for part in others]
         self._known = [part.transform.values() for part in others]
-        self.others = nn.ModuleList(Cells(part, zero) for part in others)
+        self.others = nn.ModuleList(StepModule(part, zero) for part in others)
 
     def typical(self, rows: int, draws: torch.Generator) -> Tensor:
         """Numbers like those that were learned from: about the offsets, and of the categories; 0 to 1 where nothing was."""
@@ -115,7 +115,7 @@ class CategoryBlock(nn.Module):
         self._fill = None if fill is None else vocabulary.index(fill.fill) if fill.fill in vocabulary else UNSEEN
         own = [[each.index(word) if word in each else UNSEEN for word in vocabulary] + [UNSEEN] for each in values]
         self.register_buffer("own", torch.tensor(own, dtype=torch.int64), persistent=False)
-        self.parts = nn.ModuleList(Cells(part, zero) for part in parts)
+        self.parts = nn.ModuleList(StepModule(part, zero) for part in parts)
 
     def typical(self, rows: int, draws: torch.Generator) -> Tensor:
         """Any ids of the vocabulary."""
@@ -149,7 +149,7 @@ class TimeBlock(nn.Module):
         self.places = [place for part in parts for place in range(part.start, part.stop)]
         self.indicated = (name,) if fill is not None and fill.indicator else ()
         self._fill = None if fill is None else to_times(pa.array([str(fill.fill)]), name).cast(pa.int64())[0].as_py()
-        self.parts = nn.ModuleList(Cells(part, unknown_is_zero=False) for part in parts)
+        self.parts = nn.ModuleList(StepModule(part, unknown_is_zero=False) for part in parts)
 
     def typical(self, rows: int, draws: torch.Generator) -> Tensor:
         """Any microsecond of the 50 years from 1990 on."""

@@ -77,7 +77,7 @@ def _block(columns: Sequence[Column], fitted: Fitted, unknown_is_zero: bool) -> 
     return CategoryBlock(column.name, parts, fills.get(column.name), unknown_is_zero)
 
 
-class Steps(nn.Module):
+class SeriesColumns(nn.Module):
     """`Columns` over every step of a series: `numbers` (row, column, step), the others (row, step) → (row, channel, step)."""
 
     def __init__(self, recipe: Recipe, length: int) -> None:

@@ -12,7 +12,7 @@ from tensorize.columns.fitted import Channelled
 from tensorize.core.contracts import traits_of
 from tensorize.core.errors import UsageError
 from tensorize.core.recipe import Recipe
-from tensorize.train.export.columns import Columns, Steps
+from tensorize.train.export.columns import Columns, SeriesColumns
 from tensorize.train.export.pixels import Pixels
 from tensorize.train.metrics import units_of
 from tensorize.train.parts import Shape
@@ -21,12 +21,12 @@ from tensorize.train.task import Classes, Numbers, One, Targets
 if TYPE_CHECKING:
     from tensorize.train.checkpoint import Checkpoint
 
-Preprocessing = Columns | Steps | Pixels
+Preprocessing = Columns | SeriesColumns | Pixels
 
 
 GRAPHS: Mapping[str, Callable[[Recipe, tuple[int, ...]], Preprocessing]] = {
     "columns": lambda recipe, inputs: Columns(recipe),
-    "steps": lambda recipe, inputs: Steps(recipe, inputs[-1]),
+    "steps": lambda recipe, inputs: SeriesColumns(recipe, inputs[-1]),
     "pixels": lambda recipe, inputs: Pixels(recipe),
 }
 """`graph` in the traits of a loader → its steps as a module, from the recipe and the shape of one row of the model's input."""
@@ -59,7 +59,7 @@ class Predictor(nn.Module):
         self.before = preprocessing(checkpoint.recipe, checkpoint.inputs)
         self.model = checkpoint.build(module)
         self.task: One = checkpoint.task
-        self.after = Original(checkpoint.recipe, checkpoint.task) if isinstance(checkpoint.task, Numbers) else None
+        self.after = OriginalUnits(checkpoint.recipe, checkpoint.task) if isinstance(checkpoint.task, Numbers) else None
 
     @property
     def output(self) -> str:
@@ -83,7 +83,7 @@ class Predictor(nn.Module):
         return torch.where(bad.reshape(-1, *(1 for _ in prediction.shape[1:])), torch.nan, prediction)
 
 
-class Original(nn.Module):
+class OriginalUnits(nn.Module):
     """Numbers as the file has them → those of the raw data, if a flag scaled a target: (row, …) float64, as `Units` does."""
 
     offset: Tensor

@@ -62,7 +62,7 @@ def export_onnx(checkpoint: Checkpoint, path: str | Path, *, module: nn.Module |
     program = traced(predictor, predictor.before.typical(2, torch.Generator().manual_seed(0)), type(predictor.model).__name__)
     inputs, output = _described(predictor, program, checkpoint)
     data = _bytes(program)
-    difference, batches = check(predictor, data, [port["name"] for port in inputs])
+    difference, batches = compare_with_torch(predictor, data, [port["name"] for port in inputs])
     part = PartFile(target, force=force)
     try:
         part.reserve(len(data))
@@ -93,7 +93,7 @@ def _described(
         value.name = name
     graph.outputs[0].name = predictor.output
     inputs = tuple(port.to_json(name) for port, name in zip(predictor.before.ports, names, strict=True))
-    output = output_of(predictor)
+    output = described_output(predictor)
     program.model.metadata_props.update(
         {
             "tensorize.inputs": json.dumps(inputs, ensure_ascii=False),
@@ -105,7 +105,7 @@ def _described(
     return inputs, output
 
 
-def output_of(predictor: Predictor) -> dict[str, Json]:
+def described_output(predictor: Predictor) -> dict[str, Json]:
     """What comes out: the classes in the order of the probabilities, or the targets."""
     if isinstance(predictor.task, Classes):
         said: dict[str, Json] = {"dtype": "float32", "axes": ["row", "class"], "classes": list(predictor.task.names)}
@@ -125,7 +125,7 @@ def _bytes(program: Any) -> bytes:
     return data
 
 
-def check(predictor: Predictor, data: bytes, names: Sequence[str]) -> tuple[float, tuple[int, ...]]:
+def compare_with_torch(predictor: Predictor, data: bytes, names: Sequence[str]) -> tuple[float, tuple[int, ...]]:
     """Run the graph beside torch on batches like the train rows: the largest difference, and the sizes of the batches.
 
     Raises RunError where it is more than 1e-5, or one of them has no number where the other has.

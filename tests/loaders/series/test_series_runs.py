@@ -99,7 +99,7 @@ def test_a_column_that_repeats_itself_is_parsed_as_any_other(name, na, monkeypat
     cells = np.repeat(REPEATED[name], 100).tolist()
     data = "\n".join(f'"{cell}";{row}' for row, cell in enumerate(cells)).encode() + b"\n"
     dialect = find_dialect(b"c;d\n" + data, True, CsvOptions.parse({"delimiter": ";"}), "x.csv")
-    reader = parser.Reader(dialect, ("c", "d"), frozenset(), frozenset({"c"}) if name == "mixed" else frozenset(), na)
+    reader = parser.ChunkParser(dialect, ("c", "d"), frozenset(), frozenset({"c"}) if name == "mixed" else frozenset(), na)
     by_runs = parser.parse(data, reader)
     assert not isinstance(by_runs.columns["c"], pa.Array)
     monkeypatch.setattr(parser, "repeating", lambda cells: None)
@@ -125,7 +125,7 @@ def test_a_column_that_repeats_itself_is_parsed_as_any_other(name, na, monkeypat
 def test_a_column_is_whole_where_no_cell_is_missing_or_infinite(cells, whole):
     data = "\n".join(f"{cell};{row}" for row, cell in enumerate(cells * 3)).encode() + b"\n"
     dialect = find_dialect(b"c;d\n" + data, True, CsvOptions.parse({"delimiter": ";"}), "x.csv")
-    parsed = parser.parse(data, parser.Reader(dialect, ("c", "d"), frozenset(), frozenset(), ()))
+    parsed = parser.parse(data, parser.ChunkParser(dialect, ("c", "d"), frozenset(), frozenset(), ()))
     assert parsed.whole == (whole, True)
 
 
@@ -133,5 +133,5 @@ def test_a_column_is_whole_where_no_cell_is_missing_or_infinite(cells, whole):
 def test_integers_of_one_digit_are_so_all_of_them(cells, type):
     data = "\n".join(f"{cell};{row}" for row, cell in enumerate(cells.split() * 5)).encode() + b"\n"
     dialect = find_dialect(b"c;d\n" + data, True, CsvOptions.parse({"delimiter": ";"}), "x.csv")
-    parsed = parser.parse(data, parser.Reader(dialect, ("c", "d"), frozenset(), frozenset(), ()))
+    parsed = parser.parse(data, parser.ChunkParser(dialect, ("c", "d"), frozenset(), frozenset(), ()))
     assert parsed.columns["c"].type == type
