@@ -66,7 +66,7 @@ class LiveTable(Callback):
 
 
 def live_table(silent: bool) -> LiveTable | None:
-    """The callback, or None where nobody looks."""
+    """The callback, or None if nobody looks."""
     return None if silent or not sys.stderr.isatty() else LiveTable()
 
 

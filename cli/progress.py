@@ -15,7 +15,7 @@ Report = Callable[[str, int, int | None], None]
 
 @contextmanager
 def progress(silent: bool) -> Iterator[Report | None]:
-    """Give a function to report progress to, or None where nobody looks."""
+    """Give a function to report progress to, or None if nobody looks."""
     if silent or not sys.stderr.isatty():
         yield None
         return

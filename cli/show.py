@@ -184,7 +184,7 @@ def result_body(result: Result) -> dict[str, Any]:
 
 
 def rejects_body(rejects: Rejects) -> dict[str, Any] | None:
-    """What was left out as JSON; None where nothing bad may be left out."""
+    """What was left out as JSON; None if nothing bad may be left out."""
     if not rejects.skip:
         return None
     return {

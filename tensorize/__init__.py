@@ -1,4 +1,4 @@
-"""tensorize: raw data to training-ready tensors in one command, and the recipe that did it is kept.
+"""tensorize: turn raw data into training-ready tensors in one command, and keep the recipe.
 
     import tensorize
 

@@ -38,7 +38,7 @@ def prepare(
     progress: Callable[[str, int, int | None], None] | None = None,
     **options: Any,
 ) -> TensorSet:
-    """Turn raw data into tensors, and keep the recipe that did it.
+    """Turn raw data into tensors, and keep the recipe.
 
     kind: a registered loader: `table`, `wine`, `series`, `bikes`, `text`, `images`, or a plug-in's.
     source: a path, a glob, a folder, `-`, a list of paths; for tables also a DataFrame, an Arrow table, a mapping of
@@ -52,8 +52,7 @@ def prepare(
         changes a bit of the result.
     options: those of the kind, as on the command line with underscores: `onehot="quality"`, `split="0.8,0.1,0.1"`.
 
-    Raises DataError for what is wrong with the data, UsageError for what is wrong with the call, RunError where the
-    machine says no.
+    Raises DataError for invalid data, UsageError for an invalid call, RunError if the machine fails.
 
     >>> ts = prepare("table", {"area": [1.0, 2.0, 3.0], "city": ["a", "b", "a"]})
     >>> ts["features"].shape, ts.labels("features", "feature")
@@ -80,13 +79,13 @@ def apply(
     limits: Mapping[str, Any] | None = None,
     **run: Any,
 ) -> TensorSet:
-    """Do to new data what a recipe says: a path, a table, or one row as a mapping. Nothing is learned, nothing is split.
+    """Apply a recipe to new data: a path, a table, or one row as a mapping. Nothing is learned, nothing is split.
 
     `out` and the other keywords are those of `prepare`; `run` takes engine, workers, threads, chunk_bytes, scratch and
     progress. The policies `on_bad`, `max_bad`, `unseen` and `missing` are the recipe's where they are not given, and so are
     the `limits` of what is read, such as `{"max_cell": "64MB"}`. `missing` is `drop`, a value, or `COL=…` for a column that
-    the recipe has no policy for. Policies are recorded in the recipe of the result; this one stays as it is. A row comes
-    out with the very bits that it has in the file.
+    the recipe has no policy for. Policies are recorded in the recipe of the result; this one stays as it is. A row has the
+    same bits as in the file.
 
     Raises UsageError for a policy that would have to learn (a mean), that the recipe has settled, or that would shift
     its ids.
@@ -108,7 +107,7 @@ def read(path: str | Path, format: str | None = None) -> TensorSet:
 def verify(path: str | Path, format: str | None = None) -> None:
     """Recompute the digest of a prepared file, or of a recipe that was saved as `.json`.
 
-    Raises DataError where any byte has changed, and for what is no file of ours; UsageError for an unknown suffix and a
+    Raises DataError if any byte has changed, or the file is not ours; UsageError for an unknown suffix and a
     missing file.
     """
     if format is None and Path(path).suffix.lower() == ".json":
@@ -143,7 +142,7 @@ def recipe_json(path: str | Path) -> str:
 def save_recipe(recipe: Recipe, path: str | Path, *, force: bool = False) -> Path:
     """Write the recipe alone, as JSON with a digest that `tensorize verify` checks; whole or not at all.
 
-    Raises UsageError where the file exists, unless `force`, RunError where it cannot be written.
+    Raises UsageError if the file exists, unless `force`, RunError if it cannot be written.
     """
     head = f'{recipe.to_json(indent=2)[:-2]},\n  "{DIGEST}": "'.encode()
     tail = b'"\n}\n'
@@ -159,7 +158,7 @@ def save_recipe(recipe: Recipe, path: str | Path, *, force: bool = False) -> Pat
 
 
 def verify_recipe(path: Path) -> None:
-    """Raise DataError where a byte of a recipe file has changed, or where it has no digest, RecipeError where it is none."""
+    """Raise DataError if a byte of a recipe file has changed or its digest is missing, RecipeError if it is not a recipe."""
     Recipe.read(path)
     end = re.search(rb'"%s": "([0-9a-f]{64})"\n}\n\Z' % DIGEST.encode(), path.read_bytes())
     if end is None:

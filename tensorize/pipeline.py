@@ -62,7 +62,7 @@ class Output:
 
 @dataclass(frozen=True)
 class Result:
-    """What came of a run, and what its summary tells."""
+    """The result of a run, and its summary."""
 
     recipe: Recipe
     facts: Facts
@@ -92,7 +92,7 @@ def default_threads() -> int:
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How to run, as the user says it. None of it changes a bit of the result, and none of it is recorded.
+    """How to run, as given by the user. None of it changes a bit of the result, and none of it is recorded.
 
     `engine` is a registered engine. `scratch` is where it keeps what does not fit in memory: beside the output where it
     is None.
@@ -156,7 +156,7 @@ def prepare(kind: str, source: Any, options: Mapping[str, Any], run: RunOptions,
 
 
 def apply(recipe: Recipe, source: Any, run: RunOptions, output: Output, changed: Mapping[str, Any] | None = None) -> Result:
-    """Do what a recipe says to another source: nothing is learned, nothing is split.
+    """Apply a recipe to another source: nothing is learned, nothing is split.
 
     `changed` are options that hold instead of the recipe's: policies for what only new data can bring (`on_bad`, `max_bad`,
     `unseen`, `missing`), recorded in the recipe of the result, and limits of what is read, recorded nowhere.
@@ -188,7 +188,7 @@ class Stream:
     facts: Facts
     specs: tuple[TensorSpec, ...]
     texts: tuple[str, ...]
-    """The names of what goes along and is not a tensor, such as `paths`."""
+    """The names of what is kept beside the tensors, such as `paths`."""
     pieces: Iterator[TensorSet]
     rejects: Rejects
     notes: Callable[[], tuple[str, ...]]

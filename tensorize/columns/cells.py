@@ -80,7 +80,7 @@ def endless_error(cells: FaultyCells, places: Sequence[str]) -> DataError:
 
 
 def unseen_error(cells: FaultyCells, places: Sequence[str], targets: Sequence[str], fixed: Sequence[str]) -> DataError:
-    """The error for categories that the recipe has no place for; `fixed` are columns with a step other than one-hot."""
+    """The error for categories that are not in the recipe; `fixed` are columns with a step other than one-hot."""
     what = f"{plural(cells.total, 'value is a category', 'values are categories')} that train has not"
     hint = "say --unseen unknown for an all-zero block (id 0 with ids)"
     if set(cells.counts) <= set(fixed):

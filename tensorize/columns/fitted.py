@@ -61,7 +61,7 @@ class Fitted:
 
     @cached_property
     def indicators(self) -> tuple[str, ...]:
-        """The columns whose missing values leave a trace, in the order of the recipe."""
+        """The columns that have an indicator of missing values, in the order of the recipe."""
         return tuple(name for name, fill in self.fills.items() if fill.indicator)
 
     @cached_property

@@ -80,7 +80,7 @@ class ColumnLearner:
 
     @property
     def _limit(self) -> int:
-        """The values up to which a target of integers or words is one of classes, where nothing is said."""
+        """The most distinct values with which a target of integers or words is one of classes by default."""
         return self._options.max_distinct if self._options.task == "classes" else self._options.max_categories
 
     def _look(self, batch: pa.RecordBatch, sort: str, which: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What is done with missing values: the policy of each column."""
+"""How missing values are handled: the policy of each column."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _is_number(text: str) -> bool:
 
 
 def is_filled(policy: str) -> bool:
-    """Whether a policy puts a value in the place of a missing one."""
+    """Whether a policy replaces missing values."""
     return policy not in (ERROR, DROP)
 
 

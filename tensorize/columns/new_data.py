@@ -1,4 +1,4 @@
-"""Policies for what only new data can bring: missing values where train had none, and categories that train has not."""
+"""Policies for what only new data can bring: missing values where train had none, and categories not seen in train."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def amended(recipe: Recipe, changed: Mapping[str, Any]) -> Recipe:
 
 
 def _kept(missing: Sequence[str]) -> Sequence[str]:
-    """The recipe's own policies; nothing where they are the default."""
+    """The recipe's own policies; nothing if they are the default."""
     return () if tuple(missing) == (ERROR,) else missing
 
 

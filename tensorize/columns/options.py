@@ -112,7 +112,7 @@ class RowOptions(SplitOptions, BadOptions):
 
 
 class ColumnOptions(RowOptions):
-    """What becomes of each column."""
+    """The options of each column."""
 
     target: Several = flag((), "What is to be predicted: one column or several.", "COLS")
     task: Literal["auto", "classes", "numbers"] = flag(
@@ -171,7 +171,7 @@ class ColumnOptions(RowOptions):
         return super().for_predict().model_copy(update={"target": (), "drop": (*self.drop, *gone)})
 
     def key_columns(self, names: Sequence[str]) -> Sequence[str]:
-        """Columns that are needed and no feature, besides those of `--id`, `--group` and `--order`."""
+        """Columns that are needed but excluded from the features, besides those of `--id`, `--group` and `--order`."""
         del names
         return ()
 

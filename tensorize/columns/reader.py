@@ -25,7 +25,7 @@ class Roles:
     inputs: tuple[str, ...]
     targets: tuple[str, ...]
     keys: tuple[str, ...]
-    """Neither input nor target, and needed all the same: id, group, order, stratify, where."""
+    """Needed, but neither input nor target: id, group, order, stratify, where."""
 
     @property
     def wanted(self) -> tuple[str, ...]:
@@ -114,7 +114,7 @@ class Rows(Protocol):
         ...
 
     def invalid(self, start: int, count: int) -> Mask | None:
-        """(row) bool: which of `count` rows from `start` were left out as invalid; None where none was."""
+        """(row) bool: which of `count` rows from `start` were left out as invalid; None if none were."""
         ...
 
     def place(self, rows: Sequence[int]) -> list[str]:
@@ -138,7 +138,7 @@ class Reader(Protocol):
     suffixes: ClassVar[tuple[str, ...]]
     """Such as `.csv`; lower case."""
     magic: ClassVar[tuple[bytes, ...]]
-    """The bytes that its files begin with, up to 16; empty where they tell nothing."""
+    """The bytes that its files begin with, up to 16; empty if they tell nothing."""
 
     def open(self, source: Any, options: Any, needs: Callable[[Sequence[str]], Needs], run: Run) -> Rows:
         """Look at a source: a list of `InputFile`s, or for `memory` what Python holds.

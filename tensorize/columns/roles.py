@@ -13,11 +13,11 @@ from tensorize.core.options import column_and, columns, unknown_columns
 from tensorize.core.schema import Kind, Schema
 
 KEYS = ("id", "group", "order")
-"""Options that name a column which is no feature."""
+"""Options that name a column which is excluded from the features."""
 
 
 def one(options: Any, name: str) -> str | None:
-    """The column that a single-column option names, None where the kind has no such option."""
+    """The column that a single-column option names, None if the kind has no such option."""
     value = getattr(options, name, None)
     return cast("str | None", value)
 
@@ -92,7 +92,7 @@ def needs_of(schema: Schema, options: ColumnOptions, names: Sequence[str]) -> Ne
 
 
 def known(value: str, names: Sequence[str], flag: str) -> tuple[str, str | None]:
-    """Take `COL:REST` apart. Raises UsageError where there is no such column."""
+    """Split `COL:REST`. Raises UsageError if there is no such column."""
     name, rest = column_and(value, names)
     if name not in names:
         raise unknown_columns([name], names, flag)

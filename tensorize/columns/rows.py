@@ -21,7 +21,7 @@ class RowBlock:
     """Up to 65,536 parsed rows, in the storage types of the schema, missing cells null: `parts` that follow each other.
 
     `start` is the 0-based source row of the first. `bad` (row) bool are rows that could not be read and were left out:
-    they hold no value. None where there is none.
+    they hold no value. None if there is none.
     """
 
     start: int

@@ -1,4 +1,4 @@
-"""The rows of a table that are kept, and whether their cells are fit for use."""
+"""The rows of a table that are kept, and whether their cells are valid."""
 
 from __future__ import annotations
 
@@ -106,9 +106,9 @@ class _Seek:
 
 
 class SelectedRows:
-    """The rows of a source that are kept, checked and gone through on an engine.
+    """The selected rows of a source: checked and read on an engine.
 
-    `policies` says for each input and target what is done with missing values; `keys` are other columns that must be
+    `policies` is how missing values of each input and target are handled; `keys` are other columns that must be
     whole, such as the time of a series.
     """
 
@@ -184,7 +184,7 @@ class SelectedRows:
         return self._engine.map(look, range(len(self._blocks)))
 
     def check_unseen(self, fitted: Fitted, parts: Sequence[Channelled]) -> None:
-        """Raise DataError for every kept cell of `parts` that the recipe has no place for."""
+        """Raise DataError for every kept cell of `parts` that the recipe cannot encode."""
         if not parts:
             return
         cells = FaultyCells()

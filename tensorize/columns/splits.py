@@ -55,7 +55,7 @@ class Assignment:
     rule: _Rule
 
     def parts(self, block: RowBlock, kept: Mask) -> Parts:
-        """(row) int8: the index of the split, −1 where the row is not kept."""
+        """(row) int8: the index of the split, −1 if the row is not kept."""
         parts: Parts = np.full(len(block), -1, dtype=np.int8)
         parts[kept] = self.rule(block, kept)
         return parts

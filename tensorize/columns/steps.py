@@ -99,7 +99,7 @@ def _scaled(name: str, step: str, options: ColumnOptions) -> Use:
 
 
 def _step(value: str, roles: Roles) -> tuple[str, list[str], dict[str, str]]:
-    """`NAME:COLS[:key=value]`, taken apart."""
+    """Parse `NAME:COLS[:key=value]`."""
     name, _, rest = value.partition(":")
     if not rest:
         raise UsageError(

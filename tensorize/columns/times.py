@@ -9,9 +9,9 @@ from tensorize.core.errors import DataError, shown
 
 
 def to_times(cells: pa.Array, column: str) -> pa.Array:
-    """String cells (row) → timestamp[us] (row), null where missing.
+    """String cells (row) → timestamp[us] (row), null if missing.
 
-    Raises DataError for cells that are no ISO dates; a time zone is refused, since wall time and instants differ.
+    Raises DataError for cells that are not ISO dates; a time zone is refused, since wall time and instants differ.
     """
     try:
         return pc.cast(cells, pa.timestamp("us"))

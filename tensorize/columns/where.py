@@ -51,7 +51,7 @@ class Where:
             raise self._wrong("and, or, or the end")
 
     def __reduce__(self) -> tuple[type[Where], tuple[str, Schema]]:
-        """Parsed anew in another process."""
+        """Parsed again in another process."""
         return Where, (self._text, self._schema)
 
     def __call__(self, batch: pa.RecordBatch) -> Mask:
@@ -100,7 +100,7 @@ class Where:
         return _compared(name, _COMPARE[match[1]], self._value(name))
 
     def _column(self) -> str:
-        """The longest column name that stands here."""
+        """The longest column name at this position."""
         rest = self._text[self._at :].lstrip()
         for name in sorted(self._schema.names, key=len, reverse=True):
             for written in (f"`{name}`", name):

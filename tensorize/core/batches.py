@@ -14,7 +14,7 @@ from tensorize.core.layout import Array, Batched, Named
 from tensorize.core.threads import ordered_map
 
 AHEAD = 4
-"""Batches that a file is told of before they are read."""
+"""Batches announced to the file before they are read."""
 
 Sample = tuple[Named, Named] | tuple[Named]
 Batch = tuple[Named, Named | None]

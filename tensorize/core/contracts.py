@@ -96,7 +96,7 @@ class Exporter(Protocol):
     suffixes: ClassVar[tuple[str, ...]]
 
     def create(self, path: Path, layout: Layout, *, force: bool = False) -> Writer:
-        """Lay a file out. Raises UsageError where it exists, unless `force`; RunError where it cannot be written."""
+        """Lay a file out. Raises UsageError if it exists, unless `force`; RunError if it cannot be written."""
         ...
 
     def open(self, path: Path) -> TensorSet:
@@ -104,7 +104,7 @@ class Exporter(Protocol):
         ...
 
     def verify(self, path: Path) -> None:
-        """Recompute the digest of the whole file. Raises DataError where a byte has changed."""
+        """Recompute the digest of the whole file. Raises DataError if a byte has changed."""
         ...
 
 
@@ -199,7 +199,7 @@ class Run:
     partition_bytes: int = 4 << 20
     """Bytes that are read at a time."""
     progress: Callable[[str, int, int | None], None] | None = None
-    """Called as `progress(stage, done, total)`; `total` is None where it is not known."""
+    """Called as `progress(stage, done, total)`; `total` is None if it is not known."""
     rejects: Rejects = field(default_factory=Rejects, compare=False)
     """Collects invalid items where `rejects.skip`. A loader hands in all of them before `learn` or `plan` returns; the
     items that are left keep their source position in `row`."""
@@ -209,7 +209,7 @@ class Run:
     """Whether rows are printed as they are finished and cannot be taken back: a loader then looks for errors first."""
 
     def report(self, stage: str, done: int, total: int | None) -> None:
-        """Tell the progress of a stage, if anybody listens."""
+        """Report the progress of a stage."""
         if self.progress is not None:
             self.progress(stage, done, total)
 
@@ -277,13 +277,13 @@ class Plan:
     specs: tuple[TensorSpec, ...]
     """Every tensor of every split."""
     texts: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    """What goes along and is not a tensor: image paths, text ids. See `Layout.texts`."""
+    """What is kept beside the tensors: image paths, text ids. See `Layout.texts`."""
     notes: tuple[str, ...] = ()
     """Notes and warnings for the summary: filled hours, constant columns."""
     made: Mapping[str, str] = field(default_factory=dict)
     """Tensor name → a few words on how it was made, such as `z-score, learned from train`."""
     state: Any = None
-    """The loader's own; no one else looks at it."""
+    """Private to the loader."""
     open: bool = False
     """Whether `finish` learns from what `apply` gathers: until then the numbers in `learned` are placeholders."""
 
@@ -315,7 +315,7 @@ class Loader(Protocol):
     def finish(self, plan: Plan, found: Any) -> Plan:
         """Return the plan with what only `apply` could tell: final numbers (where it is `open`) and notes.
 
-        `found` is what the pieces gathered, merged in their order; None where they gathered nothing.
+        `found` is what the pieces gathered, merged in their order; None if they gathered nothing.
         """
         ...
 
@@ -329,7 +329,7 @@ class Loader(Protocol):
         ...
 
     def inverse(self, recipe: Recipe, tensors: TensorSet) -> Any:
-        """Undo what can be undone; the type that comes back is the kind's own and documented there."""
+        """Undo the reversible steps. The return type depends on the kind and is documented there."""
         ...
 
 

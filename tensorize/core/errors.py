@@ -44,7 +44,7 @@ class DataError(TensorizeError, ValueError):
 
 
 class RunError(TensorizeError, OSError):
-    """The machine said no: a full disk, a folder that cannot be written."""
+    """The machine failed: a full disk, a folder that cannot be written."""
 
     def __str__(self) -> str:
         return TensorizeError.__str__(self)

@@ -82,7 +82,7 @@ class Layout:
 
 
 class Store(Protocol):
-    """Where the numbers of a `TensorSet` lie: in memory, or in a file that is read on demand."""
+    """Where the numbers of a `TensorSet` are stored: in memory, or in a file that is read on demand."""
 
     def read(self, key: str, start: int, stop: int) -> Array:
         """Return rows `start:stop` of a tensor, (row, …) in the dtype of its spec."""
@@ -97,7 +97,7 @@ class Store(Protocol):
         ...
 
     def close(self) -> None:
-        """Close what lies behind it. Safe to call twice."""
+        """Close the file behind it. Safe to call twice."""
         ...
 
 
@@ -115,7 +115,7 @@ class Learned:
 
 
 class Batched(Protocol):
-    """Samples that are had by their positions: what batches and datasets are made from."""
+    """Samples by position: what batches and datasets are made from."""
 
     @property
     def rows(self) -> int:

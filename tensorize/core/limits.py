@@ -35,7 +35,7 @@ def allow_header(limit: int) -> None:
 
 
 def check_header(path: Any, found: int) -> None:
-    """Raise DataError where a part of a file that has to be held in memory is over the limit."""
+    """Raise DataError if a part of a file that has to be held in memory is over the limit."""
     if found > _HEADER.get():
         raise DataError(
             f"{path} holds {size(found)} beside its tensors, over the limit of {size(_HEADER.get())}",

@@ -36,7 +36,7 @@ def as_list(value: Any) -> Any:
 
 
 Several = Annotated[tuple[str, ...], BeforeValidator(as_list)]
-"""Column lists as the user gave them; `columns()` takes them apart once the names are known."""
+"""Column lists as the user gave them; `columns()` splits them once the names are known."""
 
 
 def flag(default: Any, help_: str, metavar: str = "", **limits: Any) -> Any:
@@ -146,7 +146,7 @@ class Options(BaseModel):
 
 
 class BadOptions(Options):
-    """Options of every kind that can leave out what is bad; its loader hands bad items to `Run.rejects`."""
+    """Options of every kind that can leave out invalid items; its loader passes them to `Run.rejects`."""
 
     on_bad: Literal["error", "skip"] = Field(
         "error", description="What cannot be read as what it should be: an error, or left out, counted and listed."
@@ -159,7 +159,7 @@ class BadOptions(Options):
 
     @property
     def amendable(self) -> tuple[str, ...]:
-        """Those of the root, and what is done with invalid items."""
+        """Those of the root, and how invalid items are handled."""
         return (*super().amendable, "on_bad", "max_bad")
 
     @field_validator("max_bad")
@@ -207,7 +207,7 @@ def _explained(error: ValidationError) -> tuple[str, list[str]]:
 
 
 def columns(flags: Sequence[str], known: Iterable[str], flag: str) -> list[str]:
-    """Take column lists apart: a whole name first, then split on commas.
+    """Split column lists: a whole name first, then split on commas.
 
     Raises UsageError that names every unknown column, with the nearest known one.
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 VERSION = 1
 DIGEST = "sha256"
-"""The key of a recipe file that is none of the recipe: its own digest."""
+"""The key of a recipe file that is not part of the recipe: its digest."""
 DEPTH = 32
 """Lists and objects within one another; our own recipes need less than ten."""
 MAX_STEPS = 1_000_000
@@ -70,13 +70,13 @@ class Recipe(BaseModel):
 
     @property
     def loader(self) -> Any:
-        """The loader of this kind: see `Loader` in `tensorize.core.contracts`. Raises UsageError where it is not installed."""
+        """The loader of this kind: see `Loader` in `tensorize.core.contracts`. Raises UsageError if it is not installed."""
         return registry.load("loaders", self.kind)()
 
     def parsed_options(self, changed: Mapping[str, Any] | None = None) -> Any:
         """The options as the loader's model, those in `changed` in place of the recipe's own.
 
-        Raises RecipeError where the recipe's do not fit it, UsageError where the changed ones do not.
+        Raises RecipeError if the recipe's do not fit it, UsageError if the changed ones do not.
         """
         try:
             own = self.loader.Options.parse(dict(self.options))
@@ -93,7 +93,7 @@ class Recipe(BaseModel):
     def amended(self, policies: Mapping[str, Any], learned: Sequence[Learned] = ()) -> Self:
         """This recipe with other policies for what only new data can bring, and with more steps of the role `meta`.
 
-        Raises UsageError for an option that is no such policy.
+        Raises UsageError for an option that is not such a policy.
         """
         if not policies:
             return self
@@ -135,7 +135,7 @@ class Recipe(BaseModel):
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Read a recipe. Raises RecipeError for what is not one: no JSON, a key twice, an unknown field, a newer version."""
+        """Read a recipe. Raises RecipeError if it is not one: no JSON, a key twice, an unknown field, a newer version."""
         try:
             raw = json.loads(text, object_pairs_hook=_no_key_twice, parse_constant=_no_constant, parse_float=_finite)
         except (ValueError, RecursionError) as error:

@@ -27,7 +27,7 @@ class Entry:
     distribution: str = "tensorize"
 
     def load(self) -> Any:
-        """Import the module and return the class. Raises UsageError where a plug-in cannot be imported."""
+        """Import the module and return the class. Raises UsageError if a plug-in cannot be imported."""
         module, _, attribute = self.where.partition(":")
         try:
             return getattr(import_module(module), attribute)
@@ -120,7 +120,7 @@ def table(group: str) -> Mapping[str, Entry]:
 
 
 def _plugged(point: EntryPoint) -> Entry:
-    """An entry from another distribution, whose own summary stands for the part's."""
+    """An entry from another distribution; its summary is the distribution's."""
     dist = point.dist
     summary = (dist.metadata["Summary"] if dist is not None else None) or "(no summary)"
     return Entry(point.name, point.value, summary, dist.name if dist is not None else "?")

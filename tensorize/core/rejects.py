@@ -1,4 +1,4 @@
-"""Quarantine: what is bad in a source is counted, listed with its place, and left out, where `--on-bad skip` says so.
+"""Quarantine: with `--on-bad skip` invalid items are counted, listed with their place, and left out.
 
 A loader says how many items it has seen, hands in each bad one, and asks `check` once it has seen them all. The file of
 `--rejects` is written as they come and appears whole, or not at all.
@@ -24,12 +24,12 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class TooManyBadError(DataError):
-    """More is bad than `--max-bad` allows."""
+    """There are more invalid items than `--max-bad` allows."""
 
 
 @dataclass(frozen=True)
 class Reject:
-    """One bad item and where it stands. Bytes that are no text are surrogates, as `surrogateescape` makes them."""
+    """One invalid item and its place. Bytes that are not text are surrogates, as `surrogateescape` makes them."""
 
     path: str
     """The file, as the user named it; what Python holds has a name in its place, such as `in memory`."""
@@ -73,7 +73,7 @@ class RejectsFile(Protocol):
     target: Path
 
     def write(self, at: int, data: bytes) -> None:
-        """Write bytes at an offset. Raises RunError where that cannot be done."""
+        """Write bytes at an offset. Raises RunError if that cannot be done."""
         ...
 
 
@@ -115,7 +115,7 @@ class Rejects:
             self._nouns = (noun, nouns or noun + "s")
 
     def add(self, reject: Reject) -> None:
-        """Hand in a bad item that is left out. Raises RunError where the file cannot be written."""
+        """Report an invalid item that is left out. Raises RunError if the file cannot be written."""
         self.kinds[reject.kind] += 1
         if len(self.first) < SHOWN:
             self.first.append(reject)
@@ -125,7 +125,7 @@ class Rejects:
                 self.flush()
 
     def check(self) -> None:
-        """Raise TooManyBadError where more is bad than the limit allows. To be called once all items were seen."""
+        """Raise TooManyBadError if more items are invalid than the limit allows. To be called once all items were seen."""
         if self.count <= allowed(self.limit, self.seen):
             return
         kinds = ", ".join(f"{count:,} {kind}" for kind, count in self.kinds.most_common())
@@ -142,7 +142,7 @@ class Rejects:
         return f"{self.count:,} of {plural(self.seen, *self._nouns)}{share} {'is' if self.count == 1 else 'are'}"
 
     def flush(self) -> None:
-        """Write what is still held. Raises RunError where that cannot be done."""
+        """Write what is still held. Raises RunError if that cannot be done."""
         if self._part is not None:
             self._part.write(self._at, bytes(self._held))
             self._at += len(self._held)
@@ -150,7 +150,7 @@ class Rejects:
 
 
 def allowed(limit: str, seen: int) -> int:
-    """How many of `seen` items may be bad. Raises UsageError for what is no limit.
+    """How many of `seen` items may be invalid. Raises UsageError if `limit` is not a number or a percentage.
 
     >>> allowed("0.5%", 1000), allowed("0.5%", 199), allowed("7", 1000)
     (5, 0, 7)

@@ -71,7 +71,7 @@ class TensorSet:
 
     @cached_property
     def recipe(self) -> Recipe:
-        """How it was made. Raises RecipeError where it cannot be read."""
+        """How it was made. Raises RecipeError if it cannot be read."""
         from tensorize.core.recipe import Recipe
 
         return Recipe.from_json(self.layout.recipe)
@@ -125,11 +125,11 @@ class TensorSet:
         return _tensor(self.numpy(key))
 
     def labels(self, key: str, axis: str) -> tuple[str, ...]:
-        """The names of the positions of an axis, such as the feature names; empty where it has none."""
+        """The names of the positions of an axis, such as the feature names; empty if it has none."""
         return self.spec(key).labels.get(axis, ())
 
     def split(self, name: str) -> TensorSet:
-        """Return the set of one split; its tensors lose the prefix. Raises UsageError where there is no such split."""
+        """Return the set of one split; its tensors lose the prefix. Raises UsageError if there is no such split."""
         if name not in self.splits:
             hint = (
                 "splits: " + ", ".join(self.splits)
@@ -155,7 +155,7 @@ class TensorSet:
         return next(spec for spec in self.by_role("input") if spec.axes[0] not in SHARED).shape[0]
 
     def batch(self, rows: Array | slice, device: Any = "cpu") -> tuple[Named, Named | None]:
-        """Return (input, target) of some rows as a model wants them, on `device`. Target is None where there is none.
+        """Return (input, target) of some rows as a model wants them, on `device`. Target is None if there is none.
 
         Each is a tensor (row, …), or a dict of them by name where a sample has several inputs or targets. `rows` is an
         int64 array of positions, or a slice with step 1. The stored tensors are moved first and expanded (one-hot,
@@ -207,7 +207,7 @@ class TensorSet:
     ) -> Batches:
         """Return the (input, target) batches of one split, as `batch` gives them, from memory or straight from the file.
 
-        They can be gone through again and again; with `shuffle` the order is another one each time, and the same for
+        They can be iterated over repeatedly; with `shuffle` the order is another one each time, and the same for
         the same `seed`. Compact tensors (ids, uint8 images, an index of windows) are moved to `device` first and expanded
         there. As the dataset of a `DataLoader(..., batch_size=None, num_workers=n)` every batch comes once.
 
@@ -239,7 +239,7 @@ class TensorSet:
         return TensorSetDataset(self)
 
     def save(self, path: str | Path, *, format: str | None = None, force: bool = False) -> Path:
-        """Write to a file; the format comes from the suffix. Raises UsageError where it exists, unless `force`."""
+        """Write to a file; the format comes from the suffix. Raises UsageError if it exists, unless `force`."""
         writer = registry.exporter_for(path, format).create(Path(path), self.layout, force=force)
         try:
             for spec in self.layout.tensors:

@@ -1,4 +1,4 @@
-"""Small words for people: sizes and times."""
+"""Sizes and times for people."""
 
 from __future__ import annotations
 

@@ -161,7 +161,7 @@ def repeats(column: pa.Array) -> Repeats:
 
 
 def _changes(cells: pa.Array) -> Ints | None:
-    """The cells (row) that differ from the one before, and the first; None where that is not found at once.
+    """The cells (row) that differ from the one before, and the first; None if that is not found at once.
 
     Cells of one length lie in memory like the rows of a table: all are compared in a sixth of the time of Arrow's runs.
     """
@@ -196,7 +196,7 @@ Runs = TypeVar("Runs", Distances, Repeats)
 
 
 def _if_few(find: Callable[[pa.Array], Runs], column: pa.Array) -> Runs | None:
-    """The runs of a column; None where they are many."""
+    """The runs of a column; None if they are many."""
     sample = column[:SAMPLE]
     if find(sample).runs > len(sample) // GAIN + 2:
         return None

@@ -1,4 +1,4 @@
-"""A process of our own that does without pandas, which pyarrow imports for nothing: half of the time of a short command."""
+"""Keep pyarrow from importing pandas in our own process: that is half of the time of a short command."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def no_plugins() -> bool:
 
 
 def refuse_pandas() -> None:
-    """Let nobody import pandas in this process who does not name it."""
+    """Import pandas in this process only for code that names it."""
     sys.meta_path.insert(0, _NoPandas())
 
 

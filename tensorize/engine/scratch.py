@@ -56,7 +56,7 @@ class Scratch:
         self._begins: list[int] = []
 
     def append(self, data: bytes | memoryview) -> int:
-        """Keep `data`; return its offset. Raises RunError where the scratch folder is full or cannot be written."""
+        """Keep `data`; return its offset. Raises RunError if the scratch folder is full or cannot be written."""
         at, size = self.size, len(data)
         if not self._files and at + size <= self._memory:
             self._held += data
@@ -123,7 +123,7 @@ class _Slot:
 
 
 class Spool:
-    """Arrow record batches that are gone through again and again: in memory at first, then in scratch.
+    """Arrow record batches that are read repeatedly: in memory at first, then in scratch.
 
     What is packed stays in memory, as long as there is as much room again for it.
     """
@@ -204,7 +204,7 @@ class LocalStore:
         self._arrays: dict[int, Mapping[str, Array | _Part]] = {}
 
     def keep(self, value: Packed | Mapping[str, Array]) -> int:
-        """Keep a batch or arrays by name. Raises RunError where the scratch folder is full or cannot be written."""
+        """Keep a batch or arrays by name. Raises RunError if the scratch folder is full or cannot be written."""
         if not isinstance(value, Mapping):
             self._spool.append(value)
             return len(self._spool) - 1

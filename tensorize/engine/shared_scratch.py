@@ -38,7 +38,7 @@ class Ref:
 class SharedStore:
     """See `tensorize.core.contracts.ScratchStore`. Each process has one, over the same files, and appends to its own.
 
-    A process that takes the place of another goes on at the end of the file; what was kept stays.
+    A process that replaces another continues at the end of the file; what was kept stays.
 
     >>> import numpy as np
     >>> store = SharedStore(slots=1)

@@ -26,7 +26,7 @@ PARTITION_ROWS = BLOCK_ROWS
 def to_arrow(source: Any) -> pa.Table:
     """Return any in-memory source as an Arrow table (row): whatever gives an Arrow C stream without a copy.
 
-    Raises UsageError for what no table can be made of, DataError for rows that do not make columns.
+    Raises UsageError for a source that is not tabular, DataError for rows that do not make columns.
     """
     if _is_frame(source):
         return pa.Table.from_pandas(source, preserve_index=False)

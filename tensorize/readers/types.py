@@ -66,7 +66,7 @@ def _column(field: pa.Field, forced: Kind | None) -> Column:
 
 
 def stored(cells: pa.Array, column: Column, na: tuple[str, ...], place: Callable[[int], str], clock: bool = False) -> pa.Array:
-    """Cells (row) in the storage type of a column, null where missing: NaN, an empty text, a word of `na`.
+    """Cells (row) in the storage type of a column, null if missing: NaN, an empty text, a word of `na`.
 
     place: says where a row of `cells` stands. clock: times without a zone become timestamp[us].
     Raises DataError, with the place of the first, for values that the storage type cannot hold.
@@ -123,7 +123,7 @@ def _cast(cells: pa.Array, to: pa.DataType, column: Column, place: Callable[[int
 
 
 def _first_unfit(cells: pa.Array, to: pa.DataType) -> int | None:
-    """The first row whose value does not come through a cast unchanged; None where no cast can tell."""
+    """The first row whose value does not come through a cast unchanged; None if no cast can tell."""
     try:
         same = pc.equal(pc.cast(pc.cast(cells, to, safe=False), cells.type, safe=False), cells)
         if pa.types.is_uint64(cells.type):

@@ -1,4 +1,4 @@
-"""Input that changes under our feet: what a file was like when it was first seen, and whether it still is.
+"""Detects input that changes during a run: the state of a file when first seen, and whether it is still the same.
 
 A run reads some of its input more than once, and reads for a while. Whatever was changed in between would come out as
 something that never was, so the run is refused.
@@ -20,7 +20,7 @@ BLOCK_BYTES = 16 << 10
 
 
 class Stamp(NamedTuple):
-    """What tells one state of a file from another, as far as the file system knows."""
+    """The state of a file, as far as the file system knows it."""
 
     device: int
     inode: int
@@ -43,7 +43,7 @@ class WatchedFile(io.FileIO):
     """A file that must stay as it was: looked at as it is opened, and as its end is reached.
 
     blocks: checksums of the blocks of its beginning, shared by all readers of one file: where two of them have read the
-    same block it must be the same. Raises DataError where the file has changed.
+    same block it must be the same. Raises DataError if the file has changed.
     """
 
     def __init__(self, name: str, path: str | os.PathLike[str], stamp: Stamp, blocks: dict[int, int]) -> None:

@@ -111,7 +111,7 @@ def fetch(name: str, folder: str | Path, *, mirror: str | None = None, force: bo
     holds the same files under the same relative paths (`wine/winequality-white.csv`).
 
     Raises UsageError for a name that is not known and for another file in its place (unless `force`), DataError where
-    the sum is wrong, RunError where the file cannot be had or written. Nothing is left of a download that failed.
+    the sum is wrong, RunError if the file cannot be downloaded or written. Nothing is left of a download that failed.
     """
     if name not in ORIGINALS:
         raise UsageError(

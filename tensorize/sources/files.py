@@ -80,7 +80,7 @@ class InputFile:
         return path
 
     def check(self) -> None:
-        """Raise DataError where the file is not what it was, for one who opens its path by himself."""
+        """Raise DataError if the file is not what it was, for one who opens its path by himself."""
         if self._stamp is not None:
             try:
                 now = Stamp.of(self.path.stat())
@@ -94,7 +94,7 @@ class InputFile:
         return {**self.__dict__, "_held": None}
 
     def head(self, count: int = 16) -> bytes:
-        """The first bytes as they lie on disk, whatever they are."""
+        """The first bytes as stored on disk."""
         with self._raw() as raw:
             return raw.read(count) or b""
 
@@ -191,7 +191,7 @@ def _stdin() -> InputFile:
 
 
 def _spooled(name: str, stream: IO[bytes]) -> IO[bytes]:
-    """The bytes of a stream in a nameless temporary file. Raises RunError where there is no room for them."""
+    """The bytes of a stream in a nameless temporary file. Raises RunError if there is no room for them."""
     held = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the source
     try:
         shutil.copyfileobj(stream, held)
@@ -229,7 +229,7 @@ class Named(Protocol):
 
     @property
     def size(self) -> int:
-        """Bytes as it is stored."""
+        """Its size in bytes as stored."""
         ...
 
     def open(self) -> BinaryIO:
@@ -275,7 +275,7 @@ def is_utf8(data: bytes) -> bool:
 def utf8(given: Iterable[bytes], encoding: str) -> Iterator[bytes]:
     """Yield bytes as UTF-8; a byte order mark at their start is left out by `utf-8-sig`.
 
-    Raises UnicodeDecodeError where another encoding does not fit; UTF-8 itself is checked by the parser.
+    Raises UnicodeDecodeError if another encoding does not fit; UTF-8 itself is checked by the parser.
     """
     name = codecs.lookup(encoding).name
     if name in ("utf-8", "utf-8-sig"):

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 Value = str | int | float | bool
 MOST = 10_000_000
-"""Distinct values that are kept where nothing is said."""
+"""The default number of distinct values that are kept."""
 
 
 @dataclass(frozen=True)

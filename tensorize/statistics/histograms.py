@@ -56,7 +56,7 @@ class Histogram:
         return tuple(float(self._sum(row, 1) / (max(int(row.sum()), 1) * scale)) for row in self.counts)
 
     def std(self, scale: int = 1, ddof: int = 1) -> tuple[float, ...]:
-        """(channel): the standard deviation of pixel / scale; 0 where there are no more than `ddof` pixels."""
+        """(channel): the standard deviation of pixel / scale; 0 if there are no more than `ddof` pixels."""
         return tuple(math.sqrt(self._variance(row, ddof)) / scale for row in self.counts)
 
     def _variance(self, row: npt.NDArray[np.int64], ddof: int) -> float:

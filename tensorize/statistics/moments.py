@@ -39,7 +39,7 @@ class Moments:
         return self.high
 
     def std(self, ddof: int = 1) -> float:
-        """The standard deviation; 0 where there are no more than `ddof` values."""
+        """The standard deviation; 0 if there are no more than `ddof` values."""
         return math.sqrt(self.m2 / (self.count - ddof)) if self.count > ddof else 0.0
 
     def fresh(self) -> Self:

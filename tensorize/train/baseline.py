@@ -20,7 +20,7 @@ Pairs = Iterator[tuple[Tensor, Tensor]]
 
 
 def trivial(part: Part, task: Task, recipe: Recipe, inputs: Shape, of: str | None = None) -> tuple[str, Scores]:
-    """What it does, in words, and its scores on a part.
+    """What the trivial predictor does, in words, and its scores on a part.
 
     Classes: the most frequent one of train. Windows: the target one window before, where it is among the inputs and the
     horizon no longer than the window. Other numbers: the mean of train. Several targets: each by itself; `of` is the name.
@@ -69,7 +69,7 @@ Affine = tuple[float, float]
 
 
 def past_channels(task: Task, recipe: Recipe, inputs: Shape) -> list[Channelled]:
-    """The input channel of each target; none where one is missing, the horizon is longer than the window, or there is none."""
+    """The input channel of each target; none if one is missing, the horizon is longer than the window, or there is none."""
     if (
         not isinstance(task, Numbers)
         or not isinstance(inputs, tuple)
@@ -85,7 +85,7 @@ def past_channels(task: Task, recipe: Recipe, inputs: Shape) -> list[Channelled]
 def past_of(task: Task, recipe: Recipe, inputs: Shape) -> list[list[float]] | None:
     """For each target (channel, factor, offset): value · factor + offset of that input channel are the target as it is trained.
 
-    None where a target is no input, or one of the two is scaled by something else than a factor and an offset.
+    None if a target is not among the inputs, or one of the two is scaled by something else than a factor and an offset.
     """
     before = past_channels(task, recipe, inputs)
     after = {part.column: part for part in channels(recipe, "target")}

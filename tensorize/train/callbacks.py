@@ -53,7 +53,7 @@ class KeepBest(Callback):
 class Save(Callback):
     """Writes a checkpoint after an epoch. Where that came too soon after the last one, a copy waits for `flush`.
 
-    `saved` is the last epoch that was written, 0 where none was.
+    `saved` is the last epoch that was written, 0 if none was.
     """
 
     def __init__(self, path: Path, made: Callable[[Trainer], Checkpoint], *, force: bool) -> None:

@@ -46,7 +46,7 @@ class Epoch:
 
 @dataclass(frozen=True)
 class TrainingFacts:
-    """What was trained on what, for a summary. `trivial` is what a predictor gets on val that has learned nothing."""
+    """What was trained on what, for a summary. `trivial` are the scores of a trivial predictor on val."""
 
     model: str
     parameters: int
@@ -105,7 +105,7 @@ class Checkpoint:
     keywords. `inputs` is the shape of one row (axis sizes without the row's), `outputs` the number of outputs; both are by
     name where there are several.
     `state` are the weights to use: those of the best epoch. `resume` holds the last weights, the optimiser's and the random
-    state, and `epochs` what happened. `split_rows` is the number of rows that `fit` split itself, 0 where the file had a split.
+    state, and `epochs` what happened. `split_rows` is the number of rows that `fit` split itself, 0 if the file had a split.
     """
 
     model: str | None
@@ -128,7 +128,7 @@ class Checkpoint:
     def build(self, module: nn.Module | None = None) -> nn.Module:
         """The model with its weights, ready to predict; into `module`, where it was one that `fit` was handed.
 
-        Raises UsageError where that is needed, or the weights do not fit it.
+        Raises UsageError if that is needed, or the weights do not fit it.
         """
         if module is not None:
             made = module

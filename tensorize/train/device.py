@@ -17,7 +17,7 @@ from tensorize.core.layout import Named
 from tensorize.train.parts import Pair, Part, mapped, rows_in
 
 UNKNOWN = 1 << 30
-"""What data may take where the system does not tell what is free."""
+"""The memory for data if the system does not report how much is free."""
 OTHERWISE = "say --device cpu"
 SMALL_STEP = 300_000_000
 """Floating-point operations of a forward pass below which threads wait for each other longer than they work."""
@@ -92,7 +92,7 @@ def threads(count: int) -> Iterator[None]:
 
 @contextmanager
 def seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Draw from `seed` on the CPU and on this device; others are neither started nor seeded. It is as before afterwards."""
+    """Draw from `seed` on the CPU and on this device; others are neither started nor seeded. The state before is restored."""
     devices = [] if device.type == "cpu" else [device]
     with torch.random.fork_rng(devices, device_type=device.type):
         torch.default_generator.manual_seed(seed)
@@ -105,13 +105,13 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
 
 
 def random_state(device: torch.device) -> dict[str, Tensor]:
-    """Where torch's random numbers stand, on the CPU and on a GPU."""
+    """The state of torch's random numbers, on the CPU and on a GPU."""
     found = {"cpu": torch.get_rng_state()}
     return found | {"cuda": torch.cuda.get_rng_state(device)} if device.type == "cuda" else found
 
 
 def set_random_state(state: Mapping[str, Tensor], device: torch.device) -> None:
-    """Go on with the random numbers of another run; one on another type of device has none for this one."""
+    """Continue with the random numbers of another run; a run on another type of device has none for this device."""
     torch.set_rng_state(state["cpu"])
     if device.type == "cuda" and "cuda" in state:
         torch.cuda.set_rng_state(state["cuda"], device)

@@ -1,4 +1,4 @@
-"""Judge a trained model by rows that it has not seen."""
+"""Evaluate a trained model on rows that it has not seen."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from tensorize.train.task import Classes, Targets, Task, make_loss
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The scores of a model on one part, beside those of a predictor that has learned nothing.
+    """The scores of a model on one part, beside those of a trivial predictor.
 
     `metrics`: for classes `loss`, `accuracy`, `macro_f1`; for numbers `loss`, and `mae`, `rmse`, `r2` in original units.
-    `per_class`: class → the share of its rows that were recognised, None where it has none. `confusion`: (true, predicted).
+    `per_class`: class → the share of its rows that were recognised, None if it has none. `confusion`: (true, predicted).
     Several targets: metrics such as `size_mae`, classes such as `kind=round`, and no confusion.
     """
 
@@ -46,11 +46,11 @@ def evaluate(
     model: nn.Module | None = None,
     device: str = "auto",
 ) -> Evaluation:
-    """Judge a checkpoint by a part of a prepared set: `split`, or the test part, else val, else all rows.
+    """Evaluate a checkpoint on a part of a prepared set: `split`, or the test part, else val, else all rows.
 
-    `model` is the module that `fit` was handed, where it was. A set without a split is split as `fit` did it.
+    `model` is the module that was passed to `fit`, if one was. A set without a split is split as `fit` did it.
 
-    Raises UsageError where the set was prepared by another recipe, or has no such part.
+    Raises UsageError if the set was prepared by another recipe, or has no such part.
     """
     found = checkpoint if isinstance(checkpoint, Checkpoint) else Checkpoint.load(checkpoint)
     tensors = data if isinstance(data, TensorSet) else read(data)
@@ -81,7 +81,7 @@ def _per_class(task: Task, scores: Scores) -> dict[str, float | None]:
 
 
 def _judged(found: Checkpoint, part: Part, runner: Runner) -> tuple[float, Scores]:
-    """Loss and scores; a loss that was handed in is gone, and the task's own stands for it."""
+    """Loss and scores; a loss that was passed in is not stored, so the task's own replaces it."""
     settings = found.settings
     if settings.loss is not None and not hasattr(nn, settings.loss.partition(":")[0]):
         settings = settings.model_copy(update={"loss": None})

@@ -49,7 +49,7 @@ def fit(
     with `resume` the run goes on from the one that is there, and what is given has to agree with it. `workers` are threads.
     The other keywords are those of `Settings`; a model may have defaults of its own.
 
-    Raises UsageError for a call that is wrong, DataError where the loss is no number any more, RunError where a GPU does not
+    Raises UsageError for a call that is wrong, DataError if the loss is no longer a number, RunError if a GPU does not
     start, or has too little memory.
 
     >>> from tensorize import prepare

@@ -66,7 +66,7 @@ def _between(start: float, end: float, share: float) -> float:
 
 
 LOOK = 256
-"""Steps after which the losses are looked at: each look waits for the device."""
+"""Steps between checks of the losses: each check waits for the device."""
 
 CALMER = "scale the inputs (--zscore), or say a lower --lr, or --clip 1"
 
@@ -83,7 +83,7 @@ class Trainer:
         self._rates = [group["lr"] for group in optimizer.param_groups]
 
     def run(self) -> None:
-        """All epochs that are left. Raises DataError where the loss is no number any more."""
+        """All epochs that are left. Raises DataError if the loss is no longer a number."""
         self._tell("on_train_begin")
         while self.epoch < self.settings.epochs and not self.stopped:
             self._run_epoch()

@@ -80,12 +80,12 @@ class Scores:
 
     @property
     def per_class(self) -> tuple[float | None, ...]:
-        """(class): the share of a class's rows that were recognised; None where it has no rows."""
+        """(class): the share of a class's rows that were recognised; None if it has no rows."""
         return tuple(row[index] / sum(row) if sum(row) else None for index, row in enumerate(self.confusion))
 
 
 def torchmetrics() -> Any:
-    """The library of metrics. Raises UsageError where it is not installed."""
+    """The library of metrics. Raises UsageError if it is not installed."""
     try:
         import torchmetrics as found
     except ImportError:
@@ -180,7 +180,7 @@ def units_for(task: Task, recipe: Recipe) -> UnitsOf:
 
 
 def meter_of(task: Task, units: UnitsOf, device: torch.device) -> Meter:
-    """What gathers the predictions of a task. Raises UsageError where torchmetrics is not installed."""
+    """What gathers the predictions of a task. Raises UsageError if torchmetrics is not installed."""
     if isinstance(task, Targets):
         return TargetsMeter(task, units, device)
     return ClassMeter(task, device) if isinstance(task, Classes) else NumberMeter(units)

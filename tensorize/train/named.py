@@ -73,7 +73,7 @@ def part_of(module: ModuleType, text: str, *args: Any, **given: Any) -> Any:
 def model_class(name: str) -> type[nn.Module]:
     """A registered model, or the class at `package.module:Class`, which may lie in the folder one is in.
 
-    Raises UsageError where there is none, or it is no `nn.Module`.
+    Raises UsageError if there is none, or it is not an `nn.Module`.
     """
     if ":" not in name:
         found: type[nn.Module] = registry.load("models", name)

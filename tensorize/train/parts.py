@@ -23,7 +23,7 @@ from tensorize.train.settings import Settings
 Shape = tuple[int, ...] | Mapping[str, tuple[int, ...]]
 """The axis sizes of one row of the input, without the row's; of each input by name where there are several."""
 PICKED_BYTES = 1 << 20
-"""What is picked from resident rows in one go."""
+"""Bytes picked from resident rows at once."""
 NAMES = {1: ("train",), 2: ("train", "test"), 3: ("train", "val", "test")}
 
 
@@ -105,18 +105,18 @@ def rows_in(named: Named) -> int:
 
 
 def bytes_in(named: Named) -> int:
-    """What a batch takes, all of its tensors together."""
+    """Bytes of a batch, all of its tensors together."""
     return sum(value.nbytes for value in (named.values() if isinstance(named, Mapping) else [named]))
 
 
 Ready = Callable[[Named], Named]
-"""What is done to the stored target."""
+"""Applied to the stored target."""
 Augment = Callable[[Tensor], Tensor]
-"""What is done to the inputs of a batch in training."""
+"""Applied to the inputs of a batch in training."""
 
 
 def as_stored(target: Named) -> Named:
-    """Nothing is done to it."""
+    """The target as it is stored."""
     return target
 
 
@@ -160,7 +160,7 @@ class Resident:
                 yield self.expand({**self.shared, **batch})
 
     def _batches_at_once(self, edges: list[int]) -> int:
-        """Small rows are picked for several batches in one go, which costs as much as for one."""
+        """Small rows are picked for several batches at once, which costs as much as for one."""
         row = sum(values.nbytes for values in self.stored.values()) // max(1, self.rows)
         return max(1, PICKED_BYTES // max(1, row * (edges[1] - edges[0])))
 
@@ -265,7 +265,7 @@ def _stored(tensors: TensorSet, specs: list[TensorSpec], ready: Ready, device: t
 
 
 def augmentation(settings: Settings, inputs: Shape) -> Augment | None:
-    """What is done to each batch in training; None where nothing is. Raises UsageError where rows are no images."""
+    """Return what augments each batch in training; None for no augmentation. Raises UsageError if rows are not images."""
     if not (settings.flip or settings.shift):
         return None
     if isinstance(inputs, Mapping):

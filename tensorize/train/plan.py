@@ -60,7 +60,7 @@ class TrainingPlan:
     notes: tuple[str, ...]
 
     def validate(self) -> dict[str, float]:
-        """The loss and the metrics on val, by name; nothing where there is no val."""
+        """The loss and the metrics on val, by name; nothing if there is no val."""
         if self.val is None:
             return {}
         loss, scores = judge(self.runner, self.val, self.task, self.units, self.loss)
@@ -90,7 +90,7 @@ def make_plan(
     loss: Loss | None,
     device: torch.device,
 ) -> TrainingPlan:
-    """Decide everything. Raises UsageError where model, target and loss do not fit each other."""
+    """Decide everything. Raises UsageError if model, target and loss do not fit each other."""
     if model is None:
         names = ", ".join((*registry.table("models"), "package.module:Class"))
         raise UsageError("there is no model to train", hint=f"models: {names}")
@@ -171,7 +171,7 @@ def try_out(model: nn.Module, loss: Loss, task: Task, inputs: Named, target: Nam
 
 
 def _check_output(name: str, output: Any, task: Task, rows: int) -> None:
-    """Raise UsageError where a model does not give as many outputs as each target has."""
+    """Raise UsageError if a model does not give as many outputs as each target has."""
     if isinstance(task, Targets):
         try:
             named = task.by_name(output)

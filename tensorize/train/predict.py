@@ -142,7 +142,7 @@ WRITERS: Mapping[str, Callable[[Any, pa.Schema], Any]] = {".csv": pc.CSVWriter, 
 
 
 def check_suffix(path: Path) -> str:
-    """The suffix, if predictions can be written under it. Raises UsageError where not."""
+    """The suffix, if predictions can be written under it. Raises UsageError if not."""
     suffix = path.suffix.lower()
     if suffix not in WRITERS:
         raise UsageError(
@@ -152,7 +152,7 @@ def check_suffix(path: Path) -> str:
 
 
 def write_file(made: Predictions, path: Path, *, force: bool = False) -> int:
-    """Write a .csv or .parquet file; the number of rows. Raises UsageError where it exists, unless `force`."""
+    """Write a .csv or .parquet file; the number of rows. Raises UsageError if it exists, unless `force`."""
     suffix, part = check_suffix(path), PartFile(path, force=force)
     try:
         with os.fdopen(os.dup(part.fd), "wb") as file:

@@ -187,7 +187,7 @@ class Targets:
 
     @classmethod
     def from_json(cls, state: Mapping[str, Any]) -> Self:
-        """Read what `to_json` wrote. Raises KeyError where a kind is not known."""
+        """Read what `to_json` wrote. Raises KeyError if a kind is not known."""
         parts = {name: dict(part) for name, part in state["parts"].items()}
         return cls({name: ONES[part.pop("kind")].from_json(part) for name, part in parts.items()})
 
@@ -233,7 +233,7 @@ class Summed(nn.Module):
 
 
 def make_loss(settings: Settings, task: Task, given: Loss | None) -> tuple[Loss, Task]:
-    """The loss, and the task as this loss sees it. Raises UsageError where the two do not fit.
+    """The loss, and the task as this loss sees it. Raises UsageError if the two do not fit.
 
     Several targets: each has its own loss, and they are added up; a function that was handed in gets dicts by name.
     """
@@ -281,7 +281,7 @@ def _seen(task: One, loss: str) -> One:
 
 
 def task_of(train: TensorSet, target_scale: str) -> Task:
-    """The task of the train rows, told from the targets alone. Raises UsageError where the set has none."""
+    """The task of the train rows, told from the targets alone. Raises UsageError if the set has none."""
     specs = train.by_role("target")
     if not specs:
         raise _no_target(train)
@@ -322,7 +322,7 @@ def _classes(train: TensorSet, spec: TensorSpec, of: str | None) -> Classes:
 
 
 def _class_names(train: TensorSet, of: str | None) -> tuple[str, tuple[str, ...]]:
-    """The column and its categories, as the recipe has them; empty where it has none."""
+    """The column and its categories, as the recipe has them; empty if it has none."""
     for step in train.recipe.learned:
         if of not in (None, step.of):
             continue

@@ -131,7 +131,7 @@ class Impute(Transform):
 
 
 def typed_constant(text: str, storage: str) -> bool | int | float | str:
-    """The value that a flag gives, in the type of the column. Raises UsageError where it does not fit."""
+    """The value that a flag gives, in the type of the column. Raises UsageError if it does not fit."""
     try:
         if storage == "int64":
             return int(text) if text.lstrip("+-").isdecimal() else _finite(text)

@@ -54,7 +54,7 @@ class Ordinal(Transform):
         return cls(order=order)
 
     def _ranks(self, column: pa.Array) -> Floats:
-        """(row) float64, −1 where a value is not in the order."""
+        """(row) float64, −1 if a value is not in the order."""
         found = pc.fill_null(pc.index_in(column, value_set=pa.array(self.order)), -1)
         ranks: Floats = found.to_numpy(zero_copy_only=False).astype(np.float64)
         return ranks

@@ -1,4 +1,4 @@
-"""What a call in a torch file says that makes a tensor: taken apart, never made."""
+"""Calls in a torch file that make tensors: interpreted, never executed."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _TYPES = {f"torch {dtype}": dtype for dtype in ("uint16", "uint32", "uint64")}
 REBUILD, REBUILD_BYTES = "torch._utils _rebuild_tensor_v2", "torch._utils _rebuild_tensor_v3"
 ORDERED = "collections OrderedDict"
 KNOWN = {*STORED, *_TYPES, REBUILD, REBUILD_BYTES, ORDERED}
-"""All that may be named."""
+"""All names that are allowed."""
 
 
 class NotPlainError(ValueError):
-    """The pickle holds, or does, something that is not read."""
+    """The pickle holds, or does, something that is refused."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class _Strided:
 
     @property
     def stop(self) -> int:
-        """Behind the last number of the storage that it takes."""
+        """The position after its last number in the storage."""
         reach = sum((size - 1) * stride for size, stride in zip(self.shape, self.strides, strict=True))
         return self.offset + reach + 1 if self.count else 0
 
@@ -99,7 +99,7 @@ def _told(has_type: bool, arguments: tuple[Any, ...]) -> tuple[Storage, _Strided
 def dense(arguments: tuple[Any, ...], has_type: bool, views: bool) -> Dense:
     """The tensor that a call with these arguments makes; `has_type` where one of them names its type.
 
-    Raises NotPlainError where it reaches out of its storage, and, unless `views`, where it is a part of it.
+    Raises NotPlainError if it exceeds its storage, or, unless `views`, is only a part of it.
     """
     storage, told, dtype = _told(has_type, arguments)
     there = storage.count if storage.dtype else storage.count // (int(dtype[4:]) // 8)
@@ -111,7 +111,7 @@ def dense(arguments: tuple[Any, ...], has_type: bool, views: bool) -> Dense:
 
 
 def check_plain(value: Any) -> None:
-    """Raise NotPlainError for what is no value, such as a name that was to be called."""
+    """Raise NotPlainError if it is not a value, such as a name to be called."""
     if isinstance(value, tuple):
         for part in value:
             check_plain(part)

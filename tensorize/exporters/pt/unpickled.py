@@ -1,7 +1,7 @@
 """The pickle of a torch file, read without a pickle machine: dense tensors and plain data, and nothing can be called.
 
 A pickle is a program. Of its instructions only those are known here that `torch.save` needs for a dict of dense tensors,
-dicts, lists, strings and numbers; a call is taken apart, never made. Everything else is refused by name: sparse and
+dicts, lists, strings and numbers; a call is interpreted, never executed. Everything else is refused by name: sparse and
 quantised tensors, subclasses, views, shared containers (which can unfold to any size), and depth without end.
 Opcodes: `pickletools`; what torch writes: `torch/serialization.py`, `torch/_utils.py`.
 """

@@ -74,13 +74,13 @@ def finish(pixels: Array, options: ImagesOptions) -> Decoded:
 
 
 def least_of(header: Header, options: ImagesOptions) -> Size | None:
-    """How far a decoder may shrink this image, by the options; None where it must not."""
+    """How far a decoder may shrink this image, by the options; None if it must not."""
     size = options.height_and_width
     return least_size(header, size, options.fit) if options.scaled_decode and size is not None else None
 
 
 def least_size(header: Header, size: Size, fit: str) -> Size | None:
-    """What is left to resize from if a decoder shrinks first: (height, width); None where that is over half the image."""
+    """What is left to resize from if a decoder shrinks first: (height, width); None if that is over half the image."""
     height, width = size[0] / header.height, size[1] / header.width
     share = max(height, width) if fit == "crop" else min(height, width)
     shares = (height, width) if fit == "stretch" else (share, share)

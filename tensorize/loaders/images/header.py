@@ -81,7 +81,7 @@ _PLAINLY = {
     "decoder error -2": "its pixel data are damaged",
     "Decompressed data too large for PngImagePlugin.MAX_TEXT_CHUNK": "a text or profile in it unpacks to more than 1 MB",
 }
-"""Words of Pillow that tell a user nothing → what they mean."""
+"""Unhelpful words of Pillow → what they mean."""
 
 
 class Header(NamedTuple):
@@ -104,7 +104,7 @@ class Header(NamedTuple):
 def read_file(path: str, most: int, limit: int | None = None) -> tuple[bytes, os.stat_result]:
     """The bytes of a file, at most `limit`, and its status.
 
-    Raises ImageError where it cannot be read, is no regular file, is empty, or has more than `most` bytes.
+    Raises ImageError if it cannot be read, is not a regular file, is empty, or has more than `most` bytes.
     """
     try:
         descriptor = os.open(path, _FLAGS)
@@ -129,7 +129,7 @@ def read_file(path: str, most: int, limit: int | None = None) -> tuple[bytes, os
 def read_header(path: str, limits: Limits) -> tuple[Header, os.stat_result, bytes]:
     """Read the header of one file; return it, the status of the file, and the bytes from which it was told.
 
-    Raises ImageError for what is no image, is damaged, too large, or cannot be read exactly.
+    Raises ImageError if it is not an image, is damaged, too large, or cannot be read exactly.
     """
     head, status = read_file(path, limits.memory, HEAD)
     header = _jpeg_header(head) if format_of(head) == "JPEG" else None
@@ -183,7 +183,7 @@ def decoding() -> Iterator[None]:
 
 
 def _jpeg_header(data: bytes) -> Header | None:
-    """The header of a JPEG by libjpeg-turbo; None where it does not know that kind, or needs more bytes."""
+    """The header of a JPEG by libjpeg-turbo; None if it does not know that kind, or needs more bytes."""
     try:
         height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
     except ValueError:
@@ -319,7 +319,7 @@ def _tiff_bits(image: TiffImageFile) -> int:
 
 
 def _check_strips(image: TiffImageFile) -> None:
-    """Raise ImageError where there are fewer strips or tiles than the image has: Pillow leaves the rest black."""
+    """Raise ImageError if there are fewer strips or tiles than the image has: Pillow leaves the rest black."""
     tags = image.tag_v2
     width, height = tags[IMAGEWIDTH], tags[IMAGELENGTH]
     if TILEOFFSETS in tags:

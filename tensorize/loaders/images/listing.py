@@ -38,7 +38,7 @@ class Listing:
     splits: Sequence[str] | None = None
     """`train`, `val` or `test`, where there are such folders."""
     skipped: Mapping[str, int] = field(default_factory=dict)
-    """Suffix, or name without one → how many files of that kind are no images."""
+    """Suffix, or name without one → how many files of that kind are not images."""
 
     def between(self, start: int, stop: int) -> Listing:
         """The images `start:stop`, without classes and splits."""
@@ -138,7 +138,7 @@ def _of_folder(root: str) -> Listing:
 
 
 def _read(folder: str, prefix: str, skipped: Counter[str], above: frozenset[tuple[int, int]]) -> Folder:
-    """Read a folder and all below it; `above` are the folders it lies in, so that a link cannot lead back for ever."""
+    """Read a folder and all below it; `above` are the folders it lies in, so that a link cannot loop."""
     images: list[str] = []
     folders: dict[str, Folder] = {}
     status = os.stat(folder)
@@ -161,7 +161,7 @@ def _read(folder: str, prefix: str, skipped: Counter[str], above: frozenset[tupl
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
-    """A link that leads back to itself is none: as an image it will be told of."""
+    """A link to itself is not a folder: it is reported as an image."""
     try:
         return entry.is_dir()
     except OSError:
@@ -194,7 +194,7 @@ def _refuse_empty(where: str, folders: Mapping[str, Folder]) -> None:
 
 
 def _all_or_none(root: str, paths: Sequence[str], classes: Sequence[str | None]) -> Sequence[str] | None:
-    """The class of every image, or None where there are no class folders. Raises DataError where only some have one."""
+    """The class of every image, or None if there are no class folders. Raises DataError if only some have one."""
     named = [name for name in classes if name is not None]
     if named and len(named) < len(classes):
         bare = [path for path, name in zip(paths, classes, strict=True) if name is None]
@@ -243,7 +243,7 @@ class Splits(NamedTuple):
 def splits_of(listing: Listing, options: ImagesOptions, rows: Array) -> Splits:
     """Share out the images of a listing; `rows` (image) int64 are their positions in the source.
 
-    Raises UsageError where `--split` meets `train/` and `test/` folders, `--stratify` no classes, or a part stays empty.
+    Raises UsageError if `--split` meets `train/` and `test/` folders, `--stratify` no classes, or a part stays empty.
     """
     if listing.splits is not None:
         return _by_folder(listing, listing.splits, options)

@@ -42,7 +42,7 @@ _ROWS = 256
 def fixed_normalization(name: str, channels: int) -> Normalize:
     """The mean and std of a normalisation that learns nothing.
 
-    >>> constant("half", 3).mean
+    >>> fixed_normalization("half", 3).mean
     (0.5, 0.5, 0.5)
     """
     mean, std = CONSTANTS[name]

@@ -135,7 +135,7 @@ def _undecodable(good: Source, headers: Sequence[Header], rows: Array, decoder: 
 
 
 def _agreed(listing: Listing, headers: Sequence[Header], options: ImagesOptions) -> ImageShape:
-    """The shape of every finished image. Raises DataError where sizes or depths clash."""
+    """The shape of every finished image. Raises DataError if sizes or depths clash."""
     bits = _one(
         listing, [f"{header.bits} bits" for header in headers], "depths", "convert them all to 8 or all to 16 bits a sample"
     )

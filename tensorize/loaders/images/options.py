@@ -26,7 +26,7 @@ class Limits(NamedTuple):
 
 
 def _size(value: Any) -> Any:
-    """224 and (224, 160) are as good as "224" and "224x160"."""
+    """Accept 224 and (224, 160) for "224" and "224x160"."""
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     if isinstance(value, list | tuple):
@@ -38,7 +38,7 @@ Size = Annotated[str, BeforeValidator(_size)]
 
 
 def _memory(value: Any) -> Any:
-    """A number of bytes is as good as "1GiB"."""
+    """Accept a number of bytes."""
     text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
     if isinstance(text, str):
         parse_size(text)
@@ -112,7 +112,7 @@ class ImagesOptions(BadOptions, SplitOptions):
 
     @cached_property
     def height_and_width(self) -> tuple[int, int] | None:
-        """`size` in pixels, or None where the images keep theirs.
+        """`size` in pixels, or None if the images keep theirs.
 
         >>> ImagesOptions(size="224x160").height_and_width, ImagesOptions(size=32).height_and_width
         ((224, 160), (32, 32))

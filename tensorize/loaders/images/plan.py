@@ -1,4 +1,4 @@
-"""Decide everything about a set of images, finish them, and learn from what is written where that takes one pass."""
+"""Plan a set of images, finish them, and, if that saves a pass, learn from what is written."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class ImagesPlan:
     codes: Array | None
     """(row) int64: the class of each image; None without labels."""
     kept: tuple[KeptSpan, ...] | None
-    """Images that were decoded before, in order; None where they still have to be."""
+    """Images that were decoded before, in order; None if they still have to be."""
     translucent: int
     """Of the decoded ones, those whose transparent pixels were handled."""
     remarks: tuple[str, ...]
@@ -126,7 +126,7 @@ def _decoded(rows: OpenedImages, options: ImagesOptions, splits: Splits, run: Ru
         for found, ref in run.engine.keep(DecodeSpan(decoder, rows.form), spans):
             run.report("decode", found.stop, len(rows.headers))
             faults += found.faults
-            if faults:  # what comes now is decoded for its errors alone
+            if faults:  # the rest is decoded only to find its errors
                 run.engine.store.forget(ref)
             kept.append(KeptSpan(found.start, found.stop - found.start, ref))
             passed = passed.merge(Passed(found.translucent, found.pixels))
@@ -223,7 +223,7 @@ def pieces(plan: Plan, rows: OpenedImages, run: Run) -> Iterator[Piece]:
 
 
 def _fresh(plan: Plan, rows: OpenedImages, finish: FinishSpan, run: Run) -> Iterator[tuple[SpanFindings, Array]]:
-    """Decode and finish at once, up to the first image that cannot be used; then decode for the errors alone."""
+    """Decode and finish at once, up to the first image that cannot be used; then decode only to find the errors."""
     own: ImagesPlan = plan.state
     faults: list[Fault] = []
     spans = spans_of(rows.source, rows.headers, rows.form.step, own.splits.of == 0 if plan.open else None)

@@ -1,4 +1,4 @@
-"""What Pillow leaves out of PNG: the checksums of all chunks, 16-bit samples, and transparency by a gray value."""
+"""What Pillow does not check or keep of PNG: the checksums of all chunks, 16-bit samples, and transparency by a gray value."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def depth(data: bytes) -> int:
 
 
 def check_chunks(data: bytes) -> None:
-    """Raise ValueError where a chunk is cut off or its checksum is wrong: Pillow looks at neither for pixel data.
+    """Raise ValueError if a chunk is cut off or its checksum is wrong: Pillow looks at neither for pixel data.
 
     Source: PNG specification (third edition), 5.3 chunk layout.
     """
@@ -42,7 +42,7 @@ def check_chunks(data: bytes) -> None:
 
 
 def check_rows(data: bytes, pixels: Array) -> None:
-    """Raise ValueError where the pixel data end before the last row: Pillow leaves the rest black.
+    """Raise ValueError if the pixel data end before the last row: Pillow leaves the rest black.
 
     They are unpacked a second time, unless the last row tells that they are whole.
     """
@@ -54,7 +54,7 @@ def check_rows(data: bytes, pixels: Array) -> None:
 
 
 def check_palette(image: PngImageFile) -> None:
-    """Raise ValueError where pixels point beyond the palette: Pillow takes black."""
+    """Raise ValueError if pixels point beyond the palette: Pillow takes black."""
     colours = len(image.palette.palette) // 3 if image.palette is not None else 0
     largest = image.getextrema()[1]
     if isinstance(largest, int) and largest >= colours:

@@ -26,7 +26,7 @@ from tensorize.loaders.images.options import ImagesOptions, Limits
 
 _MAIN = "from tensorize.loaders.images.worker import main; main()"
 _FROM_OUTSIDE = {signal.SIGKILL, signal.SIGTERM, signal.SIGHUP}
-"""What ends a process without a word on the image: somebody, or a system that has no memory left."""
+"""Signals that say nothing about the image: sent by somebody, or by a system that is out of memory."""
 _PILLOW_BYTES = 24
 """Bytes for each pixel that Pillow and the code around it take at most: 22 for WebP and 23 for 16-bit RGBA, measured."""
 
@@ -124,7 +124,7 @@ class Pool:
         """One finished image. A process that is killed from outside says nothing about the image, and is replaced once.
 
         Raises ImageError, also if the limit of time or memory is reached or the decoder crashes; RunError if a process does
-        not start, is killed again, or lacks memory that it may have.
+        not start, is killed again, or is out of memory.
         """
         for _ in range(_TRIES):
             with suppress(_KilledError):
@@ -152,7 +152,7 @@ class Pool:
         return decoded
 
     def _start(self, name: str) -> subprocess.Popen[bytes]:
-        """A process that waits for images. Raises RunError where there is none to be had, _KilledError."""
+        """A process that waits for images. Raises RunError if it does not start, _KilledError if it is killed."""
         home = str(Path(__file__).parents[3])
         path = os.pathsep.join(filter(None, [home, os.environ.get("PYTHONPATH")]))
         threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
@@ -217,7 +217,7 @@ class Pool:
 
 
 class _RefusedError(Exception):
-    """The process is well, and says that an image is not."""
+    """The process works, and reports an invalid image."""
 
     def __init__(self, error: ImageError) -> None:
         super().__init__(str(error))
@@ -225,11 +225,11 @@ class _RefusedError(Exception):
 
 
 class _KilledError(Exception):
-    """A process was ended by somebody else."""
+    """A process was killed from outside."""
 
 
 class _StarvedError(Exception):
-    """The system gives a process less memory than one image may take."""
+    """The system is out of memory for a process."""
 
 
 def _how(code: int) -> str:
@@ -247,7 +247,7 @@ def _end_all(workers: list[subprocess.Popen[bytes]]) -> None:
 
 
 def _end(worker: subprocess.Popen[bytes]) -> None:
-    """Close the streams, give a process that is ending by itself the time for it, and end it otherwise."""
+    """Close the streams, give the process a second to end by itself, then kill it."""
     for stream in (worker.stdin, worker.stdout):
         try:
             _stream(stream).close()

@@ -1,4 +1,4 @@
-"""Where the pixels come from: files, or arrays in memory. Both answer the same questions."""
+"""Where the pixels come from: files, or arrays in memory, with the same interface."""
 
 from __future__ import annotations
 

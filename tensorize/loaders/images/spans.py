@@ -95,7 +95,7 @@ class Form:
         return Histogram.empty(self.channels, 1 << self.shape.bits)
 
     def counted(self, images: Array, train: Array | None) -> Histogram | None:
-        """The counts of the train images among (row, channel, height, width); None where there are none."""
+        """The counts of the train images among (row, channel, height, width); None if there are none."""
         if train is None or not train.any():
             return None
         return self.no_pixels.update(images if train.all() else images[train])
@@ -134,7 +134,7 @@ class DecodeSpan:
 
 @dataclass(frozen=True)
 class CountSpan:
-    """Kept images → the counts of the pixels of its train images; None where there are none."""
+    """Kept images → the counts of the pixels of its train images; None if there are none."""
 
     store: ScratchStore
     form: Form

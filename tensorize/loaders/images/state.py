@@ -43,7 +43,7 @@ class Normalize(_State):
 
 
 class State(NamedTuple):
-    """Everything learned about a set of images. `classes` is None where there are no class folders."""
+    """Everything learned about a set of images. `classes` is None if there are no class folders."""
 
     classes: ClassFolders | None
     shape: ImageShape
@@ -57,7 +57,7 @@ class State(NamedTuple):
 
     @classmethod
     def of(cls, learned: Sequence[Learned]) -> State:
-        """Out of the steps of a recipe. Raises RecipeError where they are not those of images."""
+        """Out of the steps of a recipe. Raises RecipeError if they are not those of images."""
         states = {item.step: item.state for item in learned}
         try:
             classes = _parse(ClassFolders, "classes", states) if "classes" in states else None

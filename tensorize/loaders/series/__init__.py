@@ -38,7 +38,7 @@ class Series:
         "prepare it again with --window 168 --horizon 24 --target COL", overlapping=True, graph="steps"
     )
     preset_gaps: ClassVar[Mapping[str, str]] = {}
-    """Column → what is done with its missing steps, where the kind knows it."""
+    """Column → how its missing steps are filled, if the kind declares it."""
 
     def open(self, source: Any, options: SeriesOptions, run: Run, schema: Schema | None = None) -> Rows:
         """Parse what `table` parses."""
@@ -61,13 +61,13 @@ class Series:
         return replay(rows, options, run, learned, self.preset_gaps)
 
     def apply(self, plan: Plan, rows: Rows, run: Run) -> Iterator[Piece]:
-        """Yield the finished samples. Raises DataError, before the first, for values that the recipe has no place for."""
+        """Yield the finished samples. Raises DataError, before the first, for values that the recipe cannot encode."""
         from tensorize.loaders.series.apply import finished
 
         return finished(plan, rows, run)
 
     def finish(self, plan: Plan, found: Any) -> Plan:
-        """The plan as it is: everything is known before the first sample."""
+        """Return the plan unchanged: everything is known before the first sample."""
         del found
         return plan
 

@@ -141,7 +141,7 @@ class MakeStarts:
 
 
 def finished(plan: Plan, rows: Rows, run: Run) -> Iterator[Piece]:
-    """Yield the finished samples. Raises DataError, before the first, for values that the recipe has no place for."""
+    """Yield the finished samples. Raises DataError, before the first, for values that the recipe cannot encode."""
     state: SeriesState = plan.state
     tensors, filler, roles = state.tensors, state.filler, rows.needs.roles
     kept = kept_rows(rows, tensors.options, run)

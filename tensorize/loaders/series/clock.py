@@ -219,7 +219,7 @@ def _micros(stamps: pa.Array) -> Array:
 
 
 def _no_times(cells: pa.Array, start: int = 0) -> list[int]:
-    """The rows of cells that are no time, counted from `start`: what cannot be read is halved until it is one cell."""
+    """The rows of cells that are not times, counted from `start`: a batch that fails is halved until it is one cell."""
     for kind in (pa.timestamp("us"), pa.timestamp("us", "UTC")):
         try:
             pc.cast(cells, kind)

@@ -150,7 +150,7 @@ class Cut:
 
     @cached_property
     def counts(self) -> list[int]:
-        """Samples in each split. Raises DataError where one has none."""
+        """Samples in each split. Raises DataError if one has none."""
         found = np.zeros(len(self.ratios) or 1, dtype=np.int64)
         if not len(self.edges) and not self._avoids_gaps:
             found += sum(map(len, self._fitting(0, self.grid.steps)))

@@ -14,7 +14,7 @@ from tensorize.loaders.series.runs import Runs
 
 
 def way_of(options: SeriesOptions) -> str:
-    """`period`, `fold` or `window`. Raises UsageError where not exactly one is asked for, and for what does not go with it."""
+    """`period`, `fold` or `window`. Raises UsageError if not exactly one is asked for, and for what does not go with it."""
     given = [way for way in ("period", "fold", "window") if getattr(options, way) is not None]
     if len(given) != 1:
         raise UsageError(
@@ -36,7 +36,7 @@ def way_of(options: SeriesOptions) -> str:
 
 
 def period_of(options: SeriesOptions, step: int) -> int:
-    """The length of a period in microseconds. Raises UsageError where it is no whole number of steps."""
+    """The length of a period in microseconds. Raises UsageError if it is not a whole number of steps."""
     words = {"day": DAY, "week": WEEK}
     text = (options.period or "").strip()
     if text not in words and not (text.isdecimal() and int(text) > 0):

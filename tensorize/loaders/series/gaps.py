@@ -1,4 +1,4 @@
-"""What is done with missing steps: the policy of each column, and the values that take their place."""
+"""How missing steps are handled: the policy of each column, and the values that fill them."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def _unfillable(steps: Steps, grid: Grid, policies: Mapping[str, str]) -> Array:
 
 
 def same_day(steps: Steps, grid: Grid) -> Array:
-    """(step) the ordinal of the nearest row before, else after, on the same day; −1 where the day has none."""
+    """(step) the ordinal of the nearest row before, else after, on the same day; −1 if the day has none."""
     found = np.full(len(steps), -1, dtype=np.int64)
     for ordinals in (steps.after, steps.before):
         there = ordinals >= 0
@@ -137,7 +137,7 @@ def same_day(steps: Steps, grid: Grid) -> Array:
 
 @dataclass(frozen=True)
 class Filler:
-    """Puts values in the place of missing steps, column by column, before anything is encoded. Picklable."""
+    """Fills missing steps, column by column, before anything is encoded. Picklable."""
 
     grid: Grid
     policies: Mapping[str, str]

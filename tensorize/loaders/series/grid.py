@@ -19,7 +19,7 @@ STEP = "grid"
 
 
 class GridState(BaseModel):
-    """What a recipe holds of the grid: `microseconds` between steps; None where samples are cut by position."""
+    """What a recipe holds of the grid: `microseconds` between steps; None if samples are cut by position."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -42,7 +42,7 @@ class GridState(BaseModel):
 
 
 def owners(borders: Ints, places: Ints) -> Ints:
-    """(place) int64: which border is the last at or before each place, −1 where none is; `borders` are sorted.
+    """(place) int64: which border is the last at or before each place, −1 if none is; `borders` are sorted.
 
     Places that follow each other are not looked up one by one, but the borders among them.
 
@@ -78,12 +78,12 @@ class Steps:
 
     @property
     def before(self) -> Ints:
-        """(step) the ordinal of the nearest row of its group at or before each, −1 where there is none."""
+        """(step) the ordinal of the nearest row of its group at or before each, −1 if there is none."""
         return self._ordinals[1]
 
     @property
     def after(self) -> Ints:
-        """(step) the ordinal of the nearest row of its group at or after each, −1 where there is none."""
+        """(step) the ordinal of the nearest row of its group at or after each, −1 if there is none."""
         return self._ordinals[2]
 
     @cached_property
@@ -265,7 +265,7 @@ def _last_times(runs: Runs) -> Ints:
 
 
 def _check_between(runs: Runs, origin: Ints, step: int) -> None:
-    """Raise DataError for times that are no whole number of steps after the first of their group."""
+    """Raise DataError for times that are not a whole number of steps after the first of their group."""
     late = (runs.time - origin[runs.group]) % step != 0
     odd = late | ((runs.apart != NEW) & (runs.apart % step != 0))
     if not odd.any():

@@ -60,7 +60,7 @@ class SeriesOptions(ColumnOptions):
         return [name for name in self.clock(names)[:1] if name not in parts]
 
     def clock(self, names: Sequence[str]) -> tuple[str, ...]:
-        """`(column,)`, or `(date, hour)`; empty where no time is named."""
+        """`(column,)`, or `(date, hour)`; empty if no time is named."""
         if self.time is None:
             return ()
         if self.time in names or "+" not in self.time:

@@ -117,7 +117,7 @@ class Ordered:
 
 @dataclass
 class _Problems:
-    """What is wrong with the order of the times, all told at once."""
+    """Problems with the order of the times, reported together."""
 
     lines: list[str] = field(default_factory=list)
     hints: list[str] = field(default_factory=list)
@@ -157,7 +157,7 @@ class _Timed:
     gaps_are_errors: bool
 
     def ordered(self, found: Ordered) -> Ordered:
-        """The rows sorted, then each time once. Raises DataError where the flags allow neither."""
+        """The rows sorted, then each time once. Raises DataError if the flags allow neither."""
         problems = _Problems()
         found = replace(found, runs=self._runs(self.kept.packed(self._columns)))
         found = self._distinct(self._sorted(found, problems), problems)

@@ -88,7 +88,7 @@ class Runs:
         return times
 
     def usual_step(self) -> int:
-        """The most frequent distance forward, the smallest where they tie. Raises DataError where there is none."""
+        """The most frequent distance forward, the smallest where they tie. Raises DataError if there is none."""
         forward = self.apart > 0
         if not forward.any():
             raise DataError("the rows have no distance in time", hint="say what a step is: --step 1h")

@@ -47,7 +47,7 @@ class Table:
         return replay(rows, options, run, learned)
 
     def apply(self, plan: Plan, rows: Any, run: Run) -> Iterator[Piece]:
-        """Yield the finished rows. Raises DataError for values that the recipe has no place for."""
+        """Yield the finished rows. Raises DataError for values that the recipe cannot encode."""
         from tensorize.loaders.table.learn import finished
 
         return finished(plan, rows, run)

@@ -39,7 +39,7 @@ def expand(recipe: Recipe, batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
 
 
 def inverse(recipe: Recipe, tensors: TensorSet) -> Any:
-    """Return a pyarrow Table (row) of the columns that can be had back, or split name → table on a split set.
+    """Return a pyarrow Table (row) of the columns that can be restored, or split name → table on a split set.
 
     Numbers come in their original units as float64 (to float32 precision), one-hot blocks as their categories (null
     for an all-zero block), class indices as their classes.

@@ -109,7 +109,7 @@ def _train_words(rows: OpenedText, parts: Sequence[SplitLines], options: TextOpt
         counts[: len(found)] += found
     if chars:
         kept = (int(code) for code in np.flatnonzero(counts))
-        # a line that stands alone has no newline
+        # a single line has no newline
         words = {chr(code): int(counts[code]) for code in kept if not (code == NEWLINE and options.per == "line")}
     else:
         words = {word: int(count) for word, count in zip(rows.words, counts, strict=True) if count}

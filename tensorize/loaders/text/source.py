@@ -87,7 +87,7 @@ def known_encoding(file: TextFile, encoding: str) -> str:
 
 
 def plain_newlines(given: Iterator[bytes]) -> Iterator[bytes]:
-    r"""`\r\n` and `\r` become `\n`, also where a pair is torn apart."""
+    r"""`\r\n` and `\r` become `\n`, even if a pair is split between pieces."""
     torn = False
     for piece in given:
         data = b"\r" + piece if torn else piece

@@ -46,7 +46,7 @@ class TextVocabulary(_State):
 
     @cached_property
     def symbols(self) -> tuple[str, ...]:
-        """What each id stands for."""
+        """The symbol of each id."""
         return self.specials + self.words
 
     @cached_property
@@ -75,7 +75,7 @@ class TextState(NamedTuple):
 
     @classmethod
     def of(cls, learned: Sequence[Learned], options: TextOptions) -> TextState:
-        """Out of the steps of a recipe. Raises RecipeError where they do not fit the options."""
+        """Out of the steps of a recipe. Raises RecipeError if they do not fit the options."""
         states = {item.step: item.state for item in learned}
         try:
             vocabulary = None if options.is_ascii else _parse(TextVocabulary, "vocabulary", states)
@@ -88,7 +88,7 @@ class TextState(NamedTuple):
 
     @property
     def symbols(self) -> tuple[str, ...]:
-        """What each id stands for: the 128 ASCII characters, or the vocabulary."""
+        """The symbol of each id: the 128 ASCII characters, or the vocabulary."""
         return self.vocabulary.symbols if self.vocabulary else tuple(map(chr, range(ASCII)))
 
     @property

@@ -11,7 +11,7 @@ import pyarrow as pa
 from tensorize.core.contracts import Array
 
 STRIPPED = '.,;:"!?“”_-'
-"""Taken off both ends of a word."""
+"""Stripped off both ends of a word."""
 
 _SPACES = (ord("\t"), 5), (0x1C, 5)
 """ASCII white space: tab to carriage return, and four separators with the space after them; (first, how many)."""

@@ -1,4 +1,4 @@
-"""Delimited text: CSV, TSV and their kin. Every cell is checked, and what cannot be read is told with its line."""
+"""Delimited text, such as CSV and TSV. Every cell is checked; invalid ones are reported with their line."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Csv:
-    """Reads whatever no other reader takes for its own."""
+    """Reads every file that no other reader claims."""
 
     Options: ClassVar[type[CsvOptions]] = CsvOptions
     suffixes: ClassVar[tuple[str, ...]] = (".csv", ".tsv", ".txt")

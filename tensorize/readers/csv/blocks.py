@@ -13,7 +13,7 @@ from tensorize.core.units import size
 from tensorize.readers.csv.tokenizer import Record, Tokenizer
 
 MAX_RECORD, RECORD_CELLS = 64 << 20, 4
-"""A record may have 64 MB, or four times what one of its cells may have, where that is more."""
+"""The limit of a record: 64 MB, or four times the limit of a cell if that is more."""
 
 RETURN, ZERO = b"\r", b"\0"
 _LOOK_BYTES = 256 << 10
@@ -24,7 +24,7 @@ Offsets = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Block:
-    """Whole records of a file, as bytes. Where a quote is not in its place they were taken apart: `records`."""
+    """Whole records of a file, as bytes. If a quote is out of place they were parsed record by record: `records`."""
 
     data: bytes
     signs: frozenset[bytes]
@@ -40,7 +40,7 @@ class Block:
 def blocks(
     pieces: Iterable[bytes], tokenizer: Tokenizer, piece_size: int, name: str, longest: int = MAX_RECORD, *, exact: bool = False
 ) -> Iterator[Block]:
-    """Yield blocks of about `piece_size` bytes; the last one may lack its newline. With `exact` all are taken apart.
+    """Yield blocks of about `piece_size` bytes; the last may lack its newline. `exact` parses all, record by record.
 
     Raises DataError, with the file's `name`, for a record of more than `longest` bytes.
     """
@@ -85,7 +85,7 @@ def _signs(data: bytes, quote: bytes) -> frozenset[bytes]:
 
 
 def _first(held: bytes, tokenizer: Tokenizer, exact: bool, final: bool) -> Block | None:
-    """All whole records at the start of `held`; None where there is none."""
+    """All whole records at the start of `held`; None if there is none."""
     signs = _signs(held, tokenizer.quote)
     if not exact and tokenizer.quote not in signs:
         end = len(held) if final else _after_newline(held, len(held))
@@ -99,7 +99,7 @@ def _first(held: bytes, tokenizer: Tokenizer, exact: bool, final: bool) -> Block
 
 
 def _last_end(data: bytes, quotes: Offsets) -> int:
-    """The offset after the last newline that ends a record, 0 where there is none."""
+    """The offset after the last newline that ends a record, 0 if there is none."""
     if len(quotes) % 2 == 0:
         tail = _after_newline(data, len(data))
         if tail > (quotes[-1] if len(quotes) else -1):
@@ -120,7 +120,7 @@ def _after_newline(data: bytes, stop: int) -> int:
 
 
 def clean_quotes(data: bytes, tokenizer: Tokenizer, final: bool = True) -> Offsets | None:
-    """The positions of all quotes, where every second one opens a cell and the others close one; None where not.
+    """The positions of all quotes, where every second one opens a cell and the others close one; None if not.
 
     A doubled quote inside a cell is a closing one right before an opening one.
     """

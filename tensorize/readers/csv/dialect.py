@@ -27,7 +27,7 @@ class Dialect:
     way: Way
     decimal: str
     header: tuple[bytes, ...]
-    """The cells of the header; none where there is none."""
+    """The cells of the header; none if there is none."""
     start: int
     """Bytes before the first row, in UTF-8 and without a byte order mark."""
     line: int
@@ -36,7 +36,7 @@ class Dialect:
     """Whether a delimiter stands at the end of every row."""
     thousands: str | None = None
     notes: tuple[str, ...] = ()
-    """What the summary says of it."""
+    """Its description in the summary."""
 
     @property
     def width(self) -> int:
@@ -166,7 +166,7 @@ def _delimiter(option: str | None) -> str | None:
 
 
 def _signs(option: str, flag: str, found: tuple[str | None, ...]) -> tuple[str | None, ...]:
-    """What a sign may be: those that are looked for, none, or the one that was told."""
+    """The candidates for a sign: all that are tried, none, or the one that was given."""
     if option == "auto":
         return found
     if option == "none":

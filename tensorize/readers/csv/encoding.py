@@ -1,4 +1,4 @@
-"""The bytes of a text file as UTF-8, whatever its encoding, with the byte order mark taken off."""
+"""The bytes of a text file as UTF-8, whatever its encoding, without the byte order mark."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ codecs.register_error("tensorize-mark", _not_text)
 
 
 def utf8_pieces(file: InputFile, encoding: str, size: int, growth: int = 200) -> Iterator[bytes]:
-    """Yield a file as UTF-8, `size` bytes of it at a time; bytes that are no text in `encoding` come out as no UTF-8.
+    """Yield a file as UTF-8, `size` bytes of it at a time; bytes that are invalid in `encoding` come out as invalid UTF-8.
 
     Raises UsageError for an unknown encoding; DataError for a file that cannot be decompressed, or grows to more than
     `growth` times its size, and where its first bytes speak against the encoding.

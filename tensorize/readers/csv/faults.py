@@ -47,7 +47,7 @@ class Faults:
             self._first.append(reject)
 
     def error(self, width: int, encoding: str) -> DataError:
-        """The error that tells of all. `width` is the number of columns."""
+        """The error that lists all. `width` is the number of columns."""
         total, kinds = self.counts.total(), list(self.counts)
         lines = some([_line(reject) for reject in self._first], total)
         of_kinds = _HINTS | {"blank line": _BLANK_CELL} if width == 1 else _HINTS
@@ -64,7 +64,7 @@ class Faults:
 
 
 def _line(reject: Reject) -> str:
-    """One bad row, as a message tells it."""
+    """One invalid row, as a message shows it."""
     raw = legible(reject.raw)
     if reject.kind == "ragged":
         return f"{reject.place}  {reject.reason.partition(',')[0]}: {shown(raw, 60)}"

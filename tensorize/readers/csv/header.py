@@ -1,4 +1,4 @@
-"""Where a table begins: what stands before it, whether its first record names the columns, and what the names are."""
+"""Where a table begins: what comes before it, whether its first record names the columns, and what the names are."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NUMBER = re.compile(r"\s*[+-]?(\d+[.,]?\d*|[.,]\d+)([eE][+-]?\d+)?\s*")
 _CODE = re.compile(r"\s*[+-]?0\d")
 MISSING = ("", "NA", "NaN", "nan", "null", "N/A")
 MOST_LINES = 50
-"""Lines before a table that may be told apart from it."""
+"""Lines before a table that can be distinguished from it."""
 
 Row = Sequence[str]
 
@@ -29,7 +29,7 @@ class Start:
     rest: tuple[Record, ...]
     header: bool
     skipped: int = 0
-    """Lines before it that are no part of it."""
+    """Lines before it that are not part of it."""
 
 
 def texts(record: Record) -> list[str]:
@@ -38,7 +38,7 @@ def texts(record: Record) -> list[str]:
 
 
 def find_start(fit: Fit, option: str, name: str) -> Start:
-    """Tell the lines before a table from it, and its header from its rows. Raises DataError where that is not certain."""
+    """Tell the lines before a table from it, and its header from its rows. Raises DataError if that is not certain."""
     at = _preamble(fit, name) if option != "no" else 0
     first, rest = fit.records[at], fit.records[at + 1 :]
     rows = [texts(record) for record in rest if not record.fault and len(record.cells) == fit.width]
@@ -59,7 +59,7 @@ def find_start(fit: Fit, option: str, name: str) -> Start:
 
 
 def _verdict(head: Row, rows: Sequence[Row]) -> bool | None:
-    """Whether the first record is a header; None where the cells prove neither.
+    """Whether the first record is a header; None if the cells prove neither.
 
     It is one where it holds no number and there is a word over a column of numbers, or of codes that all look alike; it is
     none where it looks as the columns of numbers or codes do.
@@ -134,7 +134,7 @@ def _is_title(record: Record) -> bool:
 def _names_numbers(head: Row, rows: Sequence[Row]) -> bool:
     """Whether a word stands over a column of numbers, and no number anywhere in the first record: a header for certain.
 
-    A few words among the numbers do not speak against it: they are told of later.
+    A few words among the numbers are no evidence against it: they are reported later.
     """
     if not rows or any(is_number(cell) for cell in head):
         return False
@@ -184,7 +184,7 @@ def _steps(row: Row) -> set[int]:
 
 
 def _check_second(rows: Sequence[Row], name: str, rest: Sequence[Record]) -> None:
-    """Raise DataError where the header seems to go on over a second line: words over nothing but numbers."""
+    """Raise DataError if the header seems to continue on a second line: words over nothing but numbers."""
     if len(rows) < 3:
         return
     numeric = _numeric(rows[1:])

@@ -71,7 +71,7 @@ def look(cells: pa.Array, decimal: str) -> Seen:
 
 
 def are_numbers(cells: pa.Array, decimal: str, thousands: str | None = None) -> pa.Array:
-    """(row) bool: whether a string cell is a number; null where it is missing, or a word that means so among numbers."""
+    """(row) bool: whether a string cell is a number; null if it is missing, or a word that means so among numbers."""
     cells = pc.utf8_trim_whitespace(cells)
     cells = pc.if_else(pc.is_in(cells, value_set=pa.array(NUMBER_NA, pa.string())), pa.scalar(None, pa.string()), cells)
     cells = plain(cells, thousands)
@@ -79,7 +79,7 @@ def are_numbers(cells: pa.Array, decimal: str, thousands: str | None = None) -> 
 
 
 def are_bools(cells: pa.Array) -> pa.Array:
-    """(row) bool: whether a string cell is true or false; null where it is missing."""
+    """(row) bool: whether a string cell is true or false; null if it is missing."""
     return _matches(pc.utf8_trim_whitespace(cells), _BOOL)
 
 
@@ -98,12 +98,12 @@ def _pointed(cells: pa.Array, decimal: str, what: Seen) -> pa.Array:
 
 
 def pointed(cells: pa.Array) -> pa.Array:
-    """Decimal commas become points, and points (thousands, here) something that is no number."""
+    """Decimal commas become points, and points (thousands, here) something that is not a number."""
     return pc.replace_substring(pc.replace_substring(cells, ".", "_"), ",", ".")
 
 
 def plain(cells: pa.Array, thousands: str | None) -> pa.Array:
-    """Numbers without the mark that stands between their thousands, where one was told; other cells as they are."""
+    """Numbers without their thousands separator, if one was given; other cells as they are."""
     if thousands is None or not len(cells):
         return cells
     grouped = _matches(cells, rf"^\s*[+-]?[0-9]{{1,3}}(\x{{{ord(thousands):x}}}[0-9]{{3}})+([.,][0-9]+)?\s*$")
@@ -133,7 +133,7 @@ def without_misfits(seen: Seen, forced: Kind | None) -> Seen:
 
 
 def is_odd(seen: Seen) -> bool:
-    """Numbers and words, or numbers in a notation that was not told."""
+    """Numbers and words, or numbers in another notation than the one given."""
     return is_mixed(seen) or bool(seen & Seen.LOCAL and not seen & (WORDS ^ Seen.LOCAL))
 
 

@@ -1,4 +1,4 @@
-"""How a delimited file is written. What is not told is found from the file and said in the summary."""
+"""How a delimited file is written. What is not given is detected from the file and reported in the summary."""
 
 from __future__ import annotations
 

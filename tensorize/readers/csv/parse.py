@@ -64,7 +64,7 @@ class ChunkParser:
 
 @dataclass(frozen=True)
 class Parsed:
-    """One parsed chunk: a column is int64 or float64 where all cells are numbers, else string as written, null where empty.
+    """One parsed chunk: a column is int64 or float64 where all cells are numbers, else string as written, null if empty.
 
     Of a column that repeats itself every run was parsed once.
     """
@@ -77,7 +77,7 @@ class Parsed:
 
     @property
     def cells(self) -> Mapping[str, pa.Array]:
-        """What stands in each column, once or more often."""
+        """The cells of each column, each at least once."""
         return {name: column.cells if isinstance(column, Repeats) else column for name, column in self.columns.items()}
 
     def last(self, rows: int) -> pa.RecordBatch:
@@ -115,7 +115,7 @@ def _guessed(reader: ChunkParser) -> dict[str, pa.DataType]:
 
 
 def _as_guessed(data: bytes, reader: ChunkParser, typed: Mapping[str, pa.DataType]) -> pa.Table | None:
-    """The cells as guessed; None where one does not fit, a missing time among them: a word for it is no time."""
+    """The cells as guessed; None if one does not fit, a missing time among them: a word for it is no time."""
     try:
         table = _read(data, reader, typed)
     except pa.ArrowInvalid:
@@ -189,7 +189,7 @@ def _column(cells: pa.Array, reader: ChunkParser, name: str) -> tuple[pa.Array, 
 
 
 def _plain_integers(cells: pa.Array) -> pa.Array | None:
-    """int64, where every cell is an integer in its plain form; None where one is not (empty, 007, +5, 1.5, a word)."""
+    """int64, where every cell is an integer in its plain form; None if one is not (empty, 007, +5, 1.5, a word)."""
     if not all(cell is None or cell.removeprefix("-").isdecimal() for cell in cells.slice(0, 16).to_pylist()):
         return None  # a cast that fails is 20 times slower than one that does not
     try:

@@ -1,4 +1,4 @@
-"""Read one block: by the fast parser where it is sure to say the same, else record by record.
+"""Read one block: by the fast parser if it is sure to agree, else record by record.
 
 The fast parser knows no ragged row that it could fill, and is never shown a quote out of place. What it would take in
 silence is looked for here: zero bytes, blank lines, a second header, a byte order mark amid the rows.
@@ -127,7 +127,7 @@ def _alone(parsed: Parsed) -> tuple[tuple[tuple[int, str, str], ...], bool]:
 
 
 def _first_alone(batch: pa.RecordBatch, row: int) -> str | None:
-    """The first cell of a row where it is a word and no other cell holds anything; '' where all are empty."""
+    """The first cell of a row where it is a word and no other cell holds anything; '' if all are empty."""
     if any(column[row].is_valid for column in batch.columns[1:]):
         return None
     cell = batch.column(0)[row].as_py()
@@ -154,7 +154,7 @@ def read_block(block: Block, reader: ChunkParser) -> Read:
 
 
 def _fast(block: Block, reader: ChunkParser) -> Read | None:
-    """What the fast parser says; None where it cannot be trusted with the block."""
+    """What the fast parser says; None if it cannot be trusted with the block."""
     data = block.data
     if ZERO in block.signs or data.startswith(codecs.BOM_UTF8):
         return None
@@ -171,7 +171,7 @@ def _fast(block: Block, reader: ChunkParser) -> Read | None:
 
 
 def _counted(data: bytes, quote: bytes) -> tuple[frozenset[bytes], int] | None:
-    """The kinds of line ends between records, and how many there are, quoted ones included; None where it is not plain."""
+    """The kinds of line ends between records, and how many there are, quoted ones included; None if it is not plain."""
     if b"\r\r" in data:
         return None
     view = np.frombuffer(data, np.uint8)
@@ -214,7 +214,7 @@ def _may_be_long(data: bytes, found: Parsed, reader: ChunkParser) -> bool:
 
 @dataclass
 class _Taken:
-    """The rows of a block, taken apart: no cell where a row is bad."""
+    """The parsed rows of a block; an invalid row has no cells."""
 
     data: bytes
     rows: list[Sequence[bytes]] = field(default_factory=list)
@@ -265,13 +265,13 @@ def _slow(block: Block, reader: ChunkParser) -> Read:
 
 
 def _cells(taken: _Taken, reader: ChunkParser, name: str) -> list[bytes | None]:
-    """One column, None where the row is bad."""
+    """One column, None if the row is bad."""
     index = reader.dialect.names.index(name)
     return [row[index] if row else None for row in taken.rows]
 
 
 def _check_text(taken: _Taken, reader: ChunkParser, name: str) -> None:
-    """Cells that are no text make their rows bad."""
+    """Cells that are not text make their rows invalid."""
     cells = _cells(taken, reader, name)
     try:
         pa.array(cells, pa.binary()).cast(pa.string())
@@ -307,7 +307,7 @@ def _wrong(record: Record, cells: Sequence[bytes], reader: ChunkParser) -> tuple
 
 
 def raw_text(data: bytes) -> str:
-    """A record as it stands in the file, without its line end; bytes that are no text as surrogates."""
+    """A record as in the file, without its line end; bytes that are not text as surrogates."""
     data = data.rstrip(b"\r\n")
     try:
         return data.decode("utf-8", "surrogatepass")

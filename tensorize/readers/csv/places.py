@@ -28,7 +28,7 @@ class _Mark:
 
 
 class Places:
-    """Remembers the first row and line of every block. A block whose rows take several lines is taken apart again."""
+    """Remembers the first row and line of every block. A block whose rows take several lines is parsed again."""
 
     def __init__(self, blocks: Callable[[int], Iterator[Block]], records: Callable[[int, Block], Iterator[Record]]) -> None:
         self._blocks, self._records = blocks, records
@@ -86,7 +86,7 @@ class Places:
         return found
 
     def _searched(self, file: int, wanted: dict[int, list[int]]) -> dict[int, tuple[str, int]]:
-        """Cut a file again, and take the blocks apart whose rows are wanted."""
+        """Cut a file again, and parse the blocks whose rows are wanted."""
         found = {}
         numbers = {self._marks[index].number: index for index in wanted}
         for number, block in enumerate(islice(self._blocks(file), max(numbers) + 1)):

@@ -79,7 +79,7 @@ class CsvRows:
         return to_storage(cells, self.schema[name].storage, reader, name in self.codes)
 
     def parsed(self) -> Iterator[pa.RecordBatch]:
-        """Yield the blocks as they were parsed, without bad rows: columns of text as written, '' where empty."""
+        """Yield the blocks as they were parsed, without bad rows: columns of text as written, '' if empty."""
         for partition in self.partitions:
             batch = self.store.load(partition.where[1]).unpacked()
             bad = self.invalid(partition.row, batch.num_rows)
@@ -87,7 +87,7 @@ class CsvRows:
             yield pa.RecordBatch.from_arrays([column.fill_null("") for column in kept.columns], names=kept.schema.names)
 
     def invalid(self, start: int, count: int) -> Mask | None:
-        """(row) bool: which of `count` rows from `start` were left out; None where none was."""
+        """(row) bool: which of `count` rows from `start` were left out; None if none were."""
         return within(self.left_out, start, count)
 
     def place(self, rows: Sequence[int]) -> list[str]:
@@ -111,7 +111,7 @@ class CsvRows:
 class CsvParser:
     """Parses delimited files once, and finds out what they hold. The engine keeps what was parsed.
 
-    What cannot be read is an error that tells of all of it, or is handed to `run.rejects`, where that skips.
+    Invalid rows are an error that lists them all, or are passed to `run.rejects` if that skips.
     """
 
     def __init__(
@@ -284,7 +284,7 @@ class CsvParser:
 
 
 def _guessing(reader: ChunkParser, first: Block) -> ChunkParser:
-    """The reader with what the first rows let expect of the others; nothing where they cannot be parsed at once."""
+    """The reader with what the first rows let expect of the others; nothing if they cannot be parsed at once."""
     rows = first.data if first.is_quoted else first.data[: first.data.rfind(b"\n", 0, GUESS_BYTES) + 1] or first.data
     try:
         seen = parse(rows, reader).seen if reader.dialect.is_plain and first.records is None else ()

@@ -1,4 +1,4 @@
-"""Rows that cannot be read: handed to the quarantine where it skips them, else told all at once."""
+"""Invalid rows: passed to the quarantine if it skips them, else reported together."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ class BadRows:
         self._tail = [*self._tail, *found][-NOTES - 1 :] if read.all_alone else found
 
     def check(self, encoding: str) -> None:
-        """Raise DataError where there are bad rows that are not left out."""
+        """Raise DataError if there are bad rows that are not left out."""
         if self._faults.counts:
             raise self._faults.error(self._width, encoding)
 
@@ -136,12 +136,12 @@ class BadRows:
         return self._sorted
 
     def within(self, start: int, count: int) -> Mask | None:
-        """(row) bool: which of `count` rows from `start` were left out; None where none was."""
+        """(row) bool: which of `count` rows from `start` were left out; None if none were."""
         return within(self.rows, start, count) if self._rows else None
 
 
 def within(rows: Array, start: int, count: int) -> Mask | None:
-    """(row) bool: which of `count` rows from `start` are among `rows`, sorted; None where none is."""
+    """(row) bool: which of `count` rows from `start` are among `rows`, sorted; None if none is."""
     first, stop = np.searchsorted(rows, [start, start + count])
     if first == stop:
         return None
@@ -174,7 +174,7 @@ class Misfits:
             start += batch.num_rows
 
     def _good(self, name: str, cells: pa.Array) -> pa.Array:
-        """(row) bool: whether a cell is a number, or true or false where that was told; null where it is missing."""
+        """(row) bool: whether a cell is a number, or true or false where that was told; null if it is missing."""
         if not pa.types.is_string(cells.type):
             there = pc.if_else(pc.is_valid(cells), pa.scalar(True), pa.scalar(None, pa.bool_()))
             return pc.invert(there) if self._forced.get(name) == "bool" else there
@@ -186,7 +186,7 @@ class Misfits:
         return are_numbers(cells, self._reader.dialect.decimal, self._reader.dialect.thousands)
 
     def leave_out(self, batches: Iterable[pa.RecordBatch], bad: BadRows, places: Places) -> None:
-        """Hand the rows of words among numbers in. Raises DataError where they are not to be skipped, or are no fewer."""
+        """Hand the rows of words among numbers in. Raises DataError if they are not to be skipped, or are no fewer."""
         doubtful = [
             column for name, column in self._columns.items() if name not in self._forced and column.numbers <= column.words
         ]

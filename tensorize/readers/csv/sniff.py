@@ -16,7 +16,7 @@ from tensorize.readers.csv.tokenizer import Record, Tokenizer
 
 DELIMITERS = (",", ";", "\t", "|", "^", "~", "\x1f", "\x01")
 OTHERS = (" ", ":", "\\t")
-"""What may separate cells and stands in text as well: never taken without being told."""
+"""What may separate cells and also occurs in text: only used if it is given."""
 
 SAMPLE_LINES = 200
 _COMMA_NUMBER = re.compile(rb"\s*[+-]?\d+,\d+\s*")
@@ -32,7 +32,7 @@ class Way:
     escape: str | None = None
     padded: bool = False
     strict: bool = True
-    """Whether an escape before an ordinary character is an error: it was found, not told."""
+    """Whether an escape before an ordinary character is an error: the escape was detected, not given."""
 
     def tokenizer(self, width: int = 0, longest: int = 0) -> Tokenizer:
         """Return a tokenizer of this dialect for records of `width` cells, 0 if unknown, and at most `longest` bytes."""
@@ -125,7 +125,7 @@ class Finder:
     escapes: Sequence[str | None]
 
     def find(self) -> Fit:
-        """Return the fit that is certain. Raises DataError where two are not told apart."""
+        """Return the fit that is certain. Raises DataError if two fit."""
         quote, escape = self.quotes[0], self.escapes[0]
         base = found = self._pick(quote, escape)
         for other in [*((sign, escape) for sign in self.quotes[1:]), *((quote, sign) for sign in self.escapes[1:])]:
@@ -153,7 +153,7 @@ class Finder:
         return best + [fit for fit in fits if fit not in best and fit.score > most / 2]
 
     def _pick(self, quote: str | None, escape: str | None) -> Fit:
-        """The one delimiter that fits. Raises DataError where several do, or where it is not known whether there is one."""
+        """The one delimiter that fits. Raises DataError if several do, or where it is not known whether there is one."""
         fits = self._fits(quote, escape)
         if len(fits) > 1:
             said = " and ".join(f'"{_said(fit.way.delimiter)}" ({fit.width} columns)' for fit in fits)
@@ -166,7 +166,7 @@ class Finder:
         return fits[0]
 
     def _check_single(self, single: Fit) -> None:
-        """One column, or cells that something else separates? Raises DataError where that cannot be told."""
+        """One column, or cells that something else separates? Raises DataError if that is undecidable."""
         for mark in OTHERS:
             sign = mark.encode()
             counts = {record.cells[0].strip().count(sign) for record in single.records if len(record.cells) == 1}
@@ -177,7 +177,7 @@ class Finder:
                 )
 
     def _better(self, found: Fit, other: Fit) -> Fit:
-        """Which of two fits is meant: the only one that takes all records, or nearly all. Raises DataError where both do."""
+        """The better of two fits: the only one that takes all records, or nearly all. Raises DataError if both do."""
         sample = self.sample
         if other.cells == found.cells or (other.way.escape and not _escapes(sample, other.way)):
             return found

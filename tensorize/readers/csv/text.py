@@ -1,4 +1,4 @@
-"""A delimited file as a table of text, every cell as it is written.
+"""A delimited file as a table of text, every cell as written.
 
 Rows that do not belong to it are refused, as columns of numbers find them by themselves. A row of words where all others
 hold numbers is the header of another table; a word among numbers that stands in apostrophes, or has another delimiter in

@@ -28,9 +28,9 @@ class Record(NamedTuple):
     cells: list[bytes]
     """As they read, without quotes. No cell at all is a blank line."""
     fault: str
-    """Why it cannot be read; empty where it can."""
+    """Why it cannot be read; empty if it can."""
     literal: bool
-    """A quote stands inside an unquoted cell, and is a character like others."""
+    """An unquoted cell contains a quote, taken literally."""
 
 
 class _FaultError(Exception):
@@ -44,7 +44,7 @@ class _MoreError(Exception):
 
 
 class Tokenizer:
-    """Takes text apart. `width` is the number of cells in a record, where it is known.
+    """Splits text into records and cells. `width` is the number of cells in a record, where it is known.
 
     A quote opens a cell only at its start and closes it only before a delimiter, a line end or the end. Inside an unquoted
     cell it is a character like others where it cannot be anything else: an even number of them, none doubled, none first.
@@ -156,7 +156,7 @@ class Tokenizer:
         return ESCAPE if self._odd and self._odd.search(cell) else ""
 
     def _resume(self, text: bytes, error: _FaultError, final: bool) -> int:
-        """Where reading goes on after a record that is broken.
+        """Where reading continues after a broken record.
 
         After the line on which the broken cell begins, where all lines up to the fault are records by themselves: its quote
         was never closed, and what follows it was not meant to be in it. Else after the line of the fault.
@@ -191,7 +191,7 @@ def _next_line(text: bytes, at: int) -> int:
 
 
 def _line_end(text: bytes, at: int, final: bool) -> int:
-    """After the line end at an offset. Raises _MoreError where a line feed may follow."""
+    """After the line end at an offset. Raises _MoreError if a line feed may follow."""
     found = _NEWLINE.match(text, at)
     if found is None:
         return at

@@ -37,7 +37,7 @@ class ParquetFile:
 
     @classmethod
     def of(cls, file: InputFile) -> Self:
-        """Read the footer. Raises DataError where there is none."""
+        """Read the footer. Raises DataError if there is none."""
         path = str(file.readable)
         try:
             with pq.ParquetFile(path, pre_buffer=False) as opened:
@@ -52,7 +52,7 @@ class ParquetFile:
         return pa.schema([item for item in found if not _INDEX.fullmatch(item.name)])
 
     def read(self, groups: Sequence[int], columns: Sequence[str], threads: bool) -> pa.Table:
-        """Some row groups (row) of some columns. Raises DataError where the file has changed, or is damaged."""
+        """Some row groups (row) of some columns. Raises DataError if the file has changed, or is damaged."""
         self.source.check()
         try:
             with pq.ParquetFile(self.path, metadata=self.metadata, pre_buffer=False, page_checksum_verification=True) as opened:
@@ -64,7 +64,7 @@ class ParquetFile:
         return table.select(list(columns))
 
     def nulls(self, name: str) -> int | None:
-        """How many cells of a column are null, as the footer says; None where it does not."""
+        """How many cells of a column are null, as the footer says; None if it does not."""
         at = self.fields_at[name]
         total = 0
         for group in range(self.metadata.num_row_groups):

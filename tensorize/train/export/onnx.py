@@ -51,8 +51,8 @@ def export_onnx(checkpoint: Checkpoint, path: str | Path, *, module: nn.Module |
 
     module: the module that `fit` was handed, where the checkpoint has no model of a name.
 
-    Raises UsageError where the file exists, for a kind of data or a step without a graph, and for a model that torch
-    cannot turn into one; RunError where onnx is not installed, or the graph says something else than torch (> 1e-5).
+    Raises UsageError if the file exists, for a kind of data or a step without a graph, and for a model that torch
+    cannot turn into one; RunError if onnx is not installed, or the graph differs from torch by more than 1e-5.
     """
     _need_onnx()
     target = Path(path)
@@ -128,7 +128,7 @@ def _bytes(program: Any) -> bytes:
 def compare_with_torch(predictor: Predictor, data: bytes, names: Sequence[str]) -> tuple[float, tuple[int, ...]]:
     """Run the graph beside torch on batches like the train rows: the largest difference, and the sizes of the batches.
 
-    Raises RunError where it is more than 1e-5, or one of them has no number where the other has.
+    Raises RunError if it is more than 1e-5, or one of them has no number where the other has.
     """
     draws = torch.Generator().manual_seed(0)
     one = predictor.before.typical(1, draws)
@@ -147,7 +147,7 @@ def compare_with_torch(predictor: Predictor, data: bytes, names: Sequence[str]) 
 
 
 def run(data: bytes, given: Mapping[str, Tensor]) -> Array:
-    """What onnxruntime makes of one batch. Raises UsageError where it cannot run the graph."""
+    """What onnxruntime makes of one batch. Raises UsageError if it cannot run the graph."""
     import onnxruntime
 
     try:
