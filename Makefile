@@ -15,7 +15,7 @@ demo: $(VENV)/.base ## prepare the synthetic wine file and show what was made
 	$(VENV)/bin/tensorize inspect $(VENV)/wine.h5
 
 test: $(VENV)/.test ## run the tests; TENSORIZE_DATA and TENSORIZE_CORPORA add those on real data
-	$(python) -m pytest -n 3 --dist loadfile $(ARGS)
+	$(python) -m pytest -n 3 --dist worksteal $(ARGS)
 
 test-faults: $(VENV)/.test ## kill, starve and interrupt it, 200 times for each format; writes docs/reliability.md
 	TENSORIZE_KILLS=200 TENSORIZE_RELIABILITY=docs/reliability.md $(python) -m pytest tests/faults $(ARGS)

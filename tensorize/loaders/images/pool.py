@@ -40,6 +40,7 @@ _SCAN_WORK = 160_000_000_000
 """Bytes × pixels of a progressive JPEG up to which it takes at most a second: 0.1 ns a pixel and scan, 12 bytes a scan."""
 
 _TRIES = 2
+_START_SECONDS = 20
 _ROOM = "is there enough memory? Free some, or try --threads 1, or a smaller --max-memory"
 
 
@@ -163,6 +164,8 @@ class Pool:
             stderr=subprocess.DEVNULL,
             env={**os.environ, **threads, "PYTHONPATH": path},
         )
+        late = threading.Timer(_START_SECONDS, worker.kill)  # short of memory, it can wait forever in an import
+        late.start()
         try:
             given, taken = _stream(worker.stdin), _stream(worker.stdout)
             with suppress(BrokenPipeError):
@@ -173,6 +176,8 @@ class Pool:
         except BaseException:
             _end(worker)
             raise
+        finally:
+            late.cancel()
         raise self._not_started(worker, name)
 
     def _not_started(self, worker: subprocess.Popen[bytes], name: str) -> Exception:
