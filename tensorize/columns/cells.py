@@ -40,7 +40,7 @@ class FaultyCells:
             self.add(column, at + block.start, values.take(pa.array(at[:SHOWN])).to_pylist(), len(at))
 
     def add(self, column: str, rows: Array, values: Sequence[Any], count: int, why: str = "") -> None:
-        """Add `count` cells, of which the first few are given."""
+        """Add `count` cells, of which the first few are given: their source rows (row) int64, and values."""
         if not count:
             return
         self.counts[column] += count

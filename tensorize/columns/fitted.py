@@ -121,12 +121,12 @@ class Unseen:
 
 
 def ready(values: pa.Array, part: Channelled) -> pa.Array:
-    """A column as its transform takes it."""
+    """A column (row) of the block as its transform takes it."""
     return ready_values(values, part.transform.kinds, part.column)
 
 
 def ready_values(values: pa.Array, kinds: frozenset[str], column: str) -> pa.Array:
-    """Dates as time stamps, for transforms of dates."""
+    """A column (row) with dates as time stamps, if its transform takes dates."""
     return to_times(values, column) if "time" in kinds and pa.types.is_string(values.type) else values
 
 

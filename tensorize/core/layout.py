@@ -89,7 +89,7 @@ class Store(Protocol):
         ...
 
     def take(self, key: str, rows: Array) -> Array:
-        """Return the rows at the int64 positions `rows`, in that order."""
+        """Return the rows at the positions `rows` (row) int64, in that order: (row, …) in the dtype of the spec."""
         ...
 
     def expect(self, key: str, rows: Array) -> None:

@@ -116,12 +116,12 @@ class TensorSet:
         raise UsageError(f'there is no tensor "{key}"{near(key, specs)}', hint="tensors: " + ", ".join(specs))
 
     def numpy(self, key: str) -> Array:
-        """Return a tensor as a numpy array, in its stored shape and dtype."""
+        """Return a tensor as a numpy array (row, …), in its stored shape and dtype. Raises UsageError if there is none."""
         spec = self.spec(key)
         return self.store.read(key, 0, spec.shape[0])
 
     def __getitem__(self, key: str) -> torch.Tensor:
-        """Return a tensor, in its stored shape and dtype."""
+        """Return a tensor (row, …), in its stored shape and dtype. Raises UsageError if there is none."""
         return _tensor(self.numpy(key))
 
     def labels(self, key: str, axis: str) -> tuple[str, ...]:

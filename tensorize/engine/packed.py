@@ -75,7 +75,7 @@ class Repeats:
         return int(self.ends[-1].as_py()) if len(self.ends) else 0
 
     def unpacked(self, start: int = 0) -> pa.Array:
-        """The cells from row `start` on."""
+        """The cells (row) from row `start` on."""
         return pc.run_end_decode(pa.RunEndEncodedArray.from_arrays(self.ends, self.cells)[start:])
 
 
@@ -118,14 +118,14 @@ class Packed:
 
 
 def batch_of(columns: Mapping[str, pa.Array], rows: int) -> pa.RecordBatch:
-    """A batch of columns; without any it still has its rows."""
+    """A batch of columns, each (row); without columns it still has its rows."""
     if columns:
         return pa.RecordBatch.from_arrays(list(columns.values()), names=list(columns))
     return pa.RecordBatch.from_struct_array(pa.Array.from_buffers(pa.struct([]), rows, [None], children=[]))
 
 
 def pack(columns: Mapping[str, pa.Array | Repeats]) -> Packed:
-    """Pack what is worth it, and is not packed already.
+    """Pack the columns (row) that become much smaller, unless they are packed already.
 
     >>> hours = pa.array(range(0, 36_000, 3600), pa.int64())
     >>> packed = pack({"hour": hours, "wind": pa.array([0.5] * 10)})
@@ -146,12 +146,12 @@ def _packed(column: pa.Array | Repeats) -> Distances | Repeats | None:
 
 
 def repeating(column: pa.Array) -> Repeats | None:
-    """The runs of a column's equal cells, where they are few."""
+    """The runs of equal cells of a column (row), where they are few."""
     return _if_few(repeats, column)
 
 
 def repeats(column: pa.Array) -> Repeats:
-    """The runs of equal cells of a column of text."""
+    """The runs of equal cells of a column (row) of text."""
     starts = _changes(column)
     if starts is None:
         runs = pc.run_end_encode(column)
@@ -183,7 +183,7 @@ def _changes(cells: pa.Array) -> Ints | None:
 
 
 def distances(column: pa.Array) -> Distances:
-    """The runs of equal distances of whole numbers or times, none of which is missing."""
+    """The runs of equal distances of whole numbers or times (row), none of which is missing."""
     values = column.view(pa.int64()).to_numpy()
     distance = np.empty_like(values)
     distance[:1] = values[:1]

@@ -204,7 +204,7 @@ class LocalStore:
         self._arrays: dict[int, Mapping[str, Array | _Part]] = {}
 
     def keep(self, value: Packed | Mapping[str, Array]) -> int:
-        """Keep a batch or arrays by name. Raises RunError if the scratch folder is full or cannot be written."""
+        """Keep a batch of rows, or arrays of any shape by name. Raises RunError if the folder is full or cannot be written."""
         if not isinstance(value, Mapping):
             self._spool.append(value)
             return len(self._spool) - 1

@@ -74,7 +74,7 @@ class SharedStore:
         return tuple(file.fileno() for file in self._made)
 
     def keep(self, value: Packed | Mapping[str, Array]) -> Ref:
-        """Keep a batch, or arrays by name. Raises RunError if the scratch folder is full or cannot be written."""
+        """Keep a batch of rows, or arrays of any shape by name. Raises RunError if the folder is full or cannot be written."""
         file = self.files[self._own]
         parts, rest = (value, None) if isinstance(value, Mapping) else (value.columns, (type(value), value.rows))
         with self._lock:

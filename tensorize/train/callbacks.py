@@ -17,7 +17,7 @@ SAVING = 0.1
 
 
 def weights(model: nn.Module) -> dict[str, Tensor]:
-    """A copy of the weights, where they are."""
+    """A copy of the weights by name, on their device."""
     return {name: value.detach().clone() for name, value in model.state_dict().items()}
 
 

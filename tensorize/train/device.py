@@ -105,7 +105,7 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
 
 
 def random_state(device: torch.device) -> dict[str, Tensor]:
-    """The state of torch's random numbers, on the CPU and on a GPU."""
+    """The state of torch's random numbers by device type, (byte) uint8 each."""
     found = {"cpu": torch.get_rng_state()}
     return found | {"cuda": torch.cuda.get_rng_state(device)} if device.type == "cuda" else found
 

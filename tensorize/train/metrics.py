@@ -160,7 +160,7 @@ class TargetsMeter:
         self._meters: dict[str, Any] = {name: meter_of(part, units[name], device) for name, part in task.parts.items()}
 
     def update(self, predicted: Mapping[str, Tensor], truth: Mapping[str, Tensor]) -> None:
-        """Predictions and truths by name, as each meter takes them."""
+        """Predictions and truths (row, …) by name, as each meter takes them."""
         for name, meter in self._meters.items():
             meter.update(predicted[name], truth[name])
 

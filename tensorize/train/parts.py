@@ -133,7 +133,7 @@ class Part(Protocol):
         ...
 
     def batches(self, edges: list[int], order: Array | None) -> Iterator[Pair]:
-        """Yield rows `edges[i]:edges[i + 1]` of `order`, or of the file's order where that is None."""
+        """Yield rows `edges[i]:edges[i + 1]` of `order` (row) int64, or of the file's order if it is None."""
         ...
 
 
@@ -198,7 +198,7 @@ class OneTarget:
         return self.part.rows
 
     def batches(self, edges: list[int], order: Array | None) -> Iterator[Pair]:
-        """Those of the part, with the target alone."""
+        """Yield the batches of the part, with this target (row, …) alone."""
         for inputs, targets in self.part.batches(edges, order):
             yield inputs, targets[self.name]
 

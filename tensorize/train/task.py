@@ -106,7 +106,7 @@ class Numbers:
         return ((target - mean) / std).float()
 
     def truth(self, target: Tensor) -> Tensor:
-        """The target as it is stored."""
+        """The stored target (row, …), unchanged."""
         return target
 
     def shaped(self, output: Tensor) -> Tensor:
@@ -164,20 +164,20 @@ class Targets:
         return {name: named[name] for name in self.parts}
 
     def ready(self, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Each stored target as its loss takes it."""
+        """Each stored target (row, …) as its loss takes it."""
         return {name: part.ready(targets[name]) for name, part in self.parts.items()}
 
     def truth(self, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Each stored target as its metrics take it."""
+        """Each stored target (row, …) as its metrics take it."""
         return {name: part.truth(targets[name]) for name, part in self.parts.items()}
 
     def shaped(self, output: Any) -> dict[str, Tensor]:
-        """Each output as its loss takes it."""
+        """Each output (row, …) as its loss takes it."""
         found = self.by_name(output)
         return {name: part.shaped(found[name]) for name, part in self.parts.items()}
 
     def read(self, output: Any) -> dict[str, Tensor]:
-        """Each output as probabilities, or in the file's numbers."""
+        """Each output as probabilities (row, class), or (row, …) in the file's numbers."""
         found = self.by_name(output)
         return {name: part.read(found[name]) for name, part in self.parts.items()}
 
@@ -227,7 +227,7 @@ class Summed(nn.Module):
         self._names, self._losses = tuple(losses), nn.ModuleList(losses.values())
 
     def forward(self, outputs: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> Tensor:
-        """Outputs and targets by name → ()."""
+        """Outputs and targets (row, …) by name → the sum of the losses, ()."""
         found = [loss(outputs[name], targets[name]) for name, loss in zip(self._names, self._losses, strict=True)]
         return torch.stack(found).sum()
 
@@ -354,6 +354,6 @@ def _by_target(block: Array, spec: TensorSpec) -> Array:
 
 
 def stored_blocks(tensors: TensorSet, spec: TensorSpec) -> Iterator[Array]:
-    """The stored values of a tensor, a bounded number of rows at a time."""
+    """Yield the stored values of a tensor, (row, …) in its dtype, at most `BLOCK_ROWS` rows at a time."""
     for start in range(0, spec.shape[0], BLOCK_ROWS):
         yield tensors.store.read(spec.key, start, min(start + BLOCK_ROWS, spec.shape[0]))

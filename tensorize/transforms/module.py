@@ -82,7 +82,7 @@ class Scale(Module):
         return scaled.to(floating(x.dtype))
 
     def inverse(self, x: Tensor) -> Tensor:
-        """Back to the original units, in the type of `x`."""
+        """Scaled channels → the same shape in the original units, in the floating dtype of `x`."""
         self._fitted(self.offset, self.width)
         assert self.offset is not None
         assert self.width is not None

@@ -124,7 +124,7 @@ class OneHot(Transform):
         return mask, UNSEEN
 
     def write(self, column: pa.Array, out: Array) -> bool:
-        """As `encode`, without a block in between."""
+        """Write the channels into `out` (row, channel), without a block in between."""
         ids = self.ids(column)
         rows = np.flatnonzero(ids >= 0)
         out[rows, ids[rows]] = 1

@@ -67,7 +67,7 @@ def decode(data: bytes, header: Header, least: Size | None = None, room: Room | 
 
 
 def finish(pixels: Array, options: ImagesOptions) -> Decoded:
-    """Settle alpha, channels and size, in that order. Raises TransparentError under `--alpha error`."""
+    """(height, width, 1 to 4) → alpha, channels and size as the options say, in that order. Raises TransparentError."""
     flat, translucent = _without_alpha(pixels, options.alpha)
     coloured = _luma(flat) if options.channels == "gray" else flat
     return Decoded(_resized(coloured, options), translucent)

@@ -160,7 +160,7 @@ class Recycled:
         return Recycled, ()
 
     def empty(self, shape: Sequence[int], dtype: Any) -> Array:
-        """An array in C order, not initialised."""
+        """An array of any shape and dtype in C order, not initialised."""
         kind = np.dtype(dtype)
         size = math.prod(shape) * kind.itemsize
         if size < LEAST_BYTES:

@@ -42,7 +42,7 @@ def check_chunks(data: bytes) -> None:
 
 
 def check_rows(data: bytes, pixels: Array) -> None:
-    """Raise ValueError if the pixel data end before the last row: Pillow leaves the rest black.
+    """Raise ValueError if the data of `pixels` (height, width, …) end before the last row: Pillow leaves the rest black.
 
     They are unpacked a second time, unless the last row tells that they are whole.
     """

@@ -26,7 +26,7 @@ class RowBatch:
         return len(self.source)
 
     def source_at(self, places: Array) -> Array:
-        """The source rows of some rows, by their places in the batch."""
+        """(row) int64: the source rows of some rows, by their places in the batch."""
         return places + self.source.start if isinstance(self.source, range) else self.source[places]
 
 

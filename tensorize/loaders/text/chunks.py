@@ -56,7 +56,7 @@ class SplitLines:
 
 
 def tokens_of(part: SplitLines, chunk: Chunk, counts: Array) -> slice:
-    """The tokens of a chunk that lie in the lines of a part."""
+    """The positions of a chunk's tokens that lie in the lines of a part; `counts` (line) int64 are the tokens of each line."""
     bounds = np.concatenate([[0], np.cumsum(counts)])
     first, stop = part.within(chunk.line, chunk.lines)
     end = int(bounds[stop])

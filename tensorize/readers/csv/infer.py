@@ -98,12 +98,12 @@ def _pointed(cells: pa.Array, decimal: str, what: Seen) -> pa.Array:
 
 
 def pointed(cells: pa.Array) -> pa.Array:
-    """Decimal commas become points, and points (thousands, here) something that is not a number."""
+    """String cells (row): decimal commas become points, and points (thousands, here) something that is not a number."""
     return pc.replace_substring(pc.replace_substring(cells, ".", "_"), ",", ".")
 
 
 def plain(cells: pa.Array, thousands: str | None) -> pa.Array:
-    """Numbers without their thousands separator, if one was given; other cells as they are."""
+    """String cells (row): numbers without their thousands separator, if one was given; others unchanged."""
     if thousands is None or not len(cells):
         return cells
     grouped = _matches(cells, rf"^\s*[+-]?[0-9]{{1,3}}(\x{{{ord(thousands):x}}}[0-9]{{3}})+([.,][0-9]+)?\s*$")

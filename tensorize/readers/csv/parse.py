@@ -241,7 +241,7 @@ def _may_hold(cells: pa.Array, words: Sequence[str]) -> bool:
 
 
 def to_storage(cells: pa.Array, storage: Storage, reader: ChunkParser, code: bool) -> pa.Array:
-    """Bring one parsed column to the type that the whole file's column has; missing cells become null.
+    """Cast one parsed column (row) to the storage type of the whole file's column; missing cells become null.
 
     `code` marks integers kept as text (007): among them the words for missing numbers mean missing, too.
     """

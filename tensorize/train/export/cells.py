@@ -74,7 +74,7 @@ class NumberBlock(nn.Module):
         self.others = nn.ModuleList(StepModule(part, zero) for part in others)
 
     def typical(self, rows: int, draws: torch.Generator) -> Tensor:
-        """Numbers like those that were learned from: about the offsets, and of the categories; 0 to 1 where nothing was."""
+        """(row, column) float64 like the train rows: about the offsets, or categories; 0 to 1 where nothing was learned."""
         numbers = torch.rand(rows, len(self.port.labels), dtype=torch.float64, generator=draws)
         if self.scale is not None:
             numbers[:, self.scaled] = self.scale.inverse(numbers[:, self.scaled])
@@ -118,7 +118,7 @@ class CategoryBlock(nn.Module):
         self.parts = nn.ModuleList(StepModule(part, zero) for part in parts)
 
     def typical(self, rows: int, draws: torch.Generator) -> Tensor:
-        """Any ids of the vocabulary."""
+        """Random ids of the vocabulary, (row) int64."""
         return torch.randint(max(1, len(self.port.labels)), (rows,), generator=draws)
 
     def forward(self, ids: Tensor) -> tuple[Tensor, Tensor]:
@@ -152,7 +152,7 @@ class TimeBlock(nn.Module):
         self.parts = nn.ModuleList(StepModule(part, unknown_is_zero=False) for part in parts)
 
     def typical(self, rows: int, draws: torch.Generator) -> Tensor:
-        """Any microsecond of the 50 years from 1990 on."""
+        """Random times of the 50 years from 1990 on, (row) int64 microseconds."""
         return torch.randint(20 * YEAR, 70 * YEAR, (rows,), generator=draws)
 
     def forward(self, stamps: Tensor) -> tuple[Tensor, Tensor]:

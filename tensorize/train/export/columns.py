@@ -43,7 +43,7 @@ class Columns(nn.Module):
         self.register_buffer("order", torch.tensor(places).argsort(), persistent=False)
 
     def typical(self, rows: int, draws: torch.Generator) -> tuple[Tensor, ...]:
-        """Some input like the train rows, one tensor for each port."""
+        """Random input like the train rows: a tensor (row, …) for each port."""
         return tuple(block.typical(rows, draws) for block in self._blocks)
 
     @property
@@ -87,12 +87,12 @@ class SeriesColumns(nn.Module):
         self.ports = tuple(port.with_steps(length) for port in self.columns.ports)
 
     def typical(self, rows: int, draws: torch.Generator) -> tuple[Tensor, ...]:
-        """Some input like the train rows, one tensor for each port."""
+        """Random input like the train rows: a tensor (row, …) for each port."""
         steps = [x.reshape(rows, self.length, *x.shape[1:]) for x in self.columns.typical(rows * self.length, draws)]
         return tuple(x.transpose(1, 2).contiguous() if x.ndim == 3 else x for x in steps)
 
     def forward(self, *given: Tensor) -> Tensor:
-        """Steps become rows, and go back to their places afterwards."""
+        """(row, …, step) for each port → (row, channel, step): each step is encoded as a row."""
         rows = [x.transpose(1, 2).reshape(-1, x.shape[1]) if x.ndim == 3 else x.reshape(-1) for x in given]
         channels: Tensor = self.columns(*rows)
         return channels.reshape(-1, self.length, channels.shape[1]).transpose(1, 2)

@@ -74,7 +74,7 @@ class Predictor(nn.Module):
         return torch.tensor(self.task.std, dtype=torch.float64).reshape(self.after.width.shape) * self.after.width
 
     def forward(self, *given: Tensor) -> Tensor:
-        """One tensor for each port → the prediction."""
+        """A tensor (row, …) for each port → the prediction (row, …)."""
         inputs = self.before(*given)
         prediction = self.task.read(self.model(inputs))
         if self.after is not None:

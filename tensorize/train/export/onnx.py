@@ -147,7 +147,7 @@ def compare_with_torch(predictor: Predictor, data: bytes, names: Sequence[str]) 
 
 
 def run(data: bytes, given: Mapping[str, Tensor]) -> Array:
-    """What onnxruntime makes of one batch. Raises UsageError if it cannot run the graph."""
+    """The output (row, …) of onnxruntime for one batch. Raises UsageError if it cannot run the graph."""
     import onnxruntime
 
     try:
@@ -164,7 +164,7 @@ def run(data: bytes, given: Mapping[str, Tensor]) -> Array:
 
 
 def apart(wanted: Tensor, found: Array, unit: Tensor) -> float:
-    """The largest difference in units of `unit`, or relative to numbers that are larger; infinite where NaN differs."""
+    """The largest difference of two outputs (row, …): in `unit`s, or relative to larger numbers; infinite if NaNs differ."""
     got = torch.from_numpy(found)
     if got.shape != wanted.shape or not torch.equal(got.isnan(), wanted.isnan()):
         return float("inf")

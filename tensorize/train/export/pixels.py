@@ -28,7 +28,7 @@ class Pixels(nn.Module):
         self.scale = ZScore(state.normalize.mean, divisors(state.normalize).tolist())
 
     def typical(self, rows: int, draws: torch.Generator) -> tuple[Tensor, ...]:
-        """Any pixels."""
+        """Random pixels (row, channel, height, width)."""
         port = self.ports[0]
         return (torch.randint(self.top + 1, (rows, *port.shape), generator=draws).to(port.dtype),)
 
