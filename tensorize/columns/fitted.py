@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from tensorize.columns.cells import FaultyCells
-from tensorize.columns.times import to_times
+from tensorize.columns.dates.text import to_times
 from tensorize.core.contracts import Array, Learned
 from tensorize.core.errors import SHOWN, RecipeError
 from tensorize.transforms.base import Transform

@@ -15,9 +15,10 @@ from pydantic import (
 )
 from pydantic.fields import FieldInfo
 
+from tensorize.columns.dates.notations import check_notation
 from tensorize.core import registry
 from tensorize.core.errors import UsageError
-from tensorize.core.options import OWN, READING, BadOptions, Options, Several, SplitOptions, flag
+from tensorize.core.options import OWN, READING, BadOptions, Options, Several, SplitOptions, column_and, flag
 
 
 def _read_by(value: Any, info: ValidationInfo) -> Any:
@@ -129,6 +130,12 @@ class ColumnOptions(RowOptions):
     raw: Several = flag((), "Leave these as they are.", "COLS")
     scale: Literal["zscore", "minmax", "none"] = flag("zscore", "How the other numeric columns are scaled.")
     time_features: Several = flag((), "Turn a date column into calendar parts: COL, or COL:month,weekday,hour.", "COL")
+    time_format: Several = flag(
+        (),
+        'How dates are written, where their cells do not tell: a format such as "%d.%m.%y %H:%M", day-first, month-first, or '
+        "s, ms, us or ns since 1970; COL=FORMAT for one column.",
+        "FORMAT",
+    )
     step: Several = flag((), "Any registered step: NAME:COLS[:key=value].", "STEP")
     missing: Several = flag(
         ("error",),
@@ -174,6 +181,17 @@ class ColumnOptions(RowOptions):
         """Columns that are needed but excluded from the features, besides those of `--id`, `--group` and `--order`."""
         del names
         return ()
+
+    def notation(self, column: str, names: Sequence[str]) -> str | None:
+        """How the dates of a column are written, as `--time-format` says. Raises UsageError for what is no notation."""
+        found = None
+        for value in self.time_format:
+            name, given = column_and(value, names, "=")
+            if given is None or name not in names:
+                found = check_notation(value) if found is None else found
+            elif name == column:
+                found = check_notation(given)
+        return found
 
     def clock(self, names: Sequence[str]) -> tuple[str, ...]:
         """The columns that tell the time of a row: one of dates, which may be followed by one of hours."""

@@ -46,6 +46,8 @@ class Needs:
     lenient: frozenset[str] = frozenset()
     clocks: frozenset[str] = frozenset()
     """Columns that are nothing but times: where all cells are ISO times they come as timestamp[us], else as text."""
+    dates: Mapping[str, str | None] = field(default_factory=dict)
+    """Column that is read as dates → its notation where that is known: see `tensorize.columns.dates.notations`."""
     na: tuple[str, ...] = ()
     """More words that mean a missing value, besides the empty cell."""
     verbatim: bool = False

@@ -53,16 +53,34 @@ def needs(names: Sequence[str], options: ColumnOptions) -> Needs:
     onehot = {known(value, names, "--onehot")[0] for value in separate(options.onehot, names)}
     lenient = frozenset({*onehot, *roles.keys} - set(forced))
     forced = {name: kind for name, kind in forced.items() if name in roles.wanted}
-    return Needs(roles, forced, lenient, _clocks(options, roles, forced), options.na)
+    dates = _dates(options, roles, forced)
+    return Needs(roles, forced, lenient, _clocks(options, roles, forced, dates), dates, options.na)
 
 
-def _clocks(options: ColumnOptions, roles: Roles, forced: Mapping[str, Kind]) -> frozenset[str]:
+def _dates(
+    options: ColumnOptions, roles: Roles, forced: Mapping[str, Kind], schema: Schema | None = None
+) -> dict[str, str | None]:
+    """Columns that are read as dates → their notation: that of a flag, else that of a recipe's schema."""
+    times = [name for name, kind in forced.items() if kind == "time"]
+    stepped = [name for value in options.column_steps for name in value.split(":")[1:2]]
+    as_text = {one(options, "id"), one(options, "group")}
+    found: dict[str, str | None] = {}
+    for name in (*times, *stepped, one(options, "order")):
+        if name in roles.names and name not in as_text:
+            known = schema[name].notation if schema is not None and name in schema else None
+            found[name] = options.notation(name, roles.names) or known
+    return found
+
+
+def _clocks(
+    options: ColumnOptions, roles: Roles, forced: Mapping[str, Kind], dates: Mapping[str, str | None]
+) -> frozenset[str]:
     """The time of a series, where it is asked for nothing else: see `Needs`."""
     as_text = {*where_columns(options.where, roles.names), one(options, "id"), one(options, "group")}
     return frozenset(
         name
         for name in options.clock(roles.names)[:1]
-        if name in roles.keys and forced.get(name) == "time" and name not in as_text
+        if name in roles.keys and forced.get(name) == "time" and name not in as_text and dates.get(name) is None
     )
 
 
@@ -88,7 +106,8 @@ def needs_of(schema: Schema, options: ColumnOptions, names: Sequence[str]) -> Ne
     targets = [name for name in roles.targets if name in names]
     part = Roles(schema.names, roles.inputs, tuple(targets), tuple(keys))
     forced = {name: schema[name].kind for name in part.wanted}
-    return Needs(part, forced, clocks=_clocks(options, part, forced), na=options.na)
+    dates = _dates(options, part, forced, schema)
+    return Needs(part, forced, clocks=_clocks(options, part, forced, dates), dates=dates, na=options.na)
 
 
 def known(value: str, names: Sequence[str], flag: str) -> tuple[str, str | None]:

@@ -12,9 +12,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tensorize.columns.dates.text import to_instants
 from tensorize.columns.rows import RowBlock
 from tensorize.columns.selection import KeptBlocks
-from tensorize.columns.times import to_times
 from tensorize.core.contracts import Engine, Mask
 from tensorize.core.errors import DataError, UsageError
 from tensorize.core.splits import Cuts, Ints, Keys, Ranked, find_cuts, grouped, hash_keys, sizes, stratified, value_keys
@@ -187,5 +187,5 @@ def _order_keys(block: RowBlock, mask: Mask, column: str) -> Keys:
             f'--order: "{column}" lacks values', hint=f'keep the rows that have one: --where "{column} is not missing"'
         )
     if pa.types.is_string(values.type):
-        values = pc.cast(to_times(values, column), pa.int64())
+        values = pc.cast(to_instants(values, column), pa.int64())
     return value_keys(np.ascontiguousarray(values.to_numpy(zero_copy_only=False)[mask]))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from tensorize.core.errors import DataError, some
 
@@ -26,6 +26,13 @@ class Column(BaseModel):
     name: str
     kind: Kind
     storage: Storage
+    notation: str | None = None
+    """How the dates of a `time` column are written, if its cells alone do not tell: see `columns.dates.notations`."""
+
+    @model_serializer(mode="wrap")
+    def _brief(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without a notation where there is none."""
+        return {name: value for name, value in handler(self).items() if name != "notation" or value is not None}
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from tensorize.columns.dates.rows import with_dates
 from tensorize.columns.options import ColumnOptions, of_reader, said_flags
 from tensorize.columns.reader import Needs, Reader, Rows
 from tensorize.columns.roles import needs, needs_of
@@ -34,7 +35,8 @@ def open_table(source: Any, options: ColumnOptions, run: Run, schema: Schema | N
     held: Any = resolve(source) if is_path(source) else source
     name = _chosen(held, options.reader, is_path(source), applies=schema is not None)
     reader: Reader = registry.load("readers", name)()
-    return reader.open(held, _own(options.reading, name, reader, held, applies=schema is not None), wanted, run)
+    rows = reader.open(held, _own(options.reading, name, reader, held, applies=schema is not None), wanted, run)
+    return with_dates(rows, learns=schema is None)
 
 
 def is_path(source: Any) -> bool:

@@ -13,8 +13,8 @@ import pyarrow as pa
 import torch
 from torch import Tensor, nn
 
+from tensorize.columns.dates.text import to_times
 from tensorize.columns.fitted import Channelled
-from tensorize.columns.times import to_times
 from tensorize.core.errors import UsageError
 from tensorize.train.export.ports import MISSING, UNSEEN, Port
 from tensorize.transforms import Impute as FillNaN

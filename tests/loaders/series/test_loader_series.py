@@ -295,7 +295,7 @@ def test_repeats_over_the_border_of_a_block_are_one(monkeypatch, size):
         chosen = batch if columns is None else batch.select([name for name in batch.schema.names if name in columns])
         for at in range(0, 7, size):
             part = chosen.slice(at, size)
-            yield rows.Rows(part, np.arange(at, at + part.num_rows))
+            yield rows.RowBatch(part, np.arange(at, at + part.num_rows))
 
     found = list(rows.DistinctRows(stream, np.array([2, 3, 5]), means=True)())
     table = pa.Table.from_batches([item.batch for item in found])
