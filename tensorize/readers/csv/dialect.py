@@ -79,9 +79,8 @@ def find_dialect(head: bytes, complete: bool, options: CsvOptions, name: str) ->
 def _dialect(sample: Sample, fit: Fit, start: Start, options: CsvOptions, name: str) -> Dialect:
     first = start.first
     assert first is not None
-    width = len(first.cells) or fit.width
-    trailing = _is_trailing(start)
-    width -= trailing
+    trailing = start.short == "trailing" or _is_trailing(start)
+    width = fit.width - trailing if start.short else (len(first.cells) or fit.width) - trailing
     if width > options.max_columns:
         raise DataError(f"{name} has {width:,} columns", hint=f"allow them: --max-columns {width}")
     if start.header and not start.rest and sample.final:
@@ -126,9 +125,11 @@ def _notes(way: Way, decimal: str, names: Sequence[str], start: Start, trailing:
     if not start.header:
         said.append(f"no header: columns {names[0]} … {names[-1]}")
     if start.skipped:
-        said.append(f"left out before the header: lines 1 to {start.skipped}")
+        said.append(f"left out before the header: line{'s 1 to' if start.skipped > 1 else ''} {start.skipped}")
     if trailing:
-        said.append("a delimiter at the end of every line")
+        said.append(f"a delimiter at the end of every {'row' if start.short else 'line'}")
+    if start.short == "index":
+        said.append("the header has one cell less: the first column has no name")
     return said
 
 

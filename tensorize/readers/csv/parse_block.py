@@ -20,7 +20,7 @@ from tensorize.core.errors import plural
 from tensorize.core.schema import POINTED
 from tensorize.engine.packed import Packed, batch_of, pack
 from tensorize.readers.csv.blocks import RETURN, ZERO, Block
-from tensorize.readers.csv.header import is_number
+from tensorize.readers.csv.first_line import is_number
 from tensorize.readers.csv.infer import Seen
 from tensorize.readers.csv.parse import ChunkParser, Parsed, parse, parsed
 from tensorize.readers.csv.tokenizer import LONG, Record, count_lines

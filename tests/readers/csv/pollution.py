@@ -20,6 +20,8 @@ WORDS = [
 ]  # fmt: skip
 NAMES = ["city", "street", "größe", "note", "price (EUR)", "colour", "kind", "first name", "O'x", "id"]
 
+INDEX = "Unnamed: 0"
+
 
 @dataclass(frozen=True)
 class Clean:
@@ -416,8 +418,11 @@ def name_twice(rng, clean):
 @kind()
 def empty_name(rng, clean):
     names = list(clean.names)
-    names[rng.randrange(len(names))] = rng.choice(["", " "])
-    return Style().write(replace(clean, names=names))
+    at = rng.randrange(len(names))
+    names[at] = rng.choice(["", " "])
+    data = Style().write(replace(clean, names=names)).encode()
+    index = [INDEX if not at else names[0], *clean.names[1:]]
+    return Polluted("", data, replace(clean, names=index), certain=False)
 
 
 @kind()
@@ -551,11 +556,11 @@ def line_end_in_an_unquoted_cell(rng, clean):
 
 @kind()
 def two_names_in_one_over_an_empty_column(rng, clean):
-    names = [*clean.names, "comments"]
-    rows = [[*row, ""] for row in clean.rows]
-    head = Style().line([names[0] + names[1], *names[2:]])
-    lines = [head, *(Style().line(row) for row in rows)]
-    return Polluted("", ("\n".join(lines) + "\n").encode(), Clean(names, rows, clean.numeric), certain=False)
+    """Byte for byte it is a table with a comma at the end of every row, so it is read as one."""
+    head = Style().line([clean.names[0] + clean.names[1], *clean.names[2:], "comments"])
+    lines = [head, *(Style().line([*row, ""]) for row in clean.rows)]
+    names = [clean.names[0] + clean.names[1], *clean.names[2:], "comments"]
+    return Polluted("", ("\n".join(lines) + "\n").encode(), replace(clean, names=names), certain=False)
 
 
 @kind()
