@@ -18,7 +18,7 @@ from tensorize.core.errors import RunError, TensorizeError
 
 from .group import root
 from .process import leave, take_over
-from .show import print_error, print_traceback
+from .show import noting, print_error, print_traceback
 
 INTERRUPTED = 130
 STARVED = ("Resource temporarily unavailable", "start new thread", "allocate memory", "bad_alloc", "not enough memory")
@@ -62,7 +62,8 @@ class _Interrupt:
 def _run(given: list[str], interrupt: _Interrupt) -> int:
     debug, as_json = "--debug" in given, "--json" in given
     try:
-        code = int(root().main(given, prog_name="tensorize", standalone_mode=False) or 0)
+        with noting():
+            code = int(root().main(given, prog_name="tensorize", standalone_mode=False) or 0)
         if code == INTERRUPTED:
             raise KeyboardInterrupt
         return code

@@ -9,11 +9,13 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Iterable, Mapping, Sequence
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from tensorize.core.contracts import Layout, TensorSpec
-from tensorize.core.errors import TensorizeError, some
+from tensorize.core.errors import TensorizeError, TensorizeWarning, some
 from tensorize.core.units import seconds, size
 
 if TYPE_CHECKING:
@@ -71,6 +73,24 @@ def print_error(error: TensorizeError, as_json: bool, code: int) -> None:
         print(_json({"error": body}))
         return
     print(f"{_red('error')}: " + "\n".join(map(safe, error.lines)), file=sys.stderr)
+
+
+@contextmanager
+def noting() -> Iterator[None]:
+    """Print each different warning of ours as one note on stderr, instead of as Python does."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", TensorizeWarning)
+        show, told = warnings.showwarning, set[str]()
+
+        def note(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+            if not issubclass(category, TensorizeWarning):
+                show(message, category, *place, **more)
+            elif str(message) not in told:
+                told.add(str(message))
+                print(f"note: {safe(str(message))}", file=sys.stderr)
+
+        warnings.showwarning = note
+        yield
 
 
 def _colours() -> bool:

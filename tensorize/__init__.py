@@ -15,7 +15,7 @@ from tensorize.core.version import __version__
 
 if TYPE_CHECKING:
     from tensorize.api import prepare, read, verify
-    from tensorize.core.errors import DataError, RecipeError, RunError, TensorizeError, UsageError
+    from tensorize.core.errors import DataError, RecipeError, RunError, TensorizeError, TensorizeWarning, UsageError
     from tensorize.core.recipe import Recipe
     from tensorize.core.tensorset import TensorSet
     from tensorize.sources.fetch import fetch
@@ -27,6 +27,7 @@ _WHERE = {
     "RunError": "tensorize.core.errors",
     "TensorSet": "tensorize.core.tensorset",
     "TensorizeError": "tensorize.core.errors",
+    "TensorizeWarning": "tensorize.core.errors",
     "UsageError": "tensorize.core.errors",
     "fetch": "tensorize.sources.fetch",
     "prepare": "tensorize.api",
@@ -41,6 +42,7 @@ __all__ = [
     "RunError",
     "TensorSet",
     "TensorizeError",
+    "TensorizeWarning",
     "UsageError",
     "__version__",
     "fetch",

@@ -60,6 +60,10 @@ class RecipeError(UsageError):
     """A recipe that cannot be read: unknown fields, a newer version, values out of their range."""
 
 
+class TensorizeWarning(UserWarning):
+    """What a script should know though nothing failed. The command line prints it as a note on stderr."""
+
+
 def near(name: str, known: Iterable[str]) -> str:
     """Return `; did you mean "price"?` for the known name nearest to `name`, or an empty string.
 

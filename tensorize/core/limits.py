@@ -34,6 +34,11 @@ def allow_header(limit: int) -> None:
     _HEADER.set(limit)
 
 
+def header_limit() -> int:
+    """Bytes that `check_header` allows."""
+    return _HEADER.get()
+
+
 def check_header(path: Any, found: int) -> None:
     """Raise DataError if a part of a file that has to be held in memory is over the limit."""
     if found > _HEADER.get():

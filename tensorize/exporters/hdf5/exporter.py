@@ -1,7 +1,8 @@
 """HDF5: one contiguous dataset for each tensor, in a group for each split, open to every stock reader.
 
 The file is laid out empty by h5py, every tensor allocated; the tensors are then written in place, and read from there:
-reading does not go through HDF5 itself, see `tensorize.exporters.hdf5.index`.
+reading does not go through HDF5 itself, see `tensorize.exporters.hdf5.index`. Where another program has written the file again,
+it does so in a separate process, see `tensorize.exporters.hdf5.rewritten`.
 """
 
 from __future__ import annotations
@@ -11,12 +12,10 @@ from pathlib import Path
 from typing import ClassVar
 
 from tensorize.core.contracts import Layout
-from tensorize.core.errors import DataError
-from tensorize.core.limits import check_header
+from tensorize.core.errors import DataError, RunError
 from tensorize.core.tensorset import TensorSet
-from tensorize.exporters.hdf5.index import Place, Strings, read_index
+from tensorize.exporters.hdf5.index import Index, NoIndexError, read_index, read_place, read_strings
 from tensorize.storage.digest import DIGEST_SIZE, check_end
-from tensorize.storage.layout import unescape
 from tensorize.storage.plan import FilePlan, Patch, Slot
 from tensorize.storage.store import FileStore
 from tensorize.storage.writer import SlotWriter
@@ -32,19 +31,40 @@ class Hdf5:
         return SlotWriter.create(path, _plan(layout), self.open, force=force)
 
     def open(self, path: Path) -> TensorSet:
-        """Read the headers. Raises DataError if the file is not ours or is damaged."""
+        """Read the headers, with a `TensorizeWarning` if another program has written the file again.
+
+        Raises DataError if the file is not ours or is damaged, RunError if there is no process to look through it.
+        """
         try:
-            index = read_index(path)
-            recipe = _read(path, index.recipe).decode().rstrip(" ")
-            texts = {key: _strings(path, index.texts[key]) for key in index.layout.texts}
+            index, recipe = _headers(path)
+            texts = {key: read_strings(path, index.texts[key]) for key in index.layout.texts}
+        except RunError:
+            raise
         except (OSError, UnicodeDecodeError) as error:
             raise DataError(f"{path} is no tensorize file, or it is damaged: {error}") from None
         layout = index.layout.layout(recipe, texts)
         return TensorSet(layout, FileStore(path, {spec.key: Slot(spec, index.tensors[spec.key]) for spec in layout.tensors}))
 
     def verify(self, path: Path) -> None:
-        """Raise DataError if a byte has changed."""
-        check_end(path)
+        """Raise DataError if a byte has changed, or if another program has written the file again without its digest."""
+        try:
+            check_end(path)
+        except DataError:
+            from tensorize.exporters.hdf5.rewritten import check_rewritten
+
+            check_rewritten(path)
+            raise
+
+
+def _headers(path: Path) -> tuple[Index, str]:
+    """Where things lie, and the recipe."""
+    try:
+        index = read_index(path)
+        return index, read_place(path, index.recipe).decode().rstrip(" ")
+    except NoIndexError as missing:
+        from tensorize.exporters.hdf5.rewritten import rebuild_index
+
+        return rebuild_index(path, missing)
 
 
 def _plan(layout: Layout) -> FilePlan:
@@ -61,17 +81,3 @@ def _plan(layout: Layout) -> FilePlan:
 
     slots = {spec.key: Slot(spec, index.tensors[spec.key]) for spec in layout.tensors}
     return FilePlan(size, slots, size - DIGEST_SIZE, layout.recipe, [*held.runs(), (held.size, end)], late)
-
-
-def _read(path: Path, place: Place) -> bytes:
-    check_header(path, place.size)
-    with path.open("rb") as file:
-        file.seek(place.at)
-        return file.read(place.size)
-
-
-def _strings(path: Path, strings: Strings) -> tuple[str, ...]:
-    """Strings of a fixed width, as they were before they were escaped."""
-    data, width = _read(path, Place(at=strings.at, size=strings.width * strings.count)), strings.width
-    cells = (data[at : at + width].rstrip(b"\x00") for at in range(0, len(data), width))
-    return tuple(unescape(cell.decode()) for cell in cells)

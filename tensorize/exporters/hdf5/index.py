@@ -18,11 +18,15 @@ from pydantic import BaseModel, ConfigDict, Field
 from tensorize.core.errors import DataError
 from tensorize.core.limits import check_header
 from tensorize.storage.digest import DIGEST_SIZE
-from tensorize.storage.layout import Plain, checked, parse_json
+from tensorize.storage.layout import Plain, checked, parse_json, unescape
 
 MAGIC = b"tzindex\n"
 _END = struct.Struct("<Q8s")
-_Size = Annotated[int, Field(ge=0, lt=1 << 62)]
+Offset = Annotated[int, Field(ge=0, lt=1 << 62)]
+
+
+class NoIndexError(DataError):
+    """The file does not end with an index: not ours, cut off, or written again by another program."""
 
 
 class Place(BaseModel):
@@ -30,8 +34,8 @@ class Place(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    at: _Size
-    size: _Size
+    at: Offset
+    size: Offset
 
 
 class Strings(BaseModel):
@@ -39,9 +43,9 @@ class Strings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    at: _Size
+    at: Offset
     width: Annotated[int, Field(ge=1, lt=1 << 62)]
-    count: _Size
+    count: Offset
 
 
 class Index(BaseModel):
@@ -52,7 +56,7 @@ class Index(BaseModel):
     format: int
     layout: Plain
     recipe: Place
-    tensors: dict[str, _Size]
+    tensors: dict[str, Offset]
     texts: dict[str, Strings]
 
     def packed(self) -> bytes:
@@ -64,7 +68,7 @@ class Index(BaseModel):
 def read_index(path: Path) -> Index:
     """The index of a file, every place of it within the file.
 
-    Raises DataError for what is no file of ours, or damaged, UsageError for a newer format.
+    Raises NoIndexError if there is none, DataError if it is damaged, UsageError for a newer format.
     """
     with path.open("rb") as file:
         end = file.seek(0, os.SEEK_END) - DIGEST_SIZE - _END.size
@@ -72,7 +76,7 @@ def read_index(path: Path) -> Index:
         said = file.read(_END.size)
         size, magic = _END.unpack(said) if len(said) == _END.size else (0, b"")
         if end < 0 or magic != MAGIC:
-            raise DataError(
+            raise NoIndexError(
                 f"{path} was not written by tensorize, or it was cut off or changed by another program",
                 hint="it does not end with the index of tensorize; make it again from the source",
             )
@@ -83,11 +87,26 @@ def read_index(path: Path) -> Index:
         file.seek(start)
         data = file.read(size)
     index = checked(Index, parse_json(data, path), path)
-    _check_places(path, index, start)
+    check_places(path, index, start)
     return index
 
 
-def _check_places(path: Path, index: Index, end: int) -> None:
+def read_place(path: Path, place: Place) -> bytes:
+    """The bytes at a place. Raises DataError if they are over the limit of `--max-header`."""
+    check_header(path, place.size)
+    with path.open("rb") as file:
+        file.seek(place.at)
+        return file.read(place.size)
+
+
+def read_strings(path: Path, strings: Strings) -> tuple[str, ...]:
+    """Strings of a fixed width, as they were before they were escaped. Raises DataError as `read_place` does."""
+    data, width = read_place(path, Place(at=strings.at, size=strings.width * strings.count)), strings.width
+    cells = (data[at : at + width].rstrip(b"\x00") for at in range(0, len(data), width))
+    return tuple(unescape(cell.decode()) for cell in cells)
+
+
+def check_places(path: Path, index: Index, end: int) -> None:
     """Raise DataError for what the file does not hold: names that lack a place, and places behind its end."""
     specs = index.layout.specs
     if index.tensors.keys() != {spec.key for spec in specs} or set(index.texts) != set(index.layout.texts):

@@ -11,12 +11,11 @@ import h5py
 import numpy as np
 
 from tensorize.core.contracts import Layout, TensorSpec
+from tensorize.exporters.hdf5 import NAMES, VERSION
 from tensorize.exporters.hdf5.index import Index, Place, Strings
 from tensorize.storage.layout import FORMAT, Plain, escape, padded
 
-NAMES = "_names"
 NAME_BYTES = 255
-VERSION = "tensorize_format"
 _PAGE = 1 << 16
 _HEAP = 4096
 """What HDF5 keeps for short strings: a longer one lies where the file ends as it is written."""

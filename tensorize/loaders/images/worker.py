@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import signal
 import sys
 from typing import Any, BinaryIO
 
 import numpy as np
 
+from tensorize.engine.memory_limit import limit_memory, may_have
 from tensorize.loaders.images.decode import Decoded, decode, finish, least_of
 from tensorize.loaders.images.errors import ImageError
 from tensorize.loaders.images.header import Header
@@ -27,7 +27,7 @@ def main() -> None:
     given, taken = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints must not come between the answers
     options = ImagesOptions.model_validate_json(given.readline())
-    _limit_memory(options.limits.memory)
+    limit_memory(options.limits.memory)
     _send(taken, {"ready": True}, memoryview(b""))
     while line := given.readline():
         request = json.loads(line)
@@ -49,7 +49,7 @@ def _answer(data: bytes, header: Header, options: ImagesOptions) -> tuple[dict[s
         pixels, translucent = work(data, header, options)
         pixels = np.ascontiguousarray(pixels)
     except MemoryError:
-        return {"memory": _may_have(options.limits.memory)}, memoryview(b"")
+        return {"memory": may_have(options.limits.memory)}, memoryview(b"")
     except ImageError as error:
         return {"error": str(error), "kind": error.kind}, memoryview(b"")
     answer = {"shape": pixels.shape, "dtype": pixels.dtype.name, "translucent": translucent}
@@ -60,27 +60,3 @@ def _send(stream: BinaryIO, answer: dict[str, Any], pixels: memoryview) -> None:
     stream.write(json.dumps(answer).encode() + b"\n")
     stream.write(pixels)
     stream.flush()
-
-
-def _limit_memory(most: int) -> None:
-    """Let the data of this process grow by so many bytes. Only Linux counts them; elsewhere the header alone is the limit."""
-    try:
-        used = _pages(5)
-        resource.setrlimit(resource.RLIMIT_DATA, (used + most, used + most))
-    except (OSError, ValueError):
-        return
-
-
-def _may_have(most: int) -> bool:
-    """Whether the system lets this process grow by so many bytes, so that one who got no memory wanted more than that."""
-    allowed, _ = resource.getrlimit(resource.RLIMIT_AS)
-    try:
-        return allowed == resource.RLIM_INFINITY or _pages(0) + most <= allowed
-    except OSError:
-        return True
-
-
-def _pages(which: int) -> int:
-    """A number of `/proc/self/statm` in bytes: 0 is all of the address space, 5 the data and the stack."""
-    with open("/proc/self/statm", encoding="ascii") as file:
-        return int(file.read().split()[which]) * resource.getpagesize()

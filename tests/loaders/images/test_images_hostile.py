@@ -330,9 +330,10 @@ def test_one_that_does_not_start_fails_the_run(tiffs: Path, monkeypatch: pytest.
 def test_memory_that_the_system_lacks_is_no_fault_of_an_image(tiffs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The address space may grow by 8 MB, where one image may take 1 GiB, and one of 48 MB comes."""
     Image.new("RGB", (4000, 4000)).save(tiffs / "d.tif", compression="tiff_lzw")
-    limit = "resource.setrlimit(resource.RLIMIT_AS, (worker._pages(0) + (8 << 20),) * 2)"
+    limit = "resource.setrlimit(resource.RLIMIT_AS, (memory_limit.pages(0) + (8 << 20),) * 2)"
     late = f"send = worker._send; worker._send = lambda *a: (send(*a), 'ready' in a[1] and {limit})"
-    monkeypatch.setattr(pool, "_MAIN", f"import resource; from tensorize.loaders.images import worker; {late}; worker.main()")
+    needed = "import resource; from tensorize.engine import memory_limit; from tensorize.loaders.images import worker"
+    monkeypatch.setattr(pool, "_MAIN", f"{needed}; {late}; worker.main()")
     with pytest.raises(RunError, match=r"d\.tif cannot be decoded: there is not enough memory"):
         prepare("images", tiffs, size=4, threads=1, **SKIP)
     with pytest.raises(DataError, match=r"d\.tif  decoding it takes more than 1\.05 MB of memory \(--max-memory\)"):
