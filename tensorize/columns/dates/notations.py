@@ -77,15 +77,19 @@ _DIRECTIVES = {
 _COMPOUND = {"%F": "%Y-%m-%d", "%T": "%H:%M:%S", "%R": "%H:%M", "%D": "%m/%d/%y"}
 
 
+NOTATIONS = (DAY_FIRST, MONTH_FIRST, *UNITS)
+"""The words that name a notation."""
+
+
 def check_notation(notation: str) -> str:
     """The notation. Raises UsageError for what is neither a known word nor a format with a date in it."""
-    if notation in (DAY_FIRST, MONTH_FIRST, *UNITS):
+    if notation in NOTATIONS:
         return notation
     form = form_of(notation) if "%" in notation else None
     if form is None or not re.search(r"\(\?P<(y|yy)>", form.pattern):
         raise UsageError(
             f'"{notation}" is not a format for dates',
-            hint=f'give a format such as "%d.%m.%Y %H:%M", or one of {DAY_FIRST}, {MONTH_FIRST}, {", ".join(UNITS)}',
+            hint=f'give a format such as "%d.%m.%Y %H:%M", or one of {", ".join(NOTATIONS)}',
         )
     return notation
 

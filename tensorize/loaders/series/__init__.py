@@ -43,10 +43,12 @@ class Series:
     def open(self, source: Any, options: SeriesOptions, run: Run, schema: Schema | None = None) -> Rows:
         """Parse what `table` parses."""
         from tensorize.loaders.series.cutting import way_of
+        from tensorize.loaders.series.untimed import without_clock_text
         from tensorize.readers.open import open_table
 
         way_of(options)
-        return open_table(source, options, run, schema)
+        rows = open_table(source, options, run, schema)
+        return without_clock_text(rows, options.clock(rows.needs.roles.names)[1:], options)
 
     def learn(self, rows: Rows, options: SeriesOptions, run: Run) -> Plan:
         """Put the rows in order, cut samples, and learn from the observed train steps."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -11,6 +12,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tensorize.columns.dates.notations import UNITS
+from tensorize.columns.dates.text import to_time_of_day, unit_of, way_out
 from tensorize.core.contracts import Array, Mask
 from tensorize.core.errors import DataError, UsageError, plural, shown, some
 from tensorize.engine.packed import Distances, Packed, distances
@@ -42,7 +45,7 @@ def step_of(text: str) -> int:
     units = [_UNITS.get(unit, _UNITS.get(unit.removesuffix("s"), 0)) for _, unit in parts]
     length = sum(Fraction(number) * unit for (number, _), unit in zip(parts, units, strict=True))
     if not length or not all(units) or length != int(length):
-        raise UsageError(f'--step "{text}" is no length of time', hint="write 1h, 15min, 30s or 1d")
+        raise UsageError(f'--step "{text}" is not a length of time', hint="write 1h, 15min, 30s or 1d")
     return int(length)
 
 
@@ -66,6 +69,8 @@ class Clock:
     columns: tuple[str, ...]
     zone: str | None = None
     local: bool = False
+    snap: Callable[[Times], Times] | None = None
+    """What puts the times on their steps; it pickles."""
 
     def reading(self) -> Reading:
         """Start a pass over the rows."""
@@ -85,12 +90,11 @@ class Clock:
         if pa.types.is_string(cells.type):
             found |= dict.fromkeys(_no_times(cells), (name, "is no time"))
         if len(self.columns) > 1:
-            hours = batch.column(self.columns[1]).to_pylist()
-            wrong = [row for row, hour in enumerate(hours) if not isinstance(hour, int) or not 0 <= hour <= 23]
-            found |= {row: (self.columns[1], "is no hour, 0 to 23") for row in wrong if row not in found}
-        elif self.zone is not None and not self.local:
+            wrong = np.flatnonzero(~self._clock_cells(batch.column(self.columns[1]))[1]).tolist()
+            found |= {row: (self.columns[1], "is not an hour, 0 to 23, or a time of day") for row in wrong if row not in found}
+        if self.zone is not None and not self.local:
             rest = np.array([row for row in range(len(cells)) if row not in found], dtype=np.int64)
-            stamps = self.stamps(cells.take(pa.array(rest)))
+            stamps = self.combined(batch.take(pa.array(rest)))
             never = self.never(stamps) if stamps.type.tz is None else np.zeros(len(rest), dtype=bool)
             found |= dict.fromkeys(rest[never].tolist(), (name, f"does not exist in {self.zone}"))
         return found
@@ -106,18 +110,39 @@ class Clock:
                 continue
         raise self.no_times(cells)
 
+    def combined(self, batch: pa.RecordBatch) -> pa.Array:
+        """The time of every row as `stamps` gives it, the second column added. Raises DataError for cells that are no times."""
+        stamps = self.stamps(batch.column(self.columns[0]))
+        if len(self.columns) == 1:
+            return stamps
+        return pa.array(_micros(stamps) + self.hours(batch)).view(pa.timestamp("us", stamps.type.tz))
+
     def hours(self, batch: pa.RecordBatch) -> Times:
-        """The hour column in microseconds, (row) int64. Raises DataError for anything but whole hours from 0 to 23."""
+        """The hour column, or that of the time of day, in microseconds, (row) int64.
+
+        Raises DataError for anything but whole hours from 0 to 23, or text such as 13:15.
+        """
         name = self.columns[1]
         cells = batch.column(name)
-        hours = cells.to_numpy(zero_copy_only=False) if pa.types.is_integer(cells.type) else None
-        if hours is None or ((hours < 0) | (hours > 23)).any():
-            bad = [] if hours is None else sorted(set(hours[(hours < 0) | (hours > 23)].tolist()))
+        micros, ok = self._clock_cells(cells)
+        if not ok.all():
+            bad = cells.filter(pa.array(~ok)).unique().to_pylist()
             raise DataError(
-                f'the hour column "{name}" holds what is no hour', some([str(hour) for hour in bad]), "hours are whole, 0 to 23"
+                f'the hour column "{name}" holds what is no hour',
+                some([shown(str(hour)) for hour in bad]),
+                "write hours as whole numbers, 0 to 23, or the time of day as 13:15 or 13:15:00",
             )
-        whole: Times = hours.astype(np.int64) * HOUR
-        return whole
+        return micros
+
+    @staticmethod
+    def _clock_cells(cells: pa.Array) -> tuple[Times, Mask]:
+        """Whole hours, or text (row), in microseconds, and whether each is an hour or a time of day."""
+        if pa.types.is_string(cells.type):
+            return to_time_of_day(cells)
+        if not pa.types.is_integer(cells.type):
+            return np.zeros(len(cells), dtype=np.int64), np.zeros(len(cells), dtype=bool)
+        hours: Times = cells.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+        return hours * HOUR, (hours >= 0) & (hours <= 23)
 
     def checked_zone(self) -> str:
         """The zone. Raises UsageError if there is no zone of that name."""
@@ -142,8 +167,20 @@ class Clock:
         return DataError(
             f'the time column "{self.columns[0]}" holds what is no time',
             some(said),
-            "write times as 2011-01-31, 2011-01-31 13:00:00 or 2011-01-31T13:00:00Z; or cut by position: --fold N",
+            self._way_out(bad),
         )
+
+    def _way_out(self, bad: Sequence[str]) -> str:
+        """What to say: the unit of numbers, the format of dates, or how times are written."""
+        name = self.columns[0]
+        unit = unit_of(bad[0]) if bad and NUMBER.fullmatch(bad[0]) else None
+        if unit in UNITS:
+            return f'say what the numbers are: --time "{name}:{unit}"; or cut by position: omit --time'
+        said = way_out(name, bad) if bad else "write all of them with a zone, or none"
+        return f"{said}; or cut by position: omit --time"
+
+
+NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?")
 
 
 @dataclass
@@ -161,7 +198,7 @@ class Reading:
     def __call__(self, batch: pa.RecordBatch) -> Times:
         """The times in microseconds since 1970, (row) int64. Raises DataError for cells that are not times."""
         clock = self.clock
-        stamps = clock.stamps(batch.column(clock.columns[0]))
+        stamps = clock.combined(batch)
         self._aware |= {stamps.type.tz is not None}
         if len(self._aware) > 1:
             raise clock.no_times(pa.array([], pa.string()))
@@ -171,13 +208,13 @@ class Reading:
             times = _micros(pc.local_timestamp(stamps.cast(pa.timestamp("us", clock.checked_zone()))))
         else:
             times = _micros(stamps)
-        return times + clock.hours(batch) if len(clock.columns) > 1 else times
+        return times if clock.snap is None else clock.snap(times)
 
     def runs(self, block: Packed) -> Distances:
         """As a call, as runs of equal distances; rows that are packed already are not looked at one by one."""
         clock = self.clock
         column = block.columns[clock.columns[0]]
-        is_plain = len(clock.columns) == 1 and clock.zone is None
+        is_plain = len(clock.columns) == 1 and clock.zone is None and clock.snap is None
         if isinstance(column, Distances) and column.type == pa.timestamp("us") and is_plain:
             self._aware |= {False}
             return column

@@ -9,13 +9,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tensorize.columns.dates.text import to_times
 from tensorize.columns.fitted import Channelled
 from tensorize.columns.missing import applies_to
 from tensorize.core.contracts import Array, Floats
 from tensorize.core.errors import DataError, UsageError, plural, some
 from tensorize.core.options import column_and
 from tensorize.core.schema import Column, Schema
-from tensorize.loaders.series.clock import DAY, HOUR, Clock, step_name, time_text
+from tensorize.loaders.series.clock import DAY, HOUR, Clock, time_text
 from tensorize.loaders.series.grid import Grid, Steps
 from tensorize.loaders.series.rows import RowBatch
 from tensorize.transforms.impute import typed_constant
@@ -57,7 +58,7 @@ def check_gaps(grid: Grid, policies: Mapping[str, str]) -> None:
     if not grid.missing or DROP in policies.values():
         return
     lacking = [name for name, policy in policies.items() if policy == ERROR]
-    noun = step_name(grid.step)
+    noun = grid.noun
     if lacking:
         begins, lengths = grid.gaps
         which = (
@@ -71,9 +72,9 @@ def check_gaps(grid: Grid, policies: Mapping[str, str]) -> None:
                 [_stretch(grid, int(begin), int(length)) for begin, length in zip(begins[:5], lengths[:5], strict=True)],
                 len(begins),
             ),
-            "say what to do: --gaps drop | ffill | interpolate | VALUE",
+            f"say what to do: {_with_step(grid)}--gaps drop | ffill | interpolate | VALUE",
         )
-    bare = [steps.time[_unfillable(steps, grid, policies)] for steps in _missing(grid)]
+    bare = [steps.stamp[_unfillable(steps, grid, policies)] for steps in _missing(grid)]
     count = sum(map(len, bare))
     if count:
         raise DataError(
@@ -81,6 +82,11 @@ def check_gaps(grid: Grid, policies: Mapping[str, str]) -> None:
             some([time_text(int(time)) for times in bare for time in times][:5], count),
             "leave out what is not complete: --gaps drop; or give a value: --gaps 0",
         )
+
+
+def _with_step(grid: Grid) -> str:
+    """Business days are found only where no gap is allowed: with a policy they are to be said."""
+    return "--step 1b " if grid.scale is not None and grid.scale.unit == "b" else ""
 
 
 def check_constants(parts: Sequence[Channelled], filler: Filler) -> None:
@@ -103,8 +109,8 @@ def _refused(part: Channelled, policy: str, why: str) -> DataError:
 
 
 def _stretch(grid: Grid, begin: int, length: int) -> str:
-    first, last = (time_text(int(time)) for time in grid.times(np.array([begin, begin + length - 1])))
-    return first if length == 1 else f"{first} to {last}  {plural(length, step_name(grid.step))}"
+    first, last = (time_text(int(time)) for time in grid.stamps(np.array([begin, begin + length - 1])))
+    return first if length == 1 else f"{first} to {last}  {plural(length, grid.noun)}"
 
 
 def _missing(grid: Grid) -> list[Steps]:
@@ -130,8 +136,8 @@ def same_day(steps: Steps, grid: Grid) -> Array:
     found = np.full(len(steps), -1, dtype=np.int64)
     for ordinals in (steps.after, steps.before):
         there = ordinals >= 0
-        days = grid.times(grid.places(np.maximum(ordinals, 0))) // DAY
-        found = np.where(there & (days == steps.time // DAY), ordinals, found)
+        days = grid.stamps(grid.places(np.maximum(ordinals, 0))) // DAY
+        found = np.where(there & (days == steps.stamp // DAY), ordinals, found)
     return found
 
 
@@ -175,9 +181,9 @@ class Filler:
     def _own(self, name: str, steps: Steps, column: pa.Array, there: pa.Array) -> pa.Array:
         """The date, or the hour, that a missing step has of itself."""
         if name == self.clock.columns[0]:
-            dates = pc.cast(column, pa.timestamp("us"))
-            return pc.if_else(there, dates, self.clock.wall(steps.time))
-        return pc.if_else(there, column, pa.array(steps.time % DAY // HOUR, column.type))
+            dates = to_times(column, name) if pa.types.is_string(column.type) else pc.cast(column, pa.timestamp("us"))
+            return pc.if_else(there, dates, self.clock.wall(steps.stamp))
+        return pc.if_else(there, column, pa.array(steps.stamp % DAY // HOUR, column.type))
 
     def _between(self, column: pa.Array, nearest: pa.Array, steps: Steps, first: int) -> pa.Array:
         """On the straight line between the rows before and after, (step) float64."""

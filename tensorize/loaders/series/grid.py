@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tensorize.core.contracts import Array, Learned, Mask
 from tensorize.core.errors import DataError, RecipeError, plural, some
-from tensorize.loaders.series.clock import step_name, time_text
+from tensorize.loaders.series.clock import DAY, HOUR, SECOND, step_name, time_text
+from tensorize.loaders.series.pace import CalendarScale, CalendarStep, calendar_of
 from tensorize.loaders.series.runs import NEW, Ints, Runs
 
 STEP = "grid"
@@ -24,10 +25,22 @@ class GridState(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     microseconds: int | None = Field(None, ge=1, le=10**16)
+    calendar: str | None = None
+    """A step of the calendar, such as 1mo."""
 
     def learned(self) -> Learned:
         """As a step of a recipe."""
-        return Learned(STEP, "time", self.model_dump(mode="json"), "meta")
+        return Learned(STEP, "time", self.model_dump(mode="json", exclude=None if self.calendar else {"calendar"}), "meta")
+
+    @property
+    def given(self) -> CalendarStep | int | None:
+        """The step, None by position. Raises RecipeError for a calendar that there is not."""
+        if self.calendar is None:
+            return self.microseconds
+        found = calendar_of(self.calendar)
+        if found is None or self.microseconds is not None:
+            raise RecipeError(f'the recipe\'s grid step is wrong: "{self.calendar}"')
+        return found
 
     @classmethod
     def of(cls, learned: Sequence[Learned]) -> GridState:
@@ -95,8 +108,13 @@ class Steps:
 
     @cached_property
     def time(self) -> Ints:
-        """(step) the time of each."""
+        """(step) the time of each, in the unit of the grid."""
         return self.grid.times(np.arange(self.start, self.stop))
+
+    @cached_property
+    def stamp(self) -> Ints:
+        """(step) the time of each, in microseconds since 1970."""
+        return self.grid.stamps(np.arange(self.start, self.stop))
 
     @cached_property
     def observed(self) -> Mask:
@@ -126,6 +144,18 @@ class Grid:
     place: Ints
     ordinal: Ints
     length: Ints
+    scale: CalendarScale | None = None
+    """What times and `step` count in; microseconds without one."""
+
+    @property
+    def noun(self) -> str:
+        """What a step is called."""
+        return step_name(self.step) if self.scale is None else self.scale.noun(self.step)
+
+    def stamps(self, places: Ints) -> Ints:
+        """The times of grid places in microseconds since 1970, (step)."""
+        times = self.times(places)
+        return times if self.scale is None else self.scale.times(times)
 
     @property
     def steps(self) -> int:
@@ -211,7 +241,7 @@ class Grid:
         return mask
 
 
-def time_grid(runs: Runs, step: int, period: int | None) -> Grid:
+def time_grid(runs: Runs, step: int, period: int | None, scale: CalendarScale | None = None) -> Grid:
     """Lay a grid under rows that go forward in time; with a period (microseconds), whole periods of it.
 
     Raises DataError for times that lie between the steps.
@@ -219,7 +249,7 @@ def time_grid(runs: Runs, step: int, period: int | None) -> Grid:
     heads = runs.apart == NEW
     origin = runs.time[heads]
     last = _last_times(runs)
-    _check_between(runs, origin, step)
+    _check_between(runs, origin, step, scale)
     if period is not None:
         offset = (origin - anchor(origin, period)) % step
         origin = anchor(origin, period) + offset
@@ -231,10 +261,10 @@ def time_grid(runs: Runs, step: int, period: int | None) -> Grid:
     ordinal, time = runs.ordinals(alone), runs.times(alone)
     group = np.repeat(runs.group[alone], runs.lengths[alone])
     place = base[group] + (time - origin[group]) // step
-    return Grid(step, base, origin, place, ordinal, np.diff(ordinal, append=runs.rows))
+    return Grid(step, base, origin, place, ordinal, np.diff(ordinal, append=runs.rows), scale)
 
 
-def position_grid(runs: Runs | None, rows: int, fold: int) -> Grid:
+def position_grid(runs: Runs | None, rows: int, fold: int = 1) -> Grid:
     """A grid by position: every row is a step, groups are cut to whole folds; times count steps where there are none."""
     first = runs.first[runs.apart == NEW] if runs is not None else np.zeros(1, dtype=np.int64)
     lengths = np.diff(first, append=rows) // fold * fold
@@ -264,7 +294,7 @@ def _last_times(runs: Runs) -> Ints:
     return last
 
 
-def _check_between(runs: Runs, origin: Ints, step: int) -> None:
+def _check_between(runs: Runs, origin: Ints, step: int, scale: CalendarScale | None) -> None:
     """Raise DataError for times that are not a whole number of steps after the first of their group."""
     late = (runs.time - origin[runs.group]) % step != 0
     odd = late | ((runs.apart != NEW) & (runs.apart % step != 0))
@@ -273,12 +303,19 @@ def _check_between(runs: Runs, origin: Ints, step: int) -> None:
     times = runs.times(odd)
     times = times[(times - np.repeat(origin[runs.group[odd]], runs.lengths[odd])) % step != 0]
     if len(times):
-        noun = step_name(step) if step_name(step) != "step" else length_text(step)
+        noun = scale.noun(step) if scale else step_name(step) if step_name(step) != "step" else length_text(step)
+        times = scale.times(times) if scale else times
         raise DataError(
             f"{plural(len(times), 'time lies', 'times lie')} between the steps of one {noun}",
             some([time_text(int(time)) for time in times]),
-            "say what a step is, such as --step 15min; or cut by position: --fold N",
+            f"say what a step is, such as --step 15min; or put each row on the nearest: --step {_flag(step)} --snap",
         )
+
+
+def _flag(microseconds: int) -> str:
+    """A length of time as `--step` takes it."""
+    units = (("d", DAY), ("h", HOUR), ("min", 60 * SECOND), ("s", SECOND), ("ms", 1000), ("us", 1))
+    return next(f"{microseconds // size}{unit}" for unit, size in units if microseconds % size == 0)
 
 
 def length_text(microseconds: int) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -20,11 +21,12 @@ from tensorize.core.options import column_and, columns
 from tensorize.core.schema import Schema
 from tensorize.loaders.series.clock import Clock
 from tensorize.loaders.series.cut import Cut
-from tensorize.loaders.series.cutting import find_cut, given_step, way_of
+from tensorize.loaders.series.cutting import find_cut, find_pace, given_step, way_of
 from tensorize.loaders.series.gaps import ERROR, Filler, gap_policies
 from tensorize.loaders.series.grid import GridState
 from tensorize.loaders.series.options import SeriesOptions
 from tensorize.loaders.series.order import Order, Ordered, find_order
+from tensorize.loaders.series.pace import CalendarStep, Pace, pace_of, snap
 from tensorize.loaders.series.rows import RowPass
 from tensorize.loaders.series.tensors import SeriesTensors
 
@@ -47,6 +49,10 @@ class _Checked:
     gaps: Mapping[str, str]
     ordered: Ordered
 
+    def place(self, run: Run) -> Callable[[Sequence[int]], list[str]]:
+        """What says where the rows of some ordinals, sorted, stand."""
+        return partial(_place, self.kept, self.ordered.order, run)
+
     def planned(self, cut: Cut, options: SeriesOptions, learned: Sequence[Learned], origin: str, notes: Sequence[str]) -> Plan:
         """The plan. Raises DataError for a split without a sample."""
         tensors = SeriesTensors(Fitted(learned), cut, options, origin)
@@ -57,30 +63,53 @@ class _Checked:
         return Plan(tuple(learned), specs, {}, tuple(dict.fromkeys((*self.ordered.notes, *notes))), made, state)
 
 
+def _place(kept: SelectedRows, order: Order, run: Run, ordinals: Sequence[int]) -> list[str]:
+    found, at = list[int](), 0
+    for rows in order.stream(kept.of(), run.engine.store)(()):
+        inside = [ordinal - at for ordinal in ordinals if at <= ordinal < at + len(rows)]
+        found += rows.source_at(np.array(inside, dtype=np.int64)).tolist()
+        at += len(rows)
+    return kept.rows.place(found)
+
+
+def by_position(options: SeriesOptions) -> bool:
+    """Whether the samples are cut by the position of the rows, whatever their times."""
+    return options.fold is not None or options.time is None
+
+
+def state_of(pace: Pace | None) -> GridState:
+    """What a recipe holds of the steps."""
+    if pace is None or pace.calendar is None:
+        return GridState(microseconds=None if pace is None else pace.step)
+    return GridState(microseconds=None, calendar=str(pace.calendar))
+
+
 def learn(rows: Rows, options: SeriesOptions, run: Run, preset_gaps: Mapping[str, str]) -> Plan:
     """Put the rows in order, cut samples, and learn every step from the observed train steps."""
     checked = _check_series(rows, options, run, preset_gaps)
-    ordered, step = checked.ordered, None
-    if options.fold is None:
+    ordered, pace = checked.ordered, None
+    if not by_position(options):
         assert ordered.runs is not None
-        step = given_step(options) or ordered.runs.usual_step()
-    cut, notes = find_cut(options, step, ordered.runs, ordered.rows, checked.gaps)
+        pace = find_pace(options, ordered.runs, strict=ERROR in checked.gaps.values())
+    cut, notes = find_cut(options, pace, ordered.runs, ordered.rows, checked.gaps, place=checked.place(run))
     roles = rows.needs.roles
     learner = ColumnLearner(rows.schema, _uses(rows.schema, roles, options), checked.kept.policies, options)
     stream = ordered.order.stream(checked.kept.of(), run.engine.store)
     train = _Train(stream, (*roles.inputs, *roles.targets), cut, ordered.rows)
-    learned = (*learner.learn(run.engine, train, _as_it_is), GridState(microseconds=step).learned())
+    learned = (*learner.learn(run.engine, train, _as_it_is), state_of(pace).learned())
     origin = f"learned from {'train' if options.split else 'all steps'}"
     return checked.planned(cut, options, learned, origin, (*notes, *learner.notes))
 
 
 def replay(rows: Rows, options: SeriesOptions, run: Run, learned: Sequence[Learned], preset_gaps: Mapping[str, str]) -> Plan:
     """Put the rows in order, cut samples, and take every step from a recipe."""
-    step = GridState.of(learned).microseconds
-    if (step is None) != (options.fold is not None):
+    step = GridState.of(learned).given
+    if (step is None) != by_position(options):
         raise RecipeError("the recipe's grid step does not fit its options: one of them cuts by position")
     checked = _check_series(rows, options, run, preset_gaps)
-    cut, notes = find_cut(options, step, checked.ordered.runs, checked.ordered.rows, checked.gaps)
+    ordered = checked.ordered
+    pace = None if step is None or ordered.runs is None else pace_of(ordered.runs, step, strict=False)
+    cut, notes = find_cut(options, pace, ordered.runs, ordered.rows, checked.gaps, place=checked.place(run))
     return checked.planned(cut, options, learned, "as the recipe says", notes)
 
 
@@ -92,7 +121,10 @@ def kept_rows(rows: Rows, options: SeriesOptions, run: Run) -> SelectedRows:
 
 def _check_series(rows: Rows, options: SeriesOptions, run: Run, preset_gaps: Mapping[str, str]) -> _Checked:
     roles = rows.needs.roles
-    clock = Clock(options.clock(roles.names), options.zone, local=way_of(options) != "window")
+    step = given_step(options)
+    local = way_of(options) != "window" or isinstance(step, CalendarStep)
+    snapped = partial(snap, step=step) if options.snap and step is not None else None
+    clock = Clock(options.clock(roles.names), options.zone, local, snapped)
     kept = kept_rows(rows, options, run)
     gaps = gap_policies(options.gaps, rows.schema, roles.inputs, clock.columns, preset_gaps)
     return _Checked(kept, clock, gaps, find_order(kept, clock, options, run, ERROR in gaps.values()))

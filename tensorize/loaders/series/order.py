@@ -13,8 +13,8 @@ from tensorize.columns.selection import KeptBlocks, SelectedRows, Selection, lef
 from tensorize.core.contracts import Array, Run, ScratchStore
 from tensorize.core.errors import DataError, plural, some
 from tensorize.engine.packed import Packed, pack
-from tensorize.loaders.series.clock import Clock, step_name, time_text
-from tensorize.loaders.series.cutting import given_step
+from tensorize.loaders.series.clock import Clock, time_text
+from tensorize.loaders.series.cutting import find_pace
 from tensorize.loaders.series.grid import time_grid
 from tensorize.loaders.series.options import SeriesOptions
 from tensorize.loaders.series.rows import DistinctRows, KeptRows, RowBatch, RowPass
@@ -219,7 +219,8 @@ class _Timed:
     def _add_gaps(self, found: Ordered, problems: _Problems) -> None:
         """Tell the gaps in the same message, so that one look shows all."""
         assert found.runs is not None
-        grid = time_grid(found.runs, given_step(self.options) or found.runs.usual_step(), None)
+        pace = find_pace(self.options, found.runs, strict=self.gaps_are_errors)
+        grid = time_grid(pace.runs, pace.step, None, pace.scale)
         if grid.missing and self.gaps_are_errors:
-            problems.lines.append(f"{plural(grid.missing, step_name(grid.step))} missing")
+            problems.lines.append(f"{plural(grid.missing, grid.noun)} missing")
             problems.hints.append("--gaps drop | ffill | interpolate | VALUE")

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from tensorize.columns.dates.rows import DatedRows
+from tensorize.columns.reader import Rows
 from tensorize.columns.selection import SelectedRows
 from tensorize.core.errors import DataError
+from tensorize.core.options import column_and
 from tensorize.core.rejects import Reject, Rejects
 from tensorize.loaders.series.clock import Clock, Reading
+from tensorize.loaders.series.options import SeriesOptions
 
 
 def leave_out_untimed(kept: SelectedRows, clock: Clock, rejects: Rejects) -> None:
@@ -43,6 +49,19 @@ def _reject(place: str, row: int, column: str, raw: Any, reason: str) -> Reject:
     if path and line.isdecimal():
         return Reject(path, "time", reason, row, int(line), column, text)
     return Reject("in memory", "time", reason, row, None, column, text)
+
+
+def without_clock_text(rows: Rows, clock: Sequence[str], options: SeriesOptions) -> Rows:
+    """The rows with a time of day in text, the second column of the time, as no feature: numbers of hours stay one."""
+    roles = rows.needs.roles
+    asked = {column_and(value, roles.names)[0] for value in (*options.onehot, *options.ordinal)}
+    gone = [name for name in clock if name in roles.inputs and rows.schema[name].storage == "string" and name not in asked]
+    if not gone:
+        return rows
+    keys = tuple(name for name in roles.names if name in roles.keys or name in gone)
+    inputs = tuple(name for name in roles.inputs if name not in gone)
+    needs = replace(rows.needs, roles=replace(roles, inputs=inputs, keys=keys))
+    return DatedRows(rows, rows.schema, needs, {})
 
 
 def _can_be_read(reading: Reading, batch: pa.RecordBatch) -> bool:

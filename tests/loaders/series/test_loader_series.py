@@ -239,7 +239,7 @@ def test_a_step_is_found_or_given(tensorize, tmp_path):
 
 @pytest.mark.parametrize("step", ["1x", "0h", "-1h", "24", "soon"])
 def test_a_step_that_is_no_time_is_refused(step):
-    with pytest.raises(UsageError, match="is no length of time"):
+    with pytest.raises(UsageError, match="is not a length of time"):
         series(meter(), period="day", step=step)
 
 
@@ -425,7 +425,7 @@ def test_a_target_is_scaled_only_where_a_flag_names_it():
         {"period": "day", "window": 2},
         {},
         {"period": "day", "stride": 2},
-        {"window": 2, "time": None},
+        {"period": "2", "time": None},
         {"fold": 2, "split": "0.5,0.5", "group": "kwh"},
     ],
 )

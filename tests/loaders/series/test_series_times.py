@@ -114,5 +114,5 @@ def test_lengths_of_time(text, seconds):
     "text", ["", "5", "0h", "-1h", "1M", "1 fortnight", "1h x", "1e3s", "h1", "1.5us", "1h,", "a" * 9999 + "!"]
 )
 def test_what_is_no_length_of_time(text):
-    with pytest.raises(UsageError, match="no length of time"):
+    with pytest.raises(UsageError, match="not a length of time"):
         step_of(text)
