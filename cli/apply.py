@@ -34,6 +34,7 @@ def run_apply(
     threads: flags.Threads = None,
     chunk_bytes: flags.ChunkBytes = None,
     scratch: flags.Scratch = None,
+    max_pipe: flags.MaxPipe = None,
     max_header: flags.MaxHeader = None,
     as_json: flags.AsJson = False,
     quiet: flags.Quiet = False,
@@ -44,7 +45,7 @@ def run_apply(
     from tensorize import pipeline
     from tensorize.core.recipe import Recipe as RecipeFile
 
-    del debug
+    del debug, max_pipe
     output = output_of(source, out, format, max_size, force=force, dry_run=dry_run, rejects=rejects)
     found = RecipeFile.read(recipe)
     policies = {"unseen": unseen, "missing": missing, "on_bad": on_bad, "max_bad": max_bad}

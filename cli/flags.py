@@ -13,7 +13,7 @@ from pydantic import BeforeValidator
 from pydantic.fields import FieldInfo
 
 from tensorize.core import registry
-from tensorize.core.limits import allow_header
+from tensorize.core.limits import allow_header, allow_pipe
 from tensorize.core.options import OWN, Options
 from tensorize.core.units import parse_size
 
@@ -133,6 +133,24 @@ MaxHeader = Annotated[
         metavar="SIZE",
         callback=_allow_header,
         help=r"Read a file that holds more than this beside its tensors. \[default: 256MiB]",
+        rich_help_panel=HOW,
+    ),
+]
+
+
+def _allow_pipe(value: str | None) -> str | None:
+    if value is not None:
+        allow_pipe(parse_size(value))
+    return value
+
+
+MaxPipe = Annotated[
+    str | None,
+    typer.Option(
+        "--max-pipe",
+        metavar="SIZE",
+        callback=_allow_pipe,
+        help=r"Keep more than this of a pipe. \[default: 4GiB]",
         rich_help_panel=HOW,
     ),
 ]

@@ -50,6 +50,7 @@ def run_predict(
     threads: flags.Threads = None,
     chunk_bytes: flags.ChunkBytes = None,
     scratch: flags.Scratch = None,
+    max_pipe: flags.MaxPipe = None,
     max_header: flags.MaxHeader = None,
     as_json: flags.AsJson = False,
     quiet: flags.Quiet = False,
@@ -60,7 +61,7 @@ def run_predict(
     from tensorize.train import Checkpoint
     from tensorize.train.predict import predictions, write_file, write_stream
 
-    del debug
+    del debug, max_pipe
     began, path = time.monotonic(), _target(out, as_json, force)
     found = Checkpoint.load(model)
     policies = {"unseen": unseen, "missing": missing, "on_bad": on_bad, "max_bad": max_bad}

@@ -43,6 +43,7 @@ def run_loader(
     threads: flags.Threads = None,
     chunk_bytes: flags.ChunkBytes = None,
     scratch: flags.Scratch = None,
+    max_pipe: flags.MaxPipe = None,
     as_json: flags.AsJson = False,
     quiet: flags.Quiet = False,
     verbose: flags.Verbose = False,
@@ -51,7 +52,7 @@ def run_loader(
     """Prepare a source and print the summary."""
     from tensorize import pipeline
 
-    del debug
+    del debug, max_pipe
     output = output_of(source, out, format, max_size, force=force, dry_run=dry_run, rejects=rejects)
     how = {"engine": engine, "workers": workers, "threads": threads, "scratch": scratch}
     with running(quiet or as_json, chunk_bytes, **how) as run:

@@ -12,6 +12,9 @@ from tensorize.core.units import size
 
 HEADER_BYTES = 256 << 20
 """Bytes in each part of a prepared file that has to be held in memory beside the tensors: the recipe, the names, the texts."""
+PIPE_BYTES = 4 << 30
+"""Bytes of a pipe that are kept before a larger limit is asked for."""
+_PIPE: ContextVar[int] = ContextVar("tensorize_max_pipe", default=PIPE_BYTES)
 _HEADER: ContextVar[int] = ContextVar("tensorize_max_header", default=HEADER_BYTES)
 
 
@@ -45,4 +48,18 @@ def check_header(path: Any, found: int) -> None:
         raise DataError(
             f"{path} holds {size(found)} beside its tensors, over the limit of {size(_HEADER.get())}",
             hint=f"where that is right, allow it: --max-header {found}",
+        )
+
+
+def allow_pipe(limit: int) -> None:
+    """Set how much of a pipe is kept from here on, for a command."""
+    _PIPE.set(limit)
+
+
+def check_pipe(name: str, found: int) -> None:
+    """Raise DataError where a pipe brings more bytes than the limit."""
+    if found > _PIPE.get():
+        raise DataError(
+            f"{name} brings more than {size(_PIPE.get())}: does it end?",
+            hint=f"save it to a file first, and name that; or allow more: --max-pipe {4 * _PIPE.get()}",
         )

@@ -6,10 +6,7 @@ import codecs
 import glob
 import io
 import os
-import shutil
-import stat
 import sys
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +14,7 @@ from typing import IO, Any, BinaryIO, Protocol, cast
 
 from tensorize.core.errors import DataError, RunError, UsageError, near
 from tensorize.sources.changes import Stamp, WatchedFile, source_changed
+from tensorize.sources.streams import is_file, open_stream, spooled
 
 STDIN = "-"
 _BUFFER = 128 << 10
@@ -24,6 +22,11 @@ _FREE_BYTES = 64 << 20
 """Up to here a compressed file may grow as it likes."""
 _MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 _UNPACK = "unpack it first"
+_TO_PARQUET = (
+    'write it as Parquet: {python} -c "import pyarrow.feather as f, pyarrow.parquet as p; '
+    "p.write_table(f.read_table(r'{name}'), 'out.parquet')\""
+)
+_PICTURE = "tensorize images reads folders of pictures"
 _NO_TEXT = {
     b"PAR1\x15": ("a Parquet file", "table and series read it, unless --reader names another reader"),
     b"PK\x03\x04": ("a ZIP archive, as .xlsx and .npz are", "unpack it first; of a spreadsheet, save the sheet as CSV"),
@@ -32,6 +35,29 @@ _NO_TEXT = {
     b"\x89HDF\r\n\x1a\n": ("an HDF5 file", "raw data are asked for; tensorize inspect shows a prepared file"),
     b"SQLite format 3\0": ("an SQLite database", "export the table as CSV"),
     b"%PDF-": ("a PDF", "save its text first"),
+    b"ARROW1\0\0": ("an Arrow file (.arrow, .feather)", _TO_PARQUET),
+    b"FEA1\0": ("a Feather file", _TO_PARQUET),
+    b"\x93NUMPY": (
+        "an array of numpy (.npy)",
+        "write it as CSV: {python} -c \"import numpy; numpy.savetxt('out.csv', numpy.load(r'{name}'), delimiter=',')\"",
+    ),
+    b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": ("an old Excel workbook (.xls), or another Office file", "save the sheet as CSV"),
+    b"7z\xbc\xaf\x27\x1c": ("a 7z archive", _UNPACK),
+    b"Rar!\x1a\x07": ("a RAR archive", _UNPACK),
+    b"\x04\x22\x4d\x18": ("compressed by lz4", _UNPACK),
+    b"\x1f\x9d": ("compressed by compress (.Z)", _UNPACK),
+    b"Obj\x01": ("an Avro file", "write it as Parquet or CSV first"),
+    b"<stata_dta>": (
+        "a Stata file",
+        "write it as CSV: {python} -c \"import pandas; pandas.read_stata(r'{name}').to_csv('out.csv', index=False)\"",
+    ),
+    b"$FL2@(#)": ("an SPSS file", "save it as CSV first"),
+    b"RDX2\n": ("R data", "in R: write.csv(x, 'out.csv', row.names = FALSE)"),
+    b"RDX3\n": ("R data", "in R: write.csv(x, 'out.csv', row.names = FALSE)"),
+    b"\x80\x04\x95": ("a pickle, which is never read", "write the table as CSV or Parquet"),
+    b"\x80\x05\x95": ("a pickle, which is never read", "write the table as CSV or Parquet"),
+    b"\x89PNG\r\n": ("a PNG picture", _PICTURE),
+    b"\xff\xd8\xff": ("a JPEG picture", _PICTURE),
 }
 """How files begin that are read as text in vain: what they are, and the way out."""
 
@@ -54,10 +80,10 @@ class InputFile:
         """A file as it is now. A pipe or a device is read once, into a temporary file, since it cannot be read again."""
         try:
             status = path.stat()
-            if stat.S_ISREG(status.st_mode):
+            if is_file(path, status, name):
                 return cls(name, path, _stamp=Stamp.of(status))
-            with path.open("rb") as stream:
-                return cls(name, path, _spooled(name, stream))
+            with open_stream(name, path, status) as stream:
+                return cls(name, path, spooled(name, stream))
         except OSError as error:
             raise DataError(f"{name} cannot be read: {error.strerror}") from error
 
@@ -118,9 +144,14 @@ class InputFile:
         return cast(BinaryIO, pa.CompressedInputStream(pa.PythonFile(raw, mode="r"), compression))
 
     def _check_text(self, magic: bytes) -> None:
+        if magic.startswith(b"PK\x03\x04") and self.path.suffix.lower() in (".xlsx", ".xlsm", ".ods"):
+            raise DataError(f"{self.name} is a workbook, not text", hint="save the sheet as CSV")
         for known, (what, hint) in _NO_TEXT.items():
             if magic.startswith(known):
-                raise DataError(f"{self.name} is {what}, not text", hint=hint)
+                raise DataError(
+                    f"{self.name} is {what}, not text",
+                    hint=hint.replace("{name}", self.name).replace("{python}", sys.executable),
+                )
 
     def _raw(self) -> io.RawIOBase:
         if self._stamp is None:
@@ -187,21 +218,7 @@ def _is_file(match: Path) -> bool:
 
 def _stdin() -> InputFile:
     """Standard input, kept since it is read more than once."""
-    return InputFile("<stdin>", Path(STDIN), _spooled("<stdin>", sys.stdin.buffer))
-
-
-def _spooled(name: str, stream: IO[bytes]) -> IO[bytes]:
-    """The bytes of a stream in a nameless temporary file. Raises RunError if there is no room for them."""
-    held = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the source
-    try:
-        shutil.copyfileobj(stream, held)
-        held.flush()
-    except OSError as error:
-        held.close()
-        raise RunError(
-            f"{name} cannot be kept in {tempfile.gettempdir()}: {error.strerror}", hint="save it to a file first, and name that"
-        ) from error
-    return held
+    return InputFile("<stdin>", Path(STDIN), spooled("<stdin>", sys.stdin.buffer))
 
 
 def missing_file(path: str | os.PathLike[str]) -> UsageError:

@@ -23,7 +23,7 @@ from tensorize.readers.csv.blocks import RETURN, ZERO, Block
 from tensorize.readers.csv.first_line import is_number
 from tensorize.readers.csv.infer import Seen
 from tensorize.readers.csv.parse import ChunkParser, Parsed, parse, parsed
-from tensorize.readers.csv.tokenizer import LONG, Record, count_lines
+from tensorize.readers.csv.tokenizer import LINE_ENDS, LONG, Record, count_lines
 from tensorize.sources.files import is_utf8
 
 
@@ -48,8 +48,8 @@ class Read:
     lines: int
     """Line ends in the block."""
     bad: tuple[Bad, ...] = ()
-    blanks: tuple[tuple[int, int], ...] = ()
-    """(line, rows before it) of each blank line."""
+    blanks: tuple[tuple[int, int, int], ...] = ()
+    """(line, rows before it, lines) of each stretch of blank lines."""
     ends: frozenset[bytes] = frozenset()
     """The kinds of line ends that were seen."""
     literal: int = 0
@@ -75,7 +75,7 @@ class Summary:
     size: int
     lines: int
     bad: tuple[Bad, ...]
-    blanks: tuple[tuple[int, int], ...]
+    blanks: tuple[tuple[int, int, int], ...]
     ends: frozenset[bytes]
     literal: int
     blank_is_row: bool
@@ -158,16 +158,31 @@ def _fast(block: Block, reader: ChunkParser) -> Read | None:
     data = block.data
     if ZERO in block.signs or data.startswith(codecs.BOM_UTF8):
         return None
+    if not _is_blank_row(reader) and any(stretch in data for stretch in _BLANK_STRETCHES):
+        return None  # a fast parser makes rows of them
     try:
         found = parse(data, reader if block.is_quoted else reader.without_quotes)
     except pa.ArrowInvalid:
         return None
-    if _may_hold_blanks(data, found) or _may_hold_marks(found, reader) or _may_be_long(data, found, reader):
+    blank_is_row = _is_blank_row(reader)
+    if (
+        (not blank_is_row and _may_hold_blanks(data, found))
+        or _may_hold_marks(found, reader)
+        or _may_be_long(data, found, reader)
+    ):
         return None
     if RETURN not in block.signs and not block.is_quoted:
-        return Read(found, len(data), found.rows, ends=frozenset({b"\n"}))
+        return Read(found, len(data), found.rows, ends=frozenset({b"\n"}), blank_is_row=blank_is_row)
     counted = _counted(data, (reader.dialect.way.quote or "").encode())
-    return Read(found, len(data), counted[1], ends=counted[0]) if counted else None
+    return Read(found, len(data), counted[1], ends=counted[0], blank_is_row=blank_is_row) if counted else None
+
+
+def _is_blank_row(reader: ChunkParser) -> bool:
+    """Whether a blank line is a row with a missing value."""
+    return reader.blank == "missing" and len(reader.dialect.names) == 1
+
+
+_BLANK_STRETCHES = (b"\n" * 256, b"\r\n" * 256, b"\r" * 256)
 
 
 def _counted(data: bytes, quote: bytes) -> tuple[frozenset[bytes], int] | None:
@@ -220,7 +235,7 @@ class _Taken:
     rows: list[Sequence[bytes]] = field(default_factory=list)
     records: list[Record] = field(default_factory=list)
     bad: list[Bad] = field(default_factory=list)
-    blanks: list[tuple[int, int]] = field(default_factory=list)
+    blanks: list[tuple[int, int, int]] = field(default_factory=list)
 
     def add(self, record: Record, cells: Sequence[bytes]) -> None:
         self.rows.append(cells)
@@ -235,16 +250,20 @@ class _Taken:
 
 def _slow(block: Block, reader: ChunkParser) -> Read:
     """Every record by itself."""
-    records = block.records
-    if records is None:
-        records = tuple(reader.dialect.tokenizer(reader.longest).records(block.data))
-    blank_is_row = reader.blank == "missing" and len(reader.dialect.names) == 1
-    taken = _Taken(block.data)
+    records = block.records if block.records is not None else reader.dialect.tokenizer(reader.longest).records(block.data)
+    blank_is_row = _is_blank_row(reader)
+    taken, ends = _Taken(block.data), set[bytes]()
     for record in records:
-        if not record.cells and not record.fault and not blank_is_row:
-            taken.blanks.append((record.line, len(taken.rows)))
+        ends |= _line_ends(block.data, record)
+        if not record.cells and not record.fault:
+            count = count_lines(block.data, record.start, record.stop)
+            if blank_is_row:
+                for at in range(count):
+                    taken.add(record._replace(line=record.line + at), [b""])
+            else:
+                taken.blanks.append((record.line, len(taken.rows), count))
             continue
-        cells: Sequence[bytes] = record.cells or ([] if record.fault else [b""])
+        cells: Sequence[bytes] = record.cells
         taken.add(record, cells)
         wrong = _wrong(record, cells, reader)
         if wrong:
@@ -258,8 +277,8 @@ def _slow(block: Block, reader: ChunkParser) -> Read:
         count_lines(block.data, 0, len(block.data)),
         tuple(sorted(taken.bad, key=lambda item: item.row)),
         tuple(taken.blanks),
-        _record_ends(block.data, records),
-        sum(record.literal and not record.fault for record in records),
+        frozenset(ends),
+        sum(record.literal and not record.fault for record in taken.records),
         blank_is_row,
     )
 
@@ -282,10 +301,13 @@ def _check_text(taken: _Taken, reader: ChunkParser, name: str) -> None:
                 taken.spoil(row, "encoding", name, f"bytes {odd}")
 
 
-def _record_ends(data: bytes, records: Sequence[Record]) -> frozenset[bytes]:
-    """The kinds of line ends between records."""
-    ends = (data[max(record.start, record.stop - 2) : record.stop] for record in records)
-    return frozenset(b"\r\n" if end == b"\r\n" else end[-1:] for end in ends if end[-1:] in (b"\r", b"\n"))
+def _line_ends(data: bytes, record: Record) -> set[bytes]:
+    """The kinds of line ends in a stretch of blank lines, or at the end of a record."""
+    if not record.cells and not record.fault:
+        lines = data[record.start : record.stop]
+        return {b"\r\n" if len(end) > 1 and end[-1:] == b"\n" else end[:1] for end in LINE_ENDS.findall(lines)}
+    end = data[max(record.start, record.stop - 2) : record.stop]
+    return {b"\r\n"} if end == b"\r\n" else {end[-1:]} & {b"\r", b"\n"}
 
 
 def _wrong(record: Record, cells: Sequence[bytes], reader: ChunkParser) -> tuple[str, str | None, str] | None:

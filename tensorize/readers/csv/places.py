@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
 from tensorize.readers.csv.blocks import Block
 from tensorize.readers.csv.parse_block import Summary
-from tensorize.readers.csv.tokenizer import Record
+from tensorize.readers.csv.tokenizer import Record, count_lines
 
 
 @dataclass(frozen=True)
@@ -93,8 +93,7 @@ class Places:
             if number not in numbers:
                 continue
             mark = self._marks[numbers[number]]
-            records = (record for record in self._records(file, block) if record.cells or record.fault or mark.single)
-            lines = {mark.row + at: record.line for at, record in enumerate(records)}
+            lines = {mark.row + at: line for at, line in enumerate(_row_lines(block, self._records(file, block), mark.single))}
             for row in wanted[numbers[number]]:
                 found[row] = self._names[file], mark.line + lines[row] + 1
         return found
@@ -102,3 +101,12 @@ class Places:
     def of(self, rows: Sequence[int]) -> dict[int, str]:
         """Source row → such as `houses.csv:212`."""
         return {row: f"{name}:{line}" for row, (name, line) in self.lines(rows).items()}
+
+
+def _row_lines(block: Block, records: Iterable[Record], single: bool) -> Iterator[int]:
+    """The line of each row of a block; with `single` each blank line is a row."""
+    for record in records:
+        if record.cells or record.fault:
+            yield record.line
+        elif single:
+            yield from range(record.line, record.line + count_lines(block.data, record.start, record.stop))

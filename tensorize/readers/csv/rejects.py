@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -51,11 +52,11 @@ class Faults:
         self.counts: Counter[str] = Counter()
         self._first: list[Reject] = []
 
-    def add(self, reject: Reject) -> None:
-        """Count a fault; the first few are kept, to be shown."""
-        self.counts[reject.kind] += 1
-        if len(self._first) < SHOWN:
-            self._first.append(reject)
+    def add(self, reject: Reject, count: int = 1) -> None:
+        """Count a fault, or several on lines that follow each other; the first few are kept, to be shown."""
+        self.counts[reject.kind] += count
+        for at in range(min(count, SHOWN - len(self._first))):
+            self._first.append(reject if reject.line is None else replace(reject, line=reject.line + at))
 
     def error(self, width: int, encoding: str) -> DataError:
         """The error that lists all. `width` is the number of columns."""
@@ -138,7 +139,7 @@ class BadRows:
         self._sorted: np.ndarray[tuple[int], np.dtype[np.int64]] | None = None
         self._ends: set[bytes] = set()
         self._literal = self._blanks = 0
-        self._pending: list[int] = []
+        self._pending: list[tuple[int, int]] = []
         self._tail: list[tuple[int, str, str]] = []
         self._before = 0
 
@@ -175,11 +176,11 @@ class BadRows:
         for item in read.bad:
             self.add(Reject(name, item.kind, item.reason, row + item.row, line + item.line + 1, item.column, item.raw))
         last = 0
-        for at, before in read.blanks:
+        for at, before, count in read.blanks:
             if before > last:
                 self._settle_blanks(name)
             if before or self._before or self._width == 1:
-                self._pending.append(line + at + 1)
+                self._pending.append((line + at + 1, count))
             last = before
         if read.rows > last:
             self._settle_blanks(name)
@@ -191,9 +192,9 @@ class BadRows:
     def _settle_blanks(self, name: str) -> None:
         """A row follows the blank lines that wait."""
         if self._options.blank == "error" and not self.skips:
-            for line in self._pending:
-                self._faults.add(Reject(name, "blank line", "a blank line", line=line))
-        self._blanks += len(self._pending)
+            for line, count in self._pending:
+                self._faults.add(Reject(name, "blank line", "a blank line", line=line), count)
+        self._blanks += sum(count for _, count in self._pending)
         self._pending.clear()
 
     def finish(self, places: Places) -> None:

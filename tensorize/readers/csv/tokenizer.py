@@ -17,6 +17,9 @@ ESCAPE = "an escape stands before a character that needs none"
 PADDING = "a delimiter lacks the space that follows it everywhere else"
 
 _NEWLINE = re.compile(rb"\r*\n|\r")
+LINE_ENDS = re.compile(rb"\r+\n?|\n")
+"""Line ends, found in linear time: carriage returns without a line feed are one for each of them."""
+_BLANKS = re.compile(rb"[\r\n]+")
 
 
 class Record(NamedTuple):
@@ -26,7 +29,7 @@ class Record(NamedTuple):
     stop: int
     line: int
     cells: list[bytes]
-    """As they read, without quotes. No cell at all is a blank line."""
+    """As they read, without quotes. No cell at all is a blank line, or several that follow each other."""
     fault: str
     """Why it cannot be read; empty if it can."""
     literal: bool
@@ -79,7 +82,7 @@ class Tokenizer:
         at, line, size = 0, 0, len(text)
         while at < size:
             try:
-                record = self._record(text, at, line, final)
+                record = _blank_lines(text, at, line, final) or self._record(text, at, line, final)
             except _MoreError:
                 return
             yield record
@@ -179,9 +182,25 @@ class Tokenizer:
             at = end
 
 
+def _blank_lines(text: bytes, at: int, line: int, final: bool) -> Record | None:
+    """All blank lines at an offset as one record without cells; None if there is none. Raises _MoreError."""
+    found = _BLANKS.match(text, at)
+    if found is None:
+        return None
+    stop = found.end()
+    if stop == len(text) and not final:
+        stop -= len(found[0]) - len(found[0].rstrip(b"\r"))
+        if stop == at:
+            raise _MoreError
+    return Record(at, stop, line, [], "", False)
+
+
 def count_lines(text: bytes, start: int, stop: int) -> int:
     """The line ends between two offsets."""
-    return len(_NEWLINE.findall(text, start, stop))
+    feeds = text.count(b"\n", start, stop)
+    if text.find(b"\r", start, stop) < 0 or feeds == text.count(b"\r", start, stop) == text.count(b"\r\n", start, stop):
+        return feeds
+    return sum(1 if end[-1:] == b"\n" else len(end) for end in LINE_ENDS.findall(text, start, stop))
 
 
 def _next_line(text: bytes, at: int) -> int:

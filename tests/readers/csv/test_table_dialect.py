@@ -342,3 +342,30 @@ def test_any_bytes_are_read_alike_or_refused_alike_wherever_blocks_end(
             return str(error)
 
     assert outcome(chunk_bytes=chunk, threads=2) == outcome()
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("quoted", ['"x"', '"x"y'])
+def test_stretches_of_blank_lines_are_counted_in_little_memory(write: Write, end: str, quoted: str) -> None:
+    import tracemalloc
+
+    blanks = 300_000
+    text = end.join(["a,b", "1,x", f"2,{quoted}"]) + end * (blanks + 1) + f"3,z{end}"
+    path = write(text)
+    tracemalloc.start()
+    with pytest.raises(DataError) as error:
+        read_table(path)
+    assert tracemalloc.get_traced_memory()[1] < 50 << 20
+    tracemalloc.stop()
+    assert "d.csv:4" in str(error.value)
+    assert f"{blanks:,}" in str(error.value)
+    if quoted == '"x"':
+        assert rows(path, blank="skip", chunk_bytes=1000) == [["a", "b"], ["1", "x"], ["2", "x"], ["3", "z"]]
+
+
+def test_blank_lines_of_a_single_column_are_missing_values_at_their_lines(write: Write) -> None:
+    path = write("a\n1\n\n\n\n4\n\n")
+    assert rows(path, blank="missing") == [["a"], ["1"], [""], [""], [""], ["4"], [""]]
+    with pytest.raises(DataError, match=r"4 values are missing") as error:
+        prepare("table", path, blank="missing")
+    assert [f"d.csv:{line}" in str(error.value) for line in (2, 3, 4, 5, 6, 7)] == [False, True, True, True, False, True]
