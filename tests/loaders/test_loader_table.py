@@ -577,3 +577,16 @@ def test_dates_in_memory():
     frame = pd.DataFrame({"d": [datetime.datetime(2024, 5, 1, 7), datetime.datetime(2024, 6, 2, 8)], "v": [1.0, 2.0]})
     ts = table(frame, time_features="d:month,hour", scale="none")
     assert ts["features"].tolist() == [[5, 7, 1], [6, 8, 2]]
+
+
+@pytest.mark.parametrize("ids", [["1234567890123456789", "", "1234567890123456790"], ["1", "NA", "3"], ["", "2", "3"]])
+def test_an_integer_id_that_is_missing_is_told_and_the_ways_out_work(tmp_path, ids):
+    path = tmp_path / "s.csv"
+    path.write_text("order,qty\n" + "".join(f"{one},{row}\n" for row, one in enumerate(ids)))
+    with pytest.raises(DataError, match="1 row has no id") as error:
+        prepare("table", path, id="order")
+    assert f"s.csv:{2 + [one.isdigit() for one in ids].index(False)}" in str(error.value)
+    assert '--type "order:category"' in error.value.hint
+    assert len(prepare("table", path, id="order", type="order:category")["features"]) == 3
+    kept = prepare("table", path, id="order", where="order is not missing")
+    assert kept["id"].tolist() == [int(one) for one in ids if one.isdigit()]

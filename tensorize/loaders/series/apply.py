@@ -146,10 +146,13 @@ def finished(plan: Plan, rows: Rows, run: Run) -> Iterator[Piece]:
     tensors, filler, roles = state.tensors, state.filler, rows.needs.roles
     kept = kept_rows(rows, tensors.options, run)
     kept.leave_out(state.order.selection.out)
+    blocks = kept.of()
+    repeated = state.order.repeated(blocks, run.engine.store)
+    kept.leave_out(np.union1d(state.order.selection.out, repeated))
     kept.check_unseen(tensors.fitted, tensors.may_be_unseen)
     if not tensors.cut.whole_only:
         check_constants(tensors.may_be_unseen, filler)
-    stream = state.order.stream(kept.of(), run.engine.store)
+    stream = state.order.stream(blocks, run.engine.store)
     columns = (*roles.inputs, *roles.targets)
     yield from (_as_index if tensors.is_index else _spelt_out)(state, stream, columns, run)
 

@@ -10,7 +10,7 @@ import numpy as np
 from tensorize.core.errors import DataError, UsageError, plural
 from tensorize.loaders.series.clock import DAY, time_text
 from tensorize.loaders.series.cut import Cut
-from tensorize.loaders.series.gaps import DROP, OWN, check_gaps
+from tensorize.loaders.series.gaps import DROP, FFILL, INTERPOLATE, OWN, check_gaps
 from tensorize.loaders.series.grid import WEEK, Grid, position_grid, time_grid
 from tensorize.loaders.series.options import SeriesOptions
 from tensorize.loaders.series.pace import CalendarScale, CalendarStep, Pace, check_step, pace_of
@@ -36,6 +36,12 @@ def way_of(options: SeriesOptions) -> str:
         raise UsageError("--period needs the times of the rows", hint="--time COL, or --time date+hour; by position: --fold 24")
     if (way == "fold" or options.time is None) and options.group and options.split:
         raise UsageError("groups that are cut by position cannot be split in time", hint="name the times: --time COL")
+    for flag in options.missing:
+        if flag.rpartition("=")[2] in (FFILL, INTERPOLATE):
+            raise UsageError(
+                f"--missing {flag}: a cell is not filled along the time, but a missing step is",
+                hint=f"leave out the row, and fill its step: --missing drop --gaps {flag.rpartition('=')[2]}",
+            )
     if options.snap and (options.time is None or options.time_step is None):
         raise UsageError("--snap puts rows on the steps of --step", hint="--time COL --step 15min --snap")
     return way

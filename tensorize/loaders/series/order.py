@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from tensorize.columns.roles import separate
 from tensorize.columns.selection import KeptBlocks, SelectedRows, Selection, left_out
 from tensorize.core.contracts import Array, Run, ScratchStore
 from tensorize.core.errors import DataError, plural, some
+from tensorize.core.options import column_and
 from tensorize.engine.packed import Packed, pack
 from tensorize.loaders.series.clock import Clock, time_text
 from tensorize.loaders.series.cutting import find_pace
@@ -39,11 +41,24 @@ class Order:
     buckets: tuple[tuple[Any, ...], ...] | None = None
     repeats: Array | None = None
     means: bool = False
+    categories: frozenset[str] = frozenset()
+    """Columns of numbers that have no mean."""
+
+    def repeated(self, blocks: KeptBlocks, store: ScratchStore) -> Array:
+        """The source rows (row) int64, sorted, of which nothing but a mean is used."""
+        if self.repeats is None:
+            return np.empty(0, dtype=np.int64)
+        found, at = [np.empty(0, dtype=np.int64)], 0
+        for rows in replace(self, repeats=None).stream(blocks, store)(()):
+            first, stop = np.searchsorted(self.repeats, [at, at + len(rows)])
+            found.append(rows.source_at(self.repeats[first:stop] - at))
+            at += len(rows)
+        return np.sort(np.concatenate(found))
 
     def stream(self, blocks: KeptBlocks, store: ScratchStore) -> RowPass:
         """The rows in this order, out of the kept blocks of the source or of what was sorted."""
         rows: RowPass = KeptRows(blocks) if self.buckets is None else SortedRows(self.buckets, store)
-        return rows if self.repeats is None else DistinctRows(rows, self.repeats, self.means)
+        return rows if self.repeats is None else DistinctRows(rows, self.repeats, self.means, self.categories)
 
 
 @dataclass(frozen=True)
@@ -213,7 +228,10 @@ class _Timed:
             problems.lines += [f"  {line}" for line in some([time_text(int(time)) for time in runs.times(runs.apart == 0)])]
             problems.hints.append("--duplicates first | mean")
         note = f"{plural(len(repeats), 'repeated time')}: {_REPEATS.get(way, '')}"
-        order = replace(found.order, repeats=repeats, means=way == "mean")
+        names = self.kept.rows.needs.roles.names
+        onehot = [column_and(value, names)[0] for value in separate(self.options.onehot, names)]
+        categories = frozenset({*onehot, *self._columns})
+        order = replace(found.order, repeats=repeats, means=way == "mean", categories=categories)
         return self._again(replace(found, notes=(*found.notes, note)), order, found.rows - len(repeats))
 
     def _add_gaps(self, found: Ordered, problems: _Problems) -> None:

@@ -55,22 +55,35 @@ class KeptRows:
 class DistinctRows:
     """Rows without those at the ordinals `repeats` (row) int64, sorted; with `means`, the row before them holds the mean.
 
-    Numbers are averaged over the values that are there; of anything else, the first value stays.
+    Numbers are averaged over the values that are there, and come as float64 in every batch; of anything else, and of the
+    columns in `categories`, the first value stays.
     """
 
     stream: RowPass
     repeats: Array
     means: bool
+    categories: frozenset[str] = frozenset()
 
     def __call__(self, columns: Collection[str] | None = None) -> Iterator[RowBatch]:
         """Start a pass over the rows, with all their columns, or at least some."""
         for rows, repeated in _whole(_marked(self.stream(columns), self.repeats)):
             if not repeated.any():
-                yield rows
+                yield RowBatch(self._averaged(rows.batch, rows.batch, ~repeated), rows.source) if self.means else rows
                 continue
             batch = rows.batch.filter(pa.array(~repeated))
             source = rows.source_at(np.flatnonzero(~repeated))
-            yield RowBatch(_averaged(rows.batch, batch, ~repeated) if self.means else batch, source)
+            yield RowBatch(self._averaged(rows.batch, batch, ~repeated) if self.means else batch, source)
+
+    def _averaged(self, batch: pa.RecordBatch, kept: pa.RecordBatch, first: Array) -> pa.RecordBatch:
+        """The kept rows with the means of all rows of their time, (row) float64 where they are numbers."""
+        starts = np.flatnonzero(first)
+        columns = {}
+        for name in kept.schema.names:
+            column = batch.column(name)
+            is_number = pa.types.is_integer(column.type) or pa.types.is_floating(column.type)
+            averaged = is_number and name not in self.categories
+            columns[name] = _means(column, starts) if averaged else kept.column(name)
+        return batch_of(columns, kept.num_rows)
 
 
 def _marked(passing: Iterator[RowBatch], repeats: Array) -> Iterator[tuple[RowBatch, Array]]:
@@ -111,17 +124,6 @@ def _all_sources(parts: Sequence[RowBatch]) -> Array | range:
 
 def _sliced(rows: RowBatch, start: int, stop: int) -> RowBatch:
     return RowBatch(rows.batch.slice(start, stop - start), rows.source[start:stop])
-
-
-def _averaged(batch: pa.RecordBatch, kept: pa.RecordBatch, first: Array) -> pa.RecordBatch:
-    """The kept rows with the means of all rows of their time, (row) float64 where they are numbers."""
-    starts = np.flatnonzero(first)
-    columns = {}
-    for name in kept.schema.names:
-        column = batch.column(name)
-        is_number = pa.types.is_integer(column.type) or pa.types.is_floating(column.type)
-        columns[name] = _means(column, starts) if is_number else kept.column(name)
-    return batch_of(columns, kept.num_rows)
 
 
 def _means(column: pa.Array, starts: Array) -> pa.Array:

@@ -8,7 +8,9 @@ from typing import cast
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from tensorize.columns.cells import FaultyCells
 from tensorize.columns.fitted import Fitted
 from tensorize.columns.learning import ColumnLearner
 from tensorize.columns.options import ColumnOptions
@@ -129,6 +131,7 @@ def _tensors(rows: Rows, options: ColumnOptions, learned: Sequence[Learned], ori
 
 
 def _plan(kept: SelectedRows, options: ColumnOptions, assignment: Assignment, tensors: TableTensors, notes: list[str]) -> Plan:
+    _check_ids(kept, tensors)
     learned = tuple(tensors.fitted.learned)
     if any(item.role == "target" for item in learned) and not tensors.with_target:
         notes.append("the target column is not there: no target")
@@ -137,6 +140,23 @@ def _plan(kept: SelectedRows, options: ColumnOptions, assignment: Assignment, te
     made = {spec.name: tensors.describe(spec.name) for spec in specs}
     state = TableState(kept.selection, assignment, tensors)
     return Plan(learned, specs, _texts(kept, options, assignment), tuple(dict.fromkeys(notes)), made, state)
+
+
+def _check_ids(kept: SelectedRows, tensors: TableTensors) -> None:
+    """Raise DataError for rows without an id, where ids are whole numbers: int64 has none that is missing."""
+    name = tensors.id
+    if name is None or name in kept.rows.whole or tensors.schema[name].storage != "int64":
+        return
+    cells = FaultyCells()
+    for block, mask in kept.blocks({name}):
+        cells.look(block, mask, name, pc.is_null)
+    if cells.counts:
+        places = kept.rows.place([row for row, _, _ in cells.first])
+        raise DataError(
+            f"{plural(cells.total, 'row has', 'rows have')} no id",
+            cells.lines(places),
+            f'keep the ids as text: --type "{name}:category"; or the rows that have one: --where "{name} is not missing"',
+        )
 
 
 def _texts(kept: SelectedRows, options: ColumnOptions, assignment: Assignment) -> Mapping[str, Sequence[str]]:
