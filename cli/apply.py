@@ -44,9 +44,11 @@ def run_apply(
     """Do what a recipe says to new data: the same columns, statistics and categories; nothing is learned or split."""
     from tensorize import pipeline
     from tensorize.core.recipe import Recipe as RecipeFile
+    from tensorize.sources.targets import check_targets
 
     del debug, max_pipe
     output = output_of(source, out, format, max_size, force=force, dry_run=dry_run, rejects=rejects)
+    check_targets([output.path, output.rejects], recipe)
     found = RecipeFile.read(recipe)
     policies = {"unseen": unseen, "missing": missing, "on_bad": on_bad, "max_bad": max_bad}
     changed = flags.changes(found, policies, limits, max_header)

@@ -9,6 +9,7 @@ import typer
 
 from tensorize.core.errors import UsageError
 from tensorize.core.units import size
+from tensorize.sources.targets import check_targets
 
 from . import flags
 from .show import print_json, say
@@ -37,6 +38,7 @@ def command(
     from tensorize.train.export import export_onnx
 
     del debug, max_header
+    check_targets([target], model)
     if target.suffix.lower() != ".onnx":
         raise UsageError(f"{target} is no .onnx file", hint=f"say {target.with_suffix('.onnx')}")
     made = export_onnx(Checkpoint.load(model), target, force=force)

@@ -9,6 +9,7 @@ import typer
 
 from tensorize.core.errors import UsageError
 from tensorize.core.units import size
+from tensorize.sources.targets import check_targets
 from tensorize.storage.layout import escape
 
 from . import flags
@@ -41,6 +42,7 @@ def command(
     from tensorize.api import read
 
     del debug, max_header
+    check_targets([out], file)
     if out is not None and not recipe:
         raise UsageError("-o writes the recipe", hint="say --recipe, too")
     with read(file, format) as tensors:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from tensorize.core.units import size
+from tensorize.sources.targets import check_targets
 
 from . import flags
 from .show import print_json, say
@@ -37,6 +38,7 @@ def command(
     from tensorize.train.plot import plot
 
     del debug, max_header
+    check_targets([out], model, file)
     found = Checkpoint.load(model)
     plot(found, out, evaluation=evaluate(found, file) if file is not None else None, force=force)
     if as_json:

@@ -12,6 +12,7 @@ import typer
 
 from tensorize.core.errors import UsageError
 from tensorize.core.units import seconds, size
+from tensorize.sources.targets import check_targets
 
 from . import flags
 from .running import only, running
@@ -63,6 +64,7 @@ def run_predict(
 
     del debug, max_pipe
     began, path = time.monotonic(), _target(out, as_json, force)
+    check_targets([path, rejects], model, source)
     found = Checkpoint.load(model)
     policies = {"unseen": unseen, "missing": missing, "on_bad": on_bad, "max_bad": max_bad}
     changed = flags.changes(found.recipe, policies, limits, max_header)

@@ -13,6 +13,7 @@ import typer
 
 from tensorize.core.errors import plural
 from tensorize.core.units import seconds, size
+from tensorize.sources.targets import check_targets
 
 from . import flags
 from .show import number, print_json, print_table, safe, say
@@ -79,6 +80,7 @@ def run_train(
     del debug, max_header
     began = time.monotonic()
     path = out or Path(f"{file.stem}-model.pt")
+    check_targets([path], file)
     named = {"hidden": None if hidden is None else value_of(hidden), "dropout": dropout}
     options = _keywords(set_ or []) | {key: value for key, value in named.items() if value is not None}
     shown = live_table(quiet or as_json)

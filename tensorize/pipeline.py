@@ -21,6 +21,7 @@ from tensorize.core.options import BadOptions, Options
 from tensorize.core.recipe import Recipe
 from tensorize.core.rejects import Rejects
 from tensorize.core.schema import Schema
+from tensorize.sources.targets import check_targets
 from tensorize.storage.rejects import collecting
 
 if TYPE_CHECKING:
@@ -144,6 +145,7 @@ def prepare(kind: str, source: Any, options: Mapping[str, Any], run: RunOptions,
     """Learn a recipe from a source and apply it. See `tensorize.prepare`."""
     started = time.monotonic()
     output.check()
+    check_targets((output.path, output.rejects), source)
     loader = registry.load("loaders", kind)()
     parsed: Options = loader.Options.parse(dict(options))
     with _running(run, output, parsed) as own, loader.open(source, parsed, own) as rows:
@@ -163,6 +165,7 @@ def apply(recipe: Recipe, source: Any, run: RunOptions, output: Output, changed:
     """
     started = time.monotonic()
     output.check()
+    check_targets((output.path, output.rejects), source)
     kept, limits = _amended(recipe, changed or {})
     loader, options = kept.loader, kept.parsed_options(limits).for_apply()
     with _applying(run, output, options) as own, loader.open(source, options, own, kept.schema) as rows:
@@ -206,6 +209,7 @@ def stream(
     Windows as an index come in one piece, since their steps belong to all rows.
     """
     output.check()
+    check_targets((output.path, output.rejects), source)
     kept, limits = _amended(recipe, changed or {})
     loader, options = kept.loader, kept.parsed_options(limits).for_predict()
     learned = tuple(item for item in kept.learned if item.role != "target")

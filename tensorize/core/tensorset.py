@@ -35,7 +35,9 @@ class MemoryStore:
 
     def read(self, key: str, start: int, stop: int) -> Array:
         """See `Store.read`."""
-        return self.arrays[key][start:stop]
+        found = self.arrays[key][start:stop]
+        found.flags.writeable = False  # a view of what the set holds
+        return found
 
     def take(self, key: str, rows: Array) -> Array:
         """See `Store.take`."""
@@ -48,12 +50,13 @@ class MemoryStore:
         """Nothing to close."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TensorSet:
     """Immutable, and lazy where it was read from a file: a tensor is loaded when it is asked for.
 
     `ts["features"]` is what is stored; `ts.dataset()` gives what a model wants. On a split set the names are
-    `train/features` and so on, and `ts.split("train")` is the set of one split.
+    `train/features` and so on, and `ts.split("train")` is the set of one split. `equals` compares two sets; `==` says
+    whether they are one object.
     """
 
     layout: Layout
@@ -116,7 +119,10 @@ class TensorSet:
         raise UsageError(f'there is no tensor "{key}"{near(key, specs)}', hint="tensors: " + ", ".join(specs))
 
     def numpy(self, key: str) -> Array:
-        """Return a tensor as a numpy array (row, …), in its stored shape and dtype. Raises UsageError if there is none."""
+        """Return a tensor as a numpy array (row, …), in its stored shape and dtype. Raises UsageError if there is none.
+
+        An array of a set that is held in memory is read-only: it is a view of the set.
+        """
         spec = self.spec(key)
         return self.store.read(key, 0, spec.shape[0])
 
@@ -157,14 +163,32 @@ class TensorSet:
     def batch(self, rows: Array | slice, device: Any = "cpu") -> tuple[Named, Named | None]:
         """Return (input, target) of some rows as a model wants them, on `device`. Target is None if there is none.
 
-        Each is a tensor (row, …), or a dict of them by name where a sample has several inputs or targets. `rows` is an
-        int64 array of positions, or a slice with step 1. The stored tensors are moved first and expanded (one-hot,
-        normalised) on the device.
+        Each is a tensor (row, …), or a dict of them by name where a sample has several inputs or targets. `rows` are
+        positions (a list, an array or a tensor of integers, from 0), a mask (row) bool, or a slice. The stored tensors are
+        moved first and expanded (one-hot, normalised) on the device.
+        Raises IndexError for rows that the set does not have, UsageError for rows that are no positions.
         """
         self._unsplit("batch")
+        rows = self._positions(rows)
         specs = (*self.by_role("input"), *self.by_role("target"))
         inputs, targets = self._loader.batch(self.recipe, {spec.name: self._stored(spec, rows, device) for spec in specs})
         return one_or_named(inputs), one_or_named(targets) if targets else None
+
+    def _positions(self, rows: Any) -> Array | slice:
+        """Rows as a store takes them: int64 positions from 0, or a slice with step 1."""
+        count = self.rows
+        if isinstance(rows, slice):
+            start, stop, step = rows.indices(count)
+            return slice(start, max(start, stop)) if step == 1 else np.arange(start, stop, step)
+        found = np.asarray(rows)
+        if found.dtype == bool and found.shape == (count,):
+            return np.flatnonzero(found)
+        if found.ndim != 1 or (found.size and found.dtype.kind not in "iu"):
+            raise UsageError(f"rows of the type {found.dtype} and the shape {found.shape} are not positions of rows")
+        found = found.astype(np.int64)
+        if found.size and not 0 <= found.min() <= found.max() < count:
+            raise IndexError(f"the set has the rows 0 to {count - 1}, not {found.min()} to {found.max()}")
+        return found
 
     def expect(self, rows: Array) -> None:
         """Say that a `batch` of these rows, an int64 array of positions, is asked for soon: a file is read ahead."""

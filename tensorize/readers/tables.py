@@ -29,15 +29,19 @@ def to_arrow(source: Any) -> pa.Table:
     Raises UsageError for a source that is not tabular, DataError for rows that do not make columns.
     """
     if _is_frame(source):
-        return pa.Table.from_pandas(source, preserve_index=False)
+        twice = sorted({str(name) for name in source.columns[source.columns.duplicated()]})
+        if twice:
+            raise UsageError(f"the DataFrame has several columns called {', '.join(twice)}", hint="give each a name of its own")
     if hasattr(source, "__arrow_c_stream__"):
         return pa.table(source)
     try:
+        if _is_frame(source):
+            return pa.Table.from_pandas(source, preserve_index=False)
         if isinstance(source, Mapping):
             return _from_mapping(source)
         if isinstance(source, Sequence | np.ndarray) and len(source):
             return _from_rows(source)
-    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+    except (pa.ArrowException, OverflowError, TypeError, ValueError) as error:
         raise DataError(f"the rows cannot be read as columns: {error}") from error
     raise UsageError(
         f"a table cannot be made of {type(source).__name__}",
@@ -53,15 +57,57 @@ def _is_frame(source: Any) -> bool:
 
 def _from_mapping(source: Mapping[str, Any]) -> pa.Table:
     """Columns where the values are sequences, else one row."""
-    many = all(isinstance(value, list | tuple | np.ndarray | pa.Array) for value in source.values())
-    return pa.table(dict(source)) if many and source else pa.Table.from_pylist([dict(source)])
+    if source and all(_is_column(value) for value in source.values()):
+        return pa.table({name: _column(name, value) for name, value in source.items()})
+    return pa.table({name: _cells(name, [value]) for name, value in source.items()})
+
+
+def _is_column(value: Any) -> bool:
+    """Whether a value holds many cells: a list, an array, a Series, a tensor with an axis."""
+    if isinstance(value, str | bytes | Mapping):
+        return False
+    return isinstance(value, Sequence) or bool(getattr(value, "shape", ())) or hasattr(value, "__arrow_c_stream__")
+
+
+def _column(name: str, values: Any) -> Any:
+    """One column of a mapping as Arrow takes it."""
+    if isinstance(values, pa.Array | pa.ChunkedArray | np.ndarray):
+        return values
+    if hasattr(values, "__arrow_c_stream__"):
+        return pa.chunked_array(values)
+    return _cells(name, values) if isinstance(values, Sequence) else np.asarray(values)
+
+
+def _cells(name: str, values: Sequence[Any]) -> pa.Array:
+    """Python's values (row) as one column: missing values of pandas and NaN are null, as in a data frame.
+
+    Raises DataError, with the column, for values that make no column together.
+    """
+    cells = [_plain(value) for value in values]
+    try:
+        return pa.array(cells, from_pandas=True)
+    except OverflowError:
+        return pa.array([None if cell is None else float(cell) for cell in cells], pa.float64())
+    except (pa.ArrowException, TypeError, ValueError) as error:
+        raise DataError(f'column "{name}" cannot be read: {error}') from error
+
+
+def _plain(value: Any) -> Any:
+    """A scalar of numpy, pandas, torch or Arrow as Python's own, None where it is missing."""
+    if isinstance(value, pa.Scalar):
+        return value.as_py()
+    if isinstance(value, np.datetime64):
+        return None if np.isnat(value) else value.astype("datetime64[us]").item()
+    if type(value).__name__ in ("NaTType", "NAType"):
+        return None
+    return value.item() if hasattr(value, "item") and getattr(value, "ndim", None) == 0 else value
 
 
 def _from_rows(source: Any) -> pa.Table:
     """Rows as mappings, or a (row, column) array whose columns are called c1, c2, …"""
     if isinstance(source[0], Mapping):
         names = list(dict.fromkeys(name for row in source for name in row))
-        return pa.table({name: [row.get(name) for row in source] for name in names})
+        return pa.table({name: _cells(name, [row.get(name) for row in source]) for name in names})
     array = np.asarray(source)
     if array.ndim != 2:
         raise UsageError(f"an array of shape {array.shape} is no table", hint="give two axes: (row, column)")

@@ -193,7 +193,9 @@ def resolve(source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -
         if not source:
             raise UsageError("no input is named")
         return [file for part in source for file in resolve(part)]
-    name = os.fspath(cast("str | os.PathLike[str]", source))
+    if not isinstance(source, str | os.PathLike):
+        raise UsageError(f"{type(source).__name__} is not a path", hint="give a path, a glob, a folder, or a list of those")
+    name = os.fspath(source)
     if name == STDIN:
         return [_stdin()]
     path = Path(name)

@@ -89,5 +89,5 @@ def _counts(values: Array, bins: int) -> npt.NDArray[np.int64]:
     found = np.zeros(max(bins, 256), dtype=np.int64)
     for start in range(0, len(values), _ROW):
         part = values[start : start + _ROW]
-        found[:256] += Image.frombuffer("L", (len(part), 1), part, "raw", "L", 0, 1).histogram()
+        found[:256] += Image.frombuffer("L", (len(part), 1), np.ascontiguousarray(part), "raw", "L", 0, 1).histogram()
     return found[:bins]

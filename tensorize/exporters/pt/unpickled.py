@@ -65,7 +65,8 @@ class _Reader:
         self._data, self._at, self._views = data, 0, views
         self._stack: list[Any] = []
         self._memo: dict[int, Any] = {}
-        self._depth = 0
+        self._heights: dict[int, int] = {}
+        """Of each container on the stack: how many are within one another in it. By id, which is its own while it is there."""
 
     def run(self) -> Any:
         stop = ord(".")
@@ -135,10 +136,8 @@ class _Reader:
     # containers -------------------------------------------------------------------------------------------------
 
     def open(self, made: type[list[Any]] | type[dict[str, Any]]) -> None:
-        self._depth += 1
-        if self._depth > DEPTH:
-            raise NotPlainError(f"it is nested more than {DEPTH} deep")
         self._stack.append(made())
+        self._heights[id(self._stack[-1])] = 1
 
     def mark(self) -> None:
         self._stack.append(_MARK)
@@ -165,7 +164,7 @@ class _Reader:
         target = self._stack[-1]
         if not isinstance(target, list):
             raise NotPlainError("its pickle is broken (no list)")
-        target.extend(map(self._closed, values))
+        target.extend(self._closed(value, target) for value in values)
 
     def set_items(self, values: list[Any]) -> None:
         target = self._stack[-1]
@@ -174,14 +173,17 @@ class _Reader:
         for key, value in zip(values[::2], values[1::2], strict=True):
             if type(key) not in (str, int) or key in target:
                 raise NotPlainError("a dict has a key twice, or one that is neither a string nor a number")
-            target[key] = self._closed(value)
+            target[key] = self._closed(value, target)
 
-    def _closed(self, value: Any) -> Any:
-        """A value that goes into a container: plain, or a tensor."""
-        if isinstance(value, list | dict):
-            self._depth -= 1
-        else:
+    def _closed(self, value: Any, target: list[Any] | dict[Any, Any]) -> Any:
+        """A value that goes into a container: plain, a tensor, or a container that is complete, since none is read twice."""
+        if not isinstance(value, list | dict):
             check_plain(value)
+            return value
+        height = self._heights.pop(id(value)) + 1
+        if height > DEPTH:
+            raise NotPlainError(f"it is nested more than {DEPTH} deep")
+        self._heights[id(target)] = max(height, self._heights[id(target)])
         return value
 
     # tensors ----------------------------------------------------------------------------------------------------

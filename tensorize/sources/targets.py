@@ -1,0 +1,42 @@
+"""What is written must not be what is read: a target that is a source would be emptied."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from tensorize.core.errors import UsageError
+
+
+def check_targets(targets: Iterable[str | os.PathLike[str] | None], *sources: Any) -> None:
+    """Raise UsageError if a target is one of the sources, or lies in a folder that is read.
+
+    Files are compared by inode, so links and other spellings of a path are found. A source is a path, a glob, a list of
+    those, or anything else, which is ignored.
+
+    >>> check_targets(["wine.h5"], "wine.csv")
+    """
+    paths = [Path(target) for target in targets if target is not None and os.fspath(target) != "-"]
+    if not paths:
+        return
+    for source in _paths(sources):
+        for target in paths:
+            if target.exists() and os.path.samefile(target, source):
+                raise UsageError(f"{target} is an input, and would be overwritten", hint="write to another file")
+            if source.is_dir() and target.resolve().is_relative_to(source.resolve()):
+                raise UsageError(f"{target} lies in {source}, the folder that is read", hint="write to a file outside of it")
+
+
+def _paths(source: Any) -> Iterator[Path]:
+    """The files and folders that exist of a source."""
+    if isinstance(source, list | tuple):
+        for part in source:
+            yield from _paths(part)
+    elif isinstance(source, str | os.PathLike):
+        name = os.fspath(source)
+        if isinstance(name, str) and "\0" not in name:
+            found = [name] if os.path.exists(name) else glob.glob(name, recursive=True) if glob.has_magic(name) else []
+            yield from map(Path, found)
