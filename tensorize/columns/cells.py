@@ -63,14 +63,24 @@ class FaultyCells:
 
 def missing_error(cells: FaultyCells, places: Sequence[str], schema: Schema, targets: Sequence[str], learns: bool) -> DataError:
     """The error for missing values that no policy covers; `learns` is False where there can be no mean."""
-    words = [name for name in cells.counts if schema[name].kind == "category"]
-    hint = "say what to do: --missing drop | mean | median | mode | VALUE (with --indicator to keep a trace)"
+    inputs = [name for name in cells.counts if name not in targets]
     if not learns:
-        inputs = [name for name in cells.counts if name not in targets]
         hint = "say what to do: --missing drop" + (f', or a value such as --missing "{inputs[0]}=VALUE"' if inputs else "")
-    elif words:
-        hint += f'; for one column: --missing "{words[0]}=mode"'
+    else:
+        dates = [name for name in inputs if schema[name].kind == "time"]
+        words = [name for name in inputs if schema[name].kind == "category"]
+        hints = [f"a target is not filled: {_each(targets, cells, 'drop')}"] if set(cells.counts) & set(targets) else []
+        hints += [f"a date has no mean: {_each(dates, cells, 'mode')}, or drop"] if dates else []
+        if set(inputs) - set(dates):
+            hints.append("say what to do: --missing drop | mean | median | mode | VALUE (with --indicator to keep a trace)")
+            hints += [f'for one column: --missing "{words[0]}=mode"'] if words else []
+        hint = "; ".join(hints)
     return DataError(f"{plural(cells.total, 'value is', 'values are')} missing", cells.lines(places), hint)
+
+
+def _each(names: Sequence[str], cells: FaultyCells, policy: str) -> str:
+    """The flags that give a policy to each of some columns that lack values."""
+    return " ".join(f'--missing "{name}={policy}"' for name in names if name in cells.counts)
 
 
 def endless_error(cells: FaultyCells, places: Sequence[str]) -> DataError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -67,9 +68,7 @@ class Fitted:
     @cached_property
     def channels(self) -> tuple[str, ...]:
         """The names of all channels."""
-        return tuple(name for part in self.inputs for name in part.names) + tuple(
-            f"{name} is missing" for name in self.indicators
-        )
+        return channel_names(self.inputs, [f"{name} is missing" for name in self.indicators])
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -102,6 +101,19 @@ class Fitted:
         first = out.shape[1] - len(self.indicators)
         for offset, name in enumerate(self.indicators):
             out[:, first + offset] = self.fills[name].missing(batch.column(name))
+
+
+def channel_names(parts: Sequence[Channelled], more: Sequence[str] = ()) -> tuple[str, ...]:
+    """The names of the channels of `parts`, then `more`. If two coincide, their columns are quoted: `"a"=x`, `"a=x"`."""
+    named = [(part.column, name) for part in parts for name in part.names] + [("", name) for name in more]
+    times = Counter(name for _, name in named)
+    if len(times) == len(named):
+        return tuple(name for _, name in named)
+    quoted = [
+        f'"{column}"{name.removeprefix(column)}' if times[name] > 1 and column and name.startswith(column) else name
+        for column, name in named
+    ]
+    return tuple(name if name not in quoted[:at] else f"{name} ({at + 1})" for at, name in enumerate(quoted))
 
 
 @dataclass

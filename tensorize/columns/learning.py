@@ -14,16 +14,21 @@ from tensorize.columns.missing import LEARNED, is_filled
 from tensorize.columns.options import ColumnOptions
 from tensorize.columns.steps import AUTO, Use
 from tensorize.core.contracts import Engine, Learned, Statistic
-from tensorize.core.errors import DataError, plural
+from tensorize.core.errors import DataError, UsageError, plural
 from tensorize.core.schema import Schema
 from tensorize.engine.gather import gather
 from tensorize.statistics.categories import Categories
+from tensorize.statistics.moments import Moments
 from tensorize.statistics.nulls import Nulls
+from tensorize.statistics.quantiles import Quantiles
 from tensorize.transforms.impute import Impute, typed_constant
 from tensorize.transforms.lookup import find
 
 B = TypeVar("B")
 FILL = "impute"
+FEW, MANY = 10, 20
+"""A target of so few numbers with a decimal point may be classes; one of more integers may be a number."""
+NUMBER_WORDS = ("NA", "NaN", "nan", "null", "N/A")
 
 
 class ColumnLearner:
@@ -47,8 +52,10 @@ class ColumnLearner:
         `blocks()` starts a pass over blocks, or over what `train` makes blocks of: `train(block)` gives the train rows of
         one, wherever the engine calls it.
         """
+        self._check_policies()
         found = gather(engine, self._wanted(), blocks, partial(self._observed, train))
         steps = [self._finish(use, found.get(("use", index))) for index, use in enumerate(self._uses)]
+        self._check_fills({name: found.get(("fill", name)) for name in self._fills})
         fills = [self._fill(name, found.get(("fill", name)), found.get(("nulls", name))) for name in self._fills]
         return (*steps, *fills)
 
@@ -67,9 +74,10 @@ class ColumnLearner:
     def _statistic(self, use: Use) -> Statistic | None:
         if use.step == AUTO:
             column = self._schema[use.column]
-            classes = self._options.task == "classes" or (self._options.task == "auto" and column.storage != "float64")
-            declared = self._options.declared(use.column)
-            return self._limited(Categories(limit=self._limit)) if classes and not declared else None
+            task, is_float = self._options.task, column.storage == "float64"
+            if self._options.declared(use.column) or task == "numbers":
+                return None
+            return self._limited(Categories(limit=FEW if is_float and task == "auto" else self._limit))
         return self._limited(find(use.step).statistic(use.params))
 
     def _limited(self, statistic: Statistic | None) -> Statistic | None:
@@ -105,6 +113,8 @@ class ColumnLearner:
         params = {**use.params, "kind": self._schema[use.column].kind}
         transform = find(use.step).learn(statistic, params)
         self.notes += transform.remarks(use.column)
+        if isinstance(statistic, Categories) and use.step == "onehot":
+            self._note_missing_words(use.column, statistic)
         if use.automatic:
             self.notes.append(f'"{use.column}" is text of {plural(len(transform.channels(use.column)), "value")}: one-hot')
         return Learned(use.step, use.column, transform.model_dump(mode="json"), use.role)
@@ -116,14 +126,39 @@ class ColumnLearner:
         declared = self._options.declared(use.column)
         if declared and self._options.task != "numbers":
             return replace(use, step="onehot", params={"values": declared}), None
+        column = self._schema[use.column]
         if isinstance(statistic, Categories) and (not statistic.overflowed or self._options.task == "classes"):
-            return replace(use, step="onehot"), statistic
-        if self._schema[use.column].kind not in ("number", "bool"):
+            self._note_task(use.column, statistic)
+            if column.storage != "float64" or self._options.task == "classes":
+                return replace(use, step="onehot"), statistic
+        if column.kind not in ("number", "bool"):
+            if self._options.task == "numbers":
+                raise DataError(
+                    f'the target "{use.column}" holds text, not numbers', hint="say --task classes, or omit --task numbers"
+                )
             raise DataError(
                 f'the target "{use.column}" has more than {self._limit} values in train',
                 hint="is it the right column? Else say --task classes, or raise --max-categories",
             )
         return replace(use, step="raw"), None
+
+    def _note_missing_words(self, name: str, found: Categories) -> None:
+        """Say so if a category is a word that means a missing value among numbers."""
+        words = [word for word in NUMBER_WORDS if word in found.counts]
+        if words and self._schema[name].kind == "category":
+            said, flags = ", ".join(f'"{word}"' for word in words), " ".join(f"--na {word}" for word in words)
+            self.notes.append(f'"{name}" has the category {said}: say {flags} if it means missing')
+
+    def _note_task(self, name: str, found: Categories) -> None:
+        """Say so if whole numbers are taken as classes, or what may be classes as numbers."""
+        column, count = self._schema[name], len(found.counts)
+        if self._options.task != "auto":
+            return
+        if column.storage == "int64" and count > MANY:
+            self.notes.append(f'"{name}" holds {count} whole numbers, taken as classes: say --task numbers for a number')
+        if column.storage == "float64" and 1 < count <= FEW and all(float(value).is_integer() for value in found.values):
+            said = ", ".join(str(value) for value in found.values[:4]) + (" …" if count > 4 else "")
+            self.notes.append(f'"{name}" holds {said} and is taken as a number: say --task classes for classes')
 
     def _declared_fill(self, name: str) -> Categories:
         """A constant that stands for what is missing is a category of its own: declared, not learned."""
@@ -148,6 +183,25 @@ class ColumnLearner:
             f'the column "{column}" has more than {limit:,} distinct values in train', hint=f'say --drop "{column}"{hint}'
         )
 
+    def _check_policies(self) -> None:
+        """Raise UsageError for the mean of a column that is not of numbers."""
+        for name, policy in self._fills.items():
+            if policy in ("mean", "median") and self._schema[name].kind != "number":
+                raise UsageError(
+                    f'there is no {policy} of "{name}", which is a {self._schema[name].kind}',
+                    hint=f'say --missing "{name}=mode", or the value itself: --missing "{name}=VALUE"',
+                )
+
+    def _check_fills(self, found: Mapping[str, Statistic | None]) -> None:
+        """Raise DataError naming every column that has no value to learn a fill from."""
+        empty = [name for name, statistic in found.items() if statistic is not None and _is_empty(statistic)]
+        if empty:
+            said = ", ".join(f'"{name}"' for name in empty)
+            raise DataError(
+                f"{said} {'has' if len(empty) == 1 else 'have'} no value in train: there is nothing to fill with",
+                hint="say " + " ".join(f'--drop "{name}"' for name in empty) + f', or --missing "{empty[0]}=VALUE"',
+            )
+
     def _fill(self, name: str, statistic: Statistic | None, nulls: Statistic | None) -> Learned:
         if isinstance(statistic, Categories) and statistic.overflowed:
             raise self._too_many(name, statistic.limit)
@@ -155,3 +209,12 @@ class ColumnLearner:
         indicator = "true" if isinstance(nulls, Nulls) and nulls.count else "false"
         fill = Impute.learn(statistic, {**params, "indicator": indicator})
         return Learned(FILL, name, fill.model_dump(mode="json"), "meta")
+
+
+def _is_empty(statistic: Statistic) -> bool:
+    """Whether a statistic saw no value."""
+    if isinstance(statistic, Moments):
+        return not statistic.count
+    if isinstance(statistic, Quantiles):
+        return statistic.median != statistic.median
+    return isinstance(statistic, Categories) and not statistic.counts and not statistic.overflowed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from difflib import get_close_matches
 
 import numpy as np
 import pyarrow as pa
@@ -38,6 +39,48 @@ def policies(
         elif name not in absent:
             raise UsageError(f'--missing {flag}: there is no input column "{name}"', hint="columns: " + ", ".join(found))
     return found
+
+
+_MEANT = {
+    "average": "mean",
+    "avg": "mean",
+    "most_frequent": "mode",
+    "zero": "0",
+    "dropna": "drop",
+    "remove": "drop",
+    "delete": "drop",
+    "skip": "drop",
+    "ignore": "drop",
+    "ffill": "mode",
+    "bfill": "mode",
+    "pad": "mode",
+    "backfill": "mode",
+    "interpolate": "mode",
+    "linear": "mode",
+    "nearest": "mode",
+    "fill": "mode",
+}
+"""What other tools call a policy, and the nearest one here: the rows of a table have no order to fill from."""
+
+
+def check_words(flags: Sequence[str], schema: Schema, inputs: Sequence[str]) -> list[str]:
+    """The notes on words that fill text. Raises UsageError for a word that names a policy of other tools, or fills nothing."""
+    words = [name for name in inputs if schema[name].kind == "category"]
+    notes = []
+    for flag in flags:
+        if column_and(flag, schema.names, "=")[1] is not None or flag in (ERROR, DROP, *LEARNED) or _is_number(flag):
+            continue
+        lower = flag.strip().lower()
+        meant = lower if lower in (ERROR, DROP, *LEARNED) else _MEANT.get(lower)
+        near = next(iter(get_close_matches(lower, (DROP, *LEARNED), n=1, cutoff=0.8)), None)
+        if meant or near or not words:
+            text = f'; to fill text with the word: --missing "{words[0]}={flag}"' if words else ""
+            raise UsageError(
+                f'--missing {flag}: there is no policy "{flag}"',
+                hint=f"say --missing {meant or near or DROP}; policies: drop, mean, median, mode, or a VALUE{text}",
+            )
+        notes.append(f'missing values of {", ".join(words[:5])} become "{flag}"')
+    return notes
 
 
 def applies_to(column: Column, policy: str) -> bool:

@@ -76,6 +76,12 @@ class RowOptions(SplitOptions, BadOptions):
     )
     where: str | None = flag(None, 'Keep only the rows for which this holds, such as "quality > 3 and pH < 3.5".', "CONDITION")
 
+    @property
+    def na_words(self) -> tuple[str, ...]:
+        """The words of `na`, each as it was given and split on commas."""
+        parts = (part.strip() for flag in self.na if "," in flag for part in flag.split(","))
+        return tuple(dict.fromkeys((*self.na, *(part for part in parts if part))))
+
     @classmethod
     def limit_names(cls) -> tuple[str, ...]:
         """Those of every reader besides the kind's own: what a recipe is applied to may be read by another one."""

@@ -54,7 +54,7 @@ def needs(names: Sequence[str], options: ColumnOptions) -> Needs:
     lenient = frozenset({*onehot, *roles.keys} - set(forced))
     forced = {name: kind for name, kind in forced.items() if name in roles.wanted}
     dates = _dates(options, roles, forced)
-    return Needs(roles, forced, lenient, _clocks(options, roles, forced, dates), dates, options.na)
+    return Needs(roles, forced, lenient, _clocks(options, roles, forced, dates), dates, options.na_words)
 
 
 def _dates(
@@ -107,7 +107,7 @@ def needs_of(schema: Schema, options: ColumnOptions, names: Sequence[str]) -> Ne
     part = Roles(schema.names, roles.inputs, tuple(targets), tuple(keys))
     forced = {name: schema[name].kind for name in part.wanted}
     dates = _dates(options, part, forced, schema)
-    return Needs(part, forced, clocks=_clocks(options, part, forced, dates), dates=dates, na=options.na)
+    return Needs(part, forced, clocks=_clocks(options, part, forced, dates), dates=dates, na=options.na_words)
 
 
 def known(value: str, names: Sequence[str], flag: str) -> tuple[str, str | None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -16,7 +16,7 @@ from tensorize.columns.dates.text import to_instants
 from tensorize.columns.rows import RowBlock
 from tensorize.columns.selection import KeptBlocks
 from tensorize.core.contracts import Engine, Mask
-from tensorize.core.errors import DataError, UsageError
+from tensorize.core.errors import DataError, UsageError, plural
 from tensorize.core.splits import Cuts, Ints, Keys, Ranked, find_cuts, grouped, hash_keys, sizes, stratified, value_keys
 
 Parts = npt.NDArray[np.int8]
@@ -53,6 +53,8 @@ class Assignment:
     names: tuple[str, ...]
     counts: tuple[int, ...]
     rule: _Rule
+    notes: tuple[str, ...] = ()
+    """What the summary says of it."""
 
     def parts(self, block: RowBlock, kept: Mask) -> Parts:
         """(row) int8: the index of the split, −1 if the row is not kept."""
@@ -132,7 +134,22 @@ def assign(by: SplitBy, kept: KeptBlocks, count: int, engine: Engine) -> Assignm
 
     cuts: Cuts = find_cuts(blocks, dict(enumerate(counts)))
     totals = tuple(sum(row[part] for row in counts) for part in range(len(by.names)))
-    return Assignment(by.names, totals, _Cut(ranking, cuts))
+    return Assignment(by.names, totals, _Cut(ranking, cuts), _lacking(by, list(classes.counts), counts) if by.stratify else ())
+
+
+def _lacking(by: SplitBy, classes: Sequence[Any], counts: Sequence[Sequence[int]]) -> tuple[str, ...]:
+    """Say which splits have no row of which values: those that have fewer rows than there are splits."""
+    found: dict[tuple[str, ...], list[str]] = {}
+    for value, row in zip(classes, counts, strict=True):
+        lacking = tuple(name for name, count in zip(by.names, row, strict=True) if not count)
+        if lacking:
+            found.setdefault(lacking, []).append("(missing)" if value is None else str(value))
+    return tuple(
+        f"{' and '.join(names)} {'has' if len(names) == 1 else 'have'} no row of {', '.join(values[:5])}"
+        + (f" and {len(values) - 5} more" if len(values) > 5 else "")
+        + f": too few rows of {'it' if len(values) == 1 else 'them'} for --stratify {by.stratify}"
+        for names, values in found.items()
+    )
 
 
 @dataclass(frozen=True)
@@ -175,8 +192,28 @@ def _by_group(by: SplitBy, column: str, kept: KeptBlocks) -> Assignment:
     counts = {str(value): rows for value, rows in _count(column, kept).items()}
     part = grouped(counts, by.ratios, by.seed)
     totals = [sum(rows for name, rows in counts.items() if part[name] == index) for index in range(len(by.names))]
-
+    if counts and not all(totals):
+        raise _group_error(by, column, counts, totals)
     return Assignment(by.names, tuple(totals), _Grouped(column, part))
+
+
+_OTHER_RATIOS = ((0.7, 0.15, 0.15), (0.6, 0.2, 0.2), (0.5, 0.25, 0.25), (0.4, 0.3, 0.3), (0.8, 0.2), (0.6, 0.4), (0.5, 0.5))
+
+
+def _group_error(by: SplitBy, column: str, counts: Mapping[str, int], totals: Sequence[int]) -> DataError:
+    """The error for a split without a group, with ratios that leave none empty, if there are any."""
+    empty = [name for name, total in zip(by.names, totals, strict=True) if not total]
+    other = next((ratios for ratios in _OTHER_RATIOS if _shares_out(counts, ratios, by.seed)), None)
+    hint = f"say --split {','.join(f'{ratio:g}' for ratio in other)}, or " if other else "omit --split, or "
+    said = ",".join(f"{ratio:g}" for ratio in by.ratios)
+    return DataError(
+        f'no row is left for {" and ".join(empty)}: "{column}" has {plural(len(counts), "group")} to share out {said}',
+        hint=hint + "--group a column of more values",
+    )
+
+
+def _shares_out(counts: Mapping[str, int], ratios: Sequence[float], seed: int) -> bool:
+    return len(set(grouped(counts, ratios, seed).values())) == len(ratios)
 
 
 def _order_keys(block: RowBlock, mask: Mask, column: str) -> Keys:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from tensorize.columns.fitted import Channelled, Fitted
+from tensorize.columns.fitted import Channelled, Fitted, channel_names
 from tensorize.core.contracts import TensorSpec
 from tensorize.loaders.series.cut import Cut
 from tensorize.loaders.series.options import SeriesOptions
@@ -39,7 +39,7 @@ class SeriesTensors:
     @property
     def targets(self) -> tuple[str, ...]:
         """The names of what is predicted."""
-        return tuple(name for part in self.fitted.targets for name in part.names)
+        return channel_names(self.fitted.targets)
 
     def specs(self) -> tuple[TensorSpec, ...]:
         """Every tensor of every split. Raises DataError for a split without a sample."""

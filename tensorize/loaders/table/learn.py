@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from tensorize.columns.cells import FaultyCells
 from tensorize.columns.fitted import Fitted
 from tensorize.columns.learning import ColumnLearner
+from tensorize.columns.missing import check_words
 from tensorize.columns.options import ColumnOptions
 from tensorize.columns.reader import Rows
 from tensorize.columns.roles import one
@@ -67,6 +68,7 @@ class _Finish:
 
 def learn(rows: Rows, options: ColumnOptions, run: Run) -> Plan:
     """Check the rows, share them out, and learn every step from train rows."""
+    words = check_words(options.missing, rows.schema, rows.needs.roles.inputs)
     kept = SelectedRows(rows, options, run)
     uses = plan_uses(rows.schema, rows.needs.roles, options)
     assignment, notes = _shared_out(kept, options, run)
@@ -74,7 +76,7 @@ def learn(rows: Rows, options: ColumnOptions, run: Run) -> Plan:
     train = _Train(kept.of(), assignment)
     learned = learner.learn(run.engine, lambda: range(len(train.kept)), train)
     origin = f"learned from {'train' if options.split else 'all rows'}"
-    notes += [*_code_notes(rows), *learner.notes]
+    notes += [*_code_notes(rows), *words, *learner.notes]
     return _plan(kept, options, assignment, _tensors(rows, options, learned, origin), notes)
 
 
@@ -116,7 +118,7 @@ def _shared_out(kept: SelectedRows, options: ColumnOptions, run: Run) -> tuple[A
         raise DataError(
             f"no row is left for {', '.join(empty)}: {plural(count, 'row')} in all", hint="give larger ratios, or more rows"
         )
-    return assignment, left_out(count, rows)
+    return assignment, [*left_out(count, rows), *assignment.notes]
 
 
 def _code_notes(rows: Rows) -> list[str]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
 
-from tensorize.columns.fitted import Channelled, Fitted, ready
+from tensorize.columns.fitted import Channelled, Fitted, channel_names, ready
 from tensorize.columns.options import ColumnOptions
 from tensorize.columns.roles import one, separate
 from tensorize.core.contracts import Array, TensorSpec
@@ -27,18 +28,26 @@ class BlockFindings:
 
     inexact: Counter[str] = field(default_factory=Counter)
     """Column → values that float32 cannot hold."""
+    inexact_targets: Counter[str] = field(default_factory=Counter)
+    """Target → values that float32 cannot hold."""
     unseen: set[str] = field(default_factory=set)
     """Columns with a category that train has not."""
 
     def merge(self, other: BlockFindings) -> BlockFindings:
         """With what the next block showed."""
-        return BlockFindings(self.inexact + other.inexact, self.unseen | other.unseen)
+        return BlockFindings(
+            self.inexact + other.inexact, self.inexact_targets + other.inexact_targets, self.unseen | other.unseen
+        )
 
     def remarks(self) -> list[str]:
         """Warnings about what was written."""
         return [
             f'"{name}": {plural(count, "value does", "values do")} not fit float32 exactly; say --zscore or --drop "{name}"'
             for name, count in self.inexact.items()
+            if count
+        ] + [
+            f'target "{name}": {plural(count, "value does", "values do")} not fit float32 exactly; say --zscore "{name}"'
+            for name, count in self.inexact_targets.items()
             if count
         ]
 
@@ -101,7 +110,7 @@ class TableTensors:
 
     def specs(self, rows: int, split: str | None) -> list[TensorSpec]:
         """The specs of one split of so many rows."""
-        names = tuple(name for part in self.plain for name in part.names) + self.fitted.channels[self._width :]
+        names = channel_names(self.plain, self.fitted.channels[self._width :])
         found = [TensorSpec("features", (rows, len(names)), "float32", ("row", "feature"), "input", {"feature": names}, split)]
         if self.as_ids and self.blocks:
             columns = tuple(part.column for part in self.blocks)
@@ -124,7 +133,7 @@ class TableTensors:
         parts = self.fitted.targets
         if self.target_is_index:
             return TensorSpec("target", (rows,), "int64", ("row",), "target", {}, split)
-        names = tuple(name for part in parts for name in part.names)
+        names = channel_names(parts)
         if len(parts) == 1 and len(names) == 1:
             return TensorSpec("target", (rows,), "float32", ("row",), "target", {}, split)
         axis = "class" if len(parts) == 1 else "target"
@@ -137,7 +146,7 @@ class TableTensors:
         features = np.zeros((count, width), dtype=np.float32)
         seen = BlockFindings(unseen=self.fitted.encode(batch, features, self.plain))
         self.fitted.indicate(batch, features)
-        seen.inexact.update(self._inexact(batch, features))
+        seen.inexact.update(self._inexact(batch, features, self.plain))
         found: dict[str, Array] = {"features": features}
         if self.as_ids and self.blocks:
             found["categories"] = np.stack([self._ids(batch, part, seen) + self.reserved for part in self.blocks], axis=1)
@@ -161,17 +170,18 @@ class TableTensors:
             return self._ids(batch, parts[0], seen)
         values = np.zeros((batch.num_rows, parts[-1].stop), dtype=np.float32)
         seen.unseen.update(self.fitted.encode(batch, values, parts))
+        seen.inexact_targets.update(self._inexact(batch, values, parts))
         return values[:, 0] if values.shape[1] == 1 and len(parts) == 1 else values
 
-    def _inexact(self, batch: pa.RecordBatch, features: Array) -> Counter[str]:
+    def _inexact(self, batch: pa.RecordBatch, values: Array, parts: Sequence[Channelled]) -> Counter[str]:
         """Count the values of unscaled columns that float32 cannot hold: ids above 2^24, time stamps."""
         found: Counter[str] = Counter()
-        for part in self.plain:
+        for part in parts:
             if part.stop - part.start == 1 and part.transform.identity:
                 given = ready(self.fitted.filled(batch, part.column), part).to_numpy(zero_copy_only=False).astype(np.float64)
                 large = np.abs(given) > EXACT
                 if large.any():
-                    found[part.column] = int((large & (features[:, part.start] != given)).sum())
+                    found[part.column] = int((large & (values[:, part.start] != given)).sum())
         return found
 
     def describe(self, tensor: str) -> str:

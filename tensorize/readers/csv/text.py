@@ -39,7 +39,7 @@ def read_text_table(path: Any, **options: Any) -> pa.Table:
 
     def all_text(names: Sequence[str]) -> Needs:
         roles = Roles(tuple(names), tuple(names), (), ())
-        return Needs(roles, dict.fromkeys(names, "category"), na=parsed.na, verbatim=True)
+        return Needs(roles, dict.fromkeys(names, "category"), na=parsed.na_words, verbatim=True)
 
     with closing(engine):
         scan = CsvParser(resolve(path), parsed.reading, all_text, Run(engine, size, rejects=rejects)).rows()
