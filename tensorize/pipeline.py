@@ -149,6 +149,7 @@ def prepare(kind: str, source: Any, options: Mapping[str, Any], run: RunOptions,
     loader = registry.load("loaders", kind)()
     parsed: Options = loader.Options.parse(dict(options))
     with _running(run, output, parsed) as own, loader.open(source, parsed, own) as rows:
+        parsed = parsed.settled(rows.schema.names)
         plan = loader.learn(rows, parsed, own)
 
         def recipe_of(learned: tuple[Learned, ...]) -> Recipe:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -16,6 +16,7 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 
 from tensorize.columns.dates.notations import check_notation
+from tensorize.columns.reader import INDEX
 from tensorize.core import registry
 from tensorize.core.errors import UsageError
 from tensorize.core.options import OWN, READING, BadOptions, Options, Several, SplitOptions, column_and, flag
@@ -63,6 +64,15 @@ def of_reader(names: Sequence[str]) -> str:
 def said_flags(names: Sequence[str]) -> str:
     """Options as flags."""
     return ", ".join("--" + name.replace("_", "-") for name in names)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every text in nested options."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list | tuple):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _texts(item)
 
 
 class RowOptions(SplitOptions, BadOptions):
@@ -182,6 +192,18 @@ class ColumnOptions(RowOptions):
         """No column is read for a target."""
         gone = () if self.target_stays_input else self.target
         return super().for_predict().model_copy(update={"target": (), "drop": (*self.drop, *gone)})
+
+    def mentions(self, column: str) -> bool:
+        """Whether a flag names a column."""
+        return any(column in text for text in _texts(self.model_dump()))
+
+    def settled(self, names: Sequence[str]) -> Self:
+        """An index column that no flag names is the id, where there is none, or left out: it is not a feature."""
+        if len(names) < 2 or names[0] != INDEX or self.mentions(INDEX):
+            return self
+        if "id" in type(self).model_fields and getattr(self, "id", None) is None:
+            return self.model_copy(update={"id": INDEX})
+        return self.model_copy(update={"drop": (*self.drop, INDEX)})
 
     def key_columns(self, names: Sequence[str]) -> Sequence[str]:
         """Columns that are needed but excluded from the features, besides those of `--id`, `--group` and `--order`."""

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from tensorize.engine.packed import Packed
 
 
+INDEX = "Unnamed: 0"
+"""The name of a first column that has none, as pandas gives it: an index, unless a flag names it."""
+
+
 @dataclass(frozen=True)
 class Roles:
     """Which column plays which part, in file order. `names` are all columns of the source."""

@@ -115,6 +115,11 @@ class Options(BaseModel):
                 raise ValueError(f"{name.replace('_', '-')} is at most {LARGEST:,}")
         return self
 
+    def settled(self, names: Sequence[str]) -> Self:
+        """The options with what the column names alone decide: recorded in the recipe."""
+        del names
+        return self
+
     def for_apply(self) -> Self:
         """The options that `apply` repeats: everything but what picks or splits rows of the first source."""
         return self

@@ -30,7 +30,7 @@ def open_table(source: Any, options: ColumnOptions, run: Run, schema: Schema | N
     """
 
     def wanted(names: Sequence[str]) -> Needs:
-        return needs(names, options) if schema is None else needs_of(schema, options, names)
+        return needs(names, options.settled(names)) if schema is None else needs_of(schema, options, names)
 
     held: Any = resolve(source) if is_path(source) else source
     name = _chosen(held, options.reader, is_path(source), applies=schema is not None)

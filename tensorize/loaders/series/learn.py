@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from tensorize.columns.fitted import Fitted
+from tensorize.columns.index import index_note
 from tensorize.columns.learning import ColumnLearner
 from tensorize.columns.reader import Roles, Rows
 from tensorize.columns.roles import separate
@@ -98,7 +99,7 @@ def learn(rows: Rows, options: SeriesOptions, run: Run, preset_gaps: Mapping[str
     train = _Train(stream, (*roles.inputs, *roles.targets), cut, ordered.rows)
     learned = (*learner.learn(run.engine, train, _as_it_is), state_of(pace).learned())
     origin = f"learned from {'train' if options.split else 'all steps'}"
-    return checked.planned(cut, options, learned, origin, (*notes, *learner.notes))
+    return checked.planned(cut, options, learned, origin, (*index_note(checked.kept.rows, options), *notes, *learner.notes))
 
 
 def replay(rows: Rows, options: SeriesOptions, run: Run, learned: Sequence[Learned], preset_gaps: Mapping[str, str]) -> Plan:

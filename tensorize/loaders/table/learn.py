@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from tensorize.columns.cells import FaultyCells
 from tensorize.columns.fitted import Fitted
+from tensorize.columns.index import counting_notes, index_note
 from tensorize.columns.learning import ColumnLearner
 from tensorize.columns.missing import check_words
 from tensorize.columns.options import ColumnOptions
@@ -76,7 +77,7 @@ def learn(rows: Rows, options: ColumnOptions, run: Run) -> Plan:
     train = _Train(kept.of(), assignment)
     learned = learner.learn(run.engine, lambda: range(len(train.kept)), train)
     origin = f"learned from {'train' if options.split else 'all rows'}"
-    notes += [*_code_notes(rows), *words, *learner.notes]
+    notes += [*index_note(rows, options), *counting_notes(rows, options), *_code_notes(rows), *words, *learner.notes]
     return _plan(kept, options, assignment, _tensors(rows, options, learned, origin), notes)
 
 

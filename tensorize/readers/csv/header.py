@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from tensorize.columns.reader import INDEX
 from tensorize.core.errors import DataError, UsageError, plural
 from tensorize.readers.csv.first_line import MISSING, Row, is_number, names_columns, numeric_columns
 from tensorize.readers.csv.sniff import Fit
@@ -14,9 +15,6 @@ from tensorize.readers.csv.tokenizer import Record
 
 MOST_LINES = 50
 """Lines before a table that can be distinguished from it."""
-
-INDEX = "Unnamed: 0"
-"""The name of a first column that has none, as pandas gives it."""
 
 
 @dataclass(frozen=True)
