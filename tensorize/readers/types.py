@@ -13,6 +13,7 @@ from tensorize.core.errors import DataError, plural, some
 from tensorize.core.schema import Column, Kind, Schema, Storage
 
 _STORED = {"int64": pa.int64(), "float64": pa.float64(), "string": pa.string(), "bool": pa.bool_()}
+TRUE_WORDS, FALSE_WORDS = ("true", "yes", "t", "y", "on", "1"), ("false", "no", "f", "n", "off", "0")
 EXACT_DIGITS = 15
 """A decimal of up to so many digits is a float64 after one exact division; of more, its text is parsed."""
 
@@ -77,6 +78,8 @@ def stored(cells: pa.Array, column: Column, na: tuple[str, ...], place: Callable
         cells = _cast(cells, pa.timestamp("us", cells.type.tz), column, place)
     if clock:
         return pc.cast(cells, pa.timestamp("us"))
+    if column.storage == "bool" and not pa.types.is_boolean(cells.type):
+        return _bools(cells, column, na, place)
     if column.storage == "string":
         return _text(_cast(cells, pa.string(), column, place), na)
     if pa.types.is_floating(cells.type):
@@ -84,6 +87,26 @@ def stored(cells: pa.Array, column: Column, na: tuple[str, ...], place: Callable
     elif pa.types.is_decimal(cells.type) and cells.type.precision > EXACT_DIGITS:
         cells = pc.cast(cells, pa.string())
     return _cast(cells, _STORED[column.storage], column, place)
+
+
+def to_bools(cells: pa.Array) -> pa.BooleanArray:
+    """String cells (row) → bool (row): true, yes, t, y, on, 1 against false, no, f, n, off, 0; null for any other."""
+    words = pc.utf8_lower(pc.utf8_trim_whitespace(cells))
+    true, false = (pc.is_in(words, value_set=pa.array(known, pa.string())) for known in (TRUE_WORDS, FALSE_WORDS))
+    return pc.if_else(pc.or_(true, false), true, pa.scalar(None, pa.bool_()))
+
+
+def _bools(cells: pa.Array, column: Column, na: tuple[str, ...], place: Callable[[int], str]) -> pa.Array:
+    """Text and numbers as bool. Raises DataError, with the first place, for a value that is neither true nor false."""
+    words = _text(_cast(cells, pa.string(), column, place), na)
+    found = to_bools(words)
+    wrong = np.flatnonzero(pc.and_(pc.is_null(found), pc.is_valid(words)).to_numpy(zero_copy_only=False))
+    if len(wrong):
+        raise DataError(
+            f'{place(int(wrong[0]))}: column "{column.name}": {words[int(wrong[0])]} is neither true nor false',
+            hint=f'omit --type "{column.name}:bool", or drop the column: --drop "{column.name}"',
+        )
+    return found
 
 
 def _decoded(cells: pa.DictionaryArray) -> pa.Array:

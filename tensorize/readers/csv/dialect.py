@@ -35,6 +35,8 @@ class Dialect:
     trailing: bool = False
     """Whether a delimiter stands at the end of every row."""
     thousands: str | None = None
+    strip: str = ""
+    """Signs that are taken off numbers."""
     notes: tuple[str, ...] = ()
     """Its description in the summary."""
 
@@ -99,6 +101,7 @@ def _dialect(sample: Sample, fit: Fit, start: Start, options: CsvOptions, name: 
         sample.line + line,
         trailing,
         options.thousands,
+        options.strip or "",
         tuple(_notes(fit.way, decimal, names, start, trailing)),
     )
 

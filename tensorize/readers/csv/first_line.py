@@ -27,6 +27,8 @@ _NAMES = re.compile(
 )
 """Words that name columns of words, and are seldom values."""
 _NUMBER = re.compile(r"\s*[+-]?(\d+[.,]?\d*|[.,]\d+)([eE][+-]?\d+)?\s*")
+_SIGNS = "$€£¥₹₽₩¢%‰)"
+_DRESSED = re.compile(r"[+-]?[$€£¥₹₽₩¢(]{0,2} ?[+-]?(?:(\d{1,3}(?:,\d{3})+(?:\.\d+)?)|(\d+(?:[.,]\d+)?)) ?[%‰$€£¥₹₽₩¢)]{0,2}")
 _CODE = re.compile(r"\s*[+-]?0\d")
 _DATE = re.compile(r"\d{4}[-/.]\d{1,2}([-/.]\d{1,2})?|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}|\d{1,2}:\d{2}|\d{4}-?Q\d|\d{4}-?W\d\d")
 CHANCE = 0.001
@@ -40,6 +42,13 @@ def is_number(cell: str) -> bool:
     return _NUMBER.fullmatch(cell) is not None
 
 
+def _bare(cell: str) -> str:
+    """A cell without white space, and a number without currency signs, percent signs, parentheses and thousands marks."""
+    cell = cell.strip()
+    found = _DRESSED.fullmatch(cell) if cell[-1:].isdigit() or cell[-1:] in _SIGNS else None
+    return cell if found is None else (found[1] or found[2]).replace(",", "" if found[1] else ",")
+
+
 def is_value(cell: str) -> bool:
     """Whether a cell stands for a value that is missing: a word such as NA, or no letter and no digit at all."""
     return cell.strip().lower() in _UNKNOWN or not any(char.isalnum() for char in cell)
@@ -50,7 +59,7 @@ def names_columns(head: Row, rows: Sequence[Row]) -> bool | None:
     if not rows:
         return not any(is_number(cell) or not cell.strip() for cell in head)
     rows = rows[: max(LEAST_ROWS, MOST_CELLS // len(rows[0]))]
-    columns = [_Column(cell.strip(), tuple(row[at].strip() for row in rows)) for at, cell in enumerate(head[: len(rows[0])])]
+    columns = [_Column(_bare(cell), tuple(_bare(row[at]) for row in rows)) for at, cell in enumerate(head[: len(rows[0])])]
     if any(column.is_numbered for column in columns):
         return _over_numbers(columns)
     named = any(column.is_named for column in columns)

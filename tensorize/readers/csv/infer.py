@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tensorize.core.schema import Column, Kind, Storage
+from tensorize.readers.types import FALSE_WORDS, TRUE_WORDS
 
 NUMBER_NA = ("", "NA", "NaN", "nan", "null", "N/A")
 """What means a missing value in a column of numbers; in a column of words only the empty cell does."""
@@ -18,6 +19,13 @@ _ZEROS = r"^[+-]?0[0-9]"
 _FLOAT = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$|^[+-]?(?i:inf|infinity)$"
 _LOCAL = r"^[+-]?[0-9]{1,3}([.,' \x{a0}\x{202f}][0-9]{3})+([.,][0-9]+)?$|^[+-]?[0-9]*[.,][0-9]+([eE][+-]?[0-9]+)?$"
 _BOOL = r"^(?i:true|false)$"
+_SIGNED = r"[0-9]{1,3}([.,' ][0-9]{3})+([.,][0-9]+)?|[0-9]+([.,][0-9]*)?|[.,][0-9]+"
+SIGNS = "$€£¥₹₽₩¢%‰()"
+_MONEY = "[$€£¥₹₽₩¢]"
+_DRESSED = (
+    rf"^[+-]? ?{_MONEY}? ?[+-]?({_SIGNED}) ?({_MONEY}|[%‰])?$"
+    rf"|^\([+-]? ?{_MONEY}? ?({_SIGNED}) ?({_MONEY}|[%‰])?\)$|^{_MONEY} ?\(({_SIGNED})\)$"
+)
 _DATE = r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}|[0-9]{1,4}[/.][0-9]{1,2}[/.][0-9]{1,4}"
 _CLOCK = r"[0-9]{1,2}:[0-9]{2}(:[0-9]{2}([.,][0-9]+)?)?"
 _TIME = rf"^({_DATE})([T ]{_CLOCK} ?(Z|[+-][0-9]{{2}}:?[0-9]{{2}})?)?$"
@@ -39,11 +47,14 @@ class Seen(Flag):
     TIME = auto()
     LOCAL = auto()
     """A number in another notation, such as 1,5 where the decimal mark is a point, or 1,234,567."""
+    DRESSED = auto()
+    """A number with a sign around it, such as $100, 5.9% or (200)."""
     WORD = auto()
 
 
 NUMBERS = Seen.INT | Seen.FLOAT | Seen.ZEROS | Seen.BIG
-WORDS = Seen.BOOL | Seen.TIME | Seen.LOCAL | Seen.WORD
+WORDS = Seen.BOOL | Seen.TIME | Seen.LOCAL | Seen.DRESSED | Seen.WORD
+_ODD = Seen.LOCAL | Seen.DRESSED
 
 
 _PATTERNS = (
@@ -53,6 +64,7 @@ _PATTERNS = (
     (_BOOL, Seen.BOOL),
     (_TIME, Seen.TIME),
     (_LOCAL, Seen.LOCAL),
+    (_DRESSED, Seen.DRESSED),
 )
 
 
@@ -70,17 +82,26 @@ def look(cells: pa.Array, decimal: str) -> Seen:
     return seen | (Seen.WORD if len(cells) else Seen.NOTHING)
 
 
-def are_numbers(cells: pa.Array, decimal: str, thousands: str | None = None) -> pa.Array:
+def look_bools(cells: pa.Array) -> Seen:
+    """Say whether all cells (row) of a column that was said to be bool are."""
+    found = are_bools(cells)
+    return (Seen.BOOL if pc.any(found).as_py() else Seen.NOTHING) | (Seen.NOTHING if pc.all(found).as_py() else Seen.WORD)
+
+
+def are_numbers(cells: pa.Array, decimal: str, thousands: str | None = None, strip: str = "") -> pa.Array:
     """(row) bool: whether a string cell is a number; null if it is missing, or a word that means so among numbers."""
     cells = pc.utf8_trim_whitespace(cells)
     cells = pc.if_else(pc.is_in(cells, value_set=pa.array(NUMBER_NA, pa.string())), pa.scalar(None, pa.string()), cells)
-    cells = plain(cells, thousands)
+    cells = plain(cells, thousands, strip)
     return pc.or_(_matches(cells, _INT), _matches(_pointed(cells, decimal, Seen.FLOAT), _FLOAT))
 
 
 def are_bools(cells: pa.Array) -> pa.Array:
-    """(row) bool: whether a string cell is true or false; null if it is missing."""
-    return _matches(pc.utf8_trim_whitespace(cells), _BOOL)
+    """(row) bool: whether a string cell is one of the words for true and false; null if it is missing."""
+    cells = pc.utf8_trim_whitespace(cells)
+    missing = pc.is_in(cells, value_set=pa.array(NUMBER_NA, pa.string()))
+    found = pc.is_in(pc.utf8_lower(cells), value_set=pa.array((*TRUE_WORDS, *FALSE_WORDS), pa.string()))
+    return pc.if_else(pc.or_(missing, pc.is_null(cells)), pa.scalar(None, pa.bool_()), found)
 
 
 def _integers(cells: pa.Array) -> Seen:
@@ -102,12 +123,23 @@ def pointed(cells: pa.Array) -> pa.Array:
     return pc.replace_substring(pc.replace_substring(cells, ".", "_"), ",", ".")
 
 
-def plain(cells: pa.Array, thousands: str | None) -> pa.Array:
-    """String cells (row): numbers without their thousands separator, if one was given; others unchanged."""
+def plain(cells: pa.Array, thousands: str | None, strip: str = "") -> pa.Array:
+    """String cells (row): numbers without their thousands separator and the signs around them; others unchanged."""
+    if strip and len(cells):
+        cells = _stripped(cells, strip)
     if thousands is None or not len(cells):
         return cells
     grouped = _matches(cells, rf"^\s*[+-]?[0-9]{{1,3}}(\x{{{ord(thousands):x}}}[0-9]{{3}})+([.,][0-9]+)?\s*$")
     return pc.if_else(grouped, pc.replace_substring(cells, thousands, ""), cells)
+
+
+def _stripped(cells: pa.Array, signs: str) -> pa.Array:
+    """Numbers without the signs around them; a number in parentheses, if those are among them, is negative."""
+    around = "[" + "".join(rf"\x{{{ord(sign):x}}}" for sign in signs if sign not in "()") + r"\s]*"
+    number = r"[0-9.,' \x{a0}\x{202f}]*[0-9][.,]?([eE][+-]?[0-9]+)?"
+    if "(" in signs or ")" in signs:
+        cells = pc.replace_substring_regex(cells, rf"^{around}\({around}({number}){around}\){around}$", r"-\1")
+    return pc.replace_substring_regex(cells, rf"^{around}([+-]?){around}({number}){around}$", r"\1\2")
 
 
 def _matches(cells: pa.Array, pattern: str) -> Any:
@@ -134,7 +166,7 @@ def without_misfits(seen: Seen, forced: Kind | None) -> Seen:
 
 def is_odd(seen: Seen) -> bool:
     """Numbers and words, or numbers in another notation than the one given."""
-    return is_mixed(seen) or bool(seen & Seen.LOCAL and not seen & (WORDS ^ Seen.LOCAL))
+    return is_mixed(seen) or bool(seen & _ODD and not seen & (WORDS ^ _ODD))
 
 
 def allows(forced: Kind | None, seen: Seen) -> bool:
@@ -166,7 +198,7 @@ def _kind(seen: Seen) -> Kind:
     if seen & NUMBERS and not is_mixed(seen) and not is_code(seen):
         return "number"
     words = seen & WORDS
-    if seen & NUMBERS or (words and seen & Seen.NA):
+    if seen & NUMBERS or (words and words != Seen.BOOL and seen & Seen.NA):
         return "category"
     if words in (Seen.BOOL, Seen.TIME):
         return "bool" if words == Seen.BOOL else "time"

@@ -20,6 +20,12 @@ class CsvOptions(Options):
     skip_lines: int = flag(0, "Lines at the start of a file that are no part of the table.", "N", ge=0)
     decimal: Literal["auto", ".", ","] = flag("auto", "The decimal mark.")
     thousands: Literal[",", ".", " ", "'"] | None = flag(None, "The mark between thousands, as in 1,234,567.", "CHAR")
+    strip: str | None = flag(
+        None,
+        "Signs to take off numbers, such as '$%'; with '()' a number in parentheses is negative.",
+        "SIGNS",
+        pattern=r"^[^0-9.,+\-]+$",
+    )
     quote: str = flag("auto", 'The quote character, or "none"; found from the file when not given (" or \').', "CHAR")
     escape: str = flag("auto", 'What takes away the meaning of a quote, or "none"; a backslash is found.', "CHAR")
     blank: Literal["error", "skip", "missing"] = flag(

@@ -18,7 +18,8 @@ import pyarrow.csv as pacsv
 from tensorize.core.schema import Storage
 from tensorize.engine.packed import Repeats, repeating
 from tensorize.readers.csv.dialect import Dialect
-from tensorize.readers.csv.infer import NUMBER_NA, NUMBERS, WORDS, Seen, is_code, look, plain, pointed
+from tensorize.readers.csv.infer import NUMBER_NA, NUMBERS, WORDS, Seen, is_code, look, look_bools, plain, pointed
+from tensorize.readers.types import to_bools
 
 FRACTION, TIME = pa.float64(), pa.timestamp("us")
 _SEEN = {FRACTION: Seen.FLOAT, TIME: Seen.TIME}
@@ -40,6 +41,8 @@ class ChunkParser:
     """Columns that are text where they mix numbers and words: kept as written until the whole file is known."""
     na: tuple[str, ...]
     """More words that mean a missing value, in every column."""
+    bools: frozenset[str] = frozenset()
+    """Columns that were said to be bool: every word for true and false is one."""
     guess: tuple[Seen, ...] = ()
     clocks: frozenset[str] = frozenset()
     """Columns of times: timestamp[us] where all cells of a chunk are ISO times, else text."""
@@ -111,7 +114,7 @@ def parsed(table: pa.Table, reader: ChunkParser, typed: Mapping[str, pa.DataType
 def _guessed(reader: ChunkParser) -> dict[str, pa.DataType]:
     """The columns that are probably fractions throughout, or times."""
     floats = {name for name, seen in zip(reader.wanted, reader.guess, strict=False) if seen & Seen.FLOAT and not seen & WORDS}
-    return dict.fromkeys(floats - reader.text - reader.lenient, FRACTION) | dict.fromkeys(reader.clocks, TIME)
+    return dict.fromkeys(floats - reader.text - reader.lenient - reader.bools, FRACTION) | dict.fromkeys(reader.clocks, TIME)
 
 
 def _as_guessed(data: bytes, reader: ChunkParser, typed: Mapping[str, pa.DataType]) -> pa.Table | None:
@@ -179,10 +182,13 @@ def _column(cells: pa.Array, reader: ChunkParser, name: str) -> tuple[pa.Array, 
     """Turn a string column into numbers where all its cells are, and say what it holds."""
     if name in reader.text:
         return cells, Seen.WORD
-    numbers = _plain_integers(cells)
+    numbers = None if name in reader.bools else _plain_integers(cells)
     if numbers is not None:
         return numbers, Seen.INT
-    seen = look(plain(_nulled(cells, reader.na), reader.dialect.thousands), reader.dialect.decimal)
+    if name in reader.bools:
+        return cells, look_bools(_nulled(cells, reader.na))
+    dialect = reader.dialect
+    seen = look(plain(_nulled(cells, reader.na), dialect.thousands, dialect.strip), dialect.decimal)
     if name in reader.lenient or not seen & NUMBERS or seen & WORDS or is_code(seen):
         return cells, seen
     return to_numbers(cells, reader, "float64" if seen & Seen.FLOAT else "int64"), seen
@@ -204,7 +210,7 @@ def _plain_integers(cells: pa.Array) -> pa.Array | None:
 
 def to_numbers(cells: pa.Array, reader: ChunkParser, storage: Storage) -> pa.Array:
     """String cells (row) → int64 or float64 (row); words that mean missing become null."""
-    cells = plain(_nulled(cells, reader.number_na), reader.dialect.thousands)
+    cells = plain(_nulled(cells, reader.number_na), reader.dialect.thousands, reader.dialect.strip)
     cells = pc.utf8_ltrim(pc.utf8_trim_whitespace(cells), "+")
     if storage == "float64" and reader.dialect.decimal == ",":
         cells = pointed(cells)
@@ -254,5 +260,5 @@ def to_storage(cells: pa.Array, storage: Storage, reader: ChunkParser, code: boo
     if code:
         cells = _nulled(cells, reader.number_na)
     if storage == "bool":
-        return pc.cast(pc.utf8_lower(pc.utf8_trim_whitespace(cells)), pa.bool_())
+        return to_bools(_nulled(cells, reader.number_na))
     return cells

@@ -225,6 +225,7 @@ class CsvParser:
             text,
             needs.lenient,
             needs.na,
+            frozenset(name for name, kind in needs.forced.items() if kind == "bool"),
             clocks=needs.clocks,
             blank=options.blank,
             longest=options.max_cell,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -14,7 +15,7 @@ from tensorize.core.contracts import Array, Mask
 from tensorize.core.errors import SHOWN, DataError, plural, shown, some
 from tensorize.core.rejects import Reject, Rejects, legible
 from tensorize.core.schema import Kind
-from tensorize.readers.csv.infer import Seen, are_bools, are_numbers
+from tensorize.readers.csv.infer import SIGNS, Seen, are_bools, are_numbers
 from tensorize.readers.csv.options import CsvOptions
 from tensorize.readers.csv.parse import ChunkParser
 from tensorize.readers.csv.parse_block import NOTES, Summary
@@ -108,16 +109,19 @@ class Mixed:
         held += list(cells)[: SHOWN - len(held)]
 
 
-def mixed_error(columns: Sequence[Mixed], places: dict[int, str], local: bool) -> DataError:
+def mixed_error(columns: Sequence[Mixed], places: dict[int, str], *, local: bool, dressed: bool) -> DataError:
     """The error for columns that hold numbers and words, listing the cells of the rarer sort.
 
-    `local` says that some are numbers in another notation.
+    `local` says that some are numbers in another notation, `dressed` that all the words are numbers with signs around them.
     """
     details: list[str] = []
     for column in columns:
         cells = [f"{places[row]}  {column.name}  {shown(cell)}" for row, cell in column.first[column.rarer]]
         details += some(cells, column.numbers if column.rarer else column.words)
-        details.append(f'column "{column.name}": {plural(column.numbers, "number")}, {plural(column.words, "word")}')
+        words = f"{plural(column.words, 'number')} with signs" if dressed else plural(column.words, "word")
+        details.append(f'column "{column.name}": {plural(column.numbers, "number")}, {words}')
+    if dressed:
+        return _dressed_error(columns, details)
     first = columns[0].name
     hint = f'say what it is: --onehot "{first}" (categories), --na WORD (the word means missing), or --drop "{first}"'
     if local:
@@ -259,6 +263,19 @@ def within(rows: Array, start: int, count: int) -> Mask | None:
     return mask
 
 
+def _dressed_error(columns: Sequence[Mixed], details: Sequence[str]) -> DataError:
+    """The error for columns of numbers with signs around them, with the flags that read them."""
+    cells = [cell for column in columns for _, cell in column.first[False]]
+    signs = "".join(sign for sign in SIGNS if any(sign in cell for cell in cells))
+    thousands = " --thousands ','" if any(re.search(r"\d,\d{3}(?!\d)", cell) for cell in cells) else ""
+    return DataError(
+        f"{plural(len(columns), 'column holds', 'columns hold')} numbers with {' '.join(signs)}",
+        details,
+        f"take the signs off: --strip '{signs}'{thousands}"
+        + f'; or say that they are categories: --onehot "{columns[0].name}"',
+    )
+
+
 class Misfits:
     """Finds the odd cells of columns that hold numbers and words, or other words than true and false."""
 
@@ -266,6 +283,7 @@ class Misfits:
         self.names = tuple(dict.fromkeys(names))
         self._forced, self._reader = forced, reader
         self._local = any(seen[name] & Seen.LOCAL for name in self.names)
+        self._dressed = all(seen[name] & Seen.DRESSED and not seen[name] & (Seen.WORD | Seen.TIME) for name in self.names)
         self._columns = {name: Mixed(name) for name in self.names}
 
     def gather(self, batches: Iterable[pa.RecordBatch], bad: BadRows) -> None:
@@ -292,7 +310,7 @@ class Misfits:
             cells = pc.if_else(missing, pa.scalar(None, pa.string()), cells)
         if self._forced.get(name) == "bool":
             return are_bools(cells)
-        return are_numbers(cells, self._reader.dialect.decimal, self._reader.dialect.thousands)
+        return are_numbers(cells, self._reader.dialect.decimal, self._reader.dialect.thousands, self._reader.dialect.strip)
 
     def leave_out(self, batches: Iterable[pa.RecordBatch], bad: BadRows, places: Places) -> None:
         """Hand the rows of words among numbers in. Raises DataError if they are not to be skipped, or are no fewer."""
@@ -302,7 +320,7 @@ class Misfits:
         if not bad.skips or doubtful:
             told = doubtful if bad.skips else list(self._columns.values())
             rows = [row for column in told for row, _ in column.first[column.rarer]]
-            raise mixed_error(told, places.of(rows), self._local)
+            raise mixed_error(told, places.of(rows), local=self._local, dressed=self._dressed)
         start = 0
         for batch in batches:
             self._leave_out(batch, start, bad, places)
