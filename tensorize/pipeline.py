@@ -145,9 +145,9 @@ def prepare(kind: str, source: Any, options: Mapping[str, Any], run: RunOptions,
     """Learn a recipe from a source and apply it. See `tensorize.prepare`."""
     started = time.monotonic()
     output.check()
-    check_targets((output.path, output.rejects), source)
     loader = registry.load("loaders", kind)()
     parsed: Options = loader.Options.parse(dict(options))
+    check_targets((output.path, output.rejects), source)
     with _running(run, output, parsed) as own, loader.open(source, parsed, own) as rows:
         parsed = parsed.settled(rows.schema.names)
         plan = loader.learn(rows, parsed, own)

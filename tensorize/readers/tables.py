@@ -32,7 +32,7 @@ def to_arrow(source: Any) -> pa.Table:
         twice = sorted({str(name) for name in source.columns[source.columns.duplicated()]})
         if twice:
             raise UsageError(f"the DataFrame has several columns called {', '.join(twice)}", hint="give each a name of its own")
-    if hasattr(source, "__arrow_c_stream__"):
+    elif hasattr(source, "__arrow_c_stream__"):
         return pa.table(source)
     try:
         if _is_frame(source):
@@ -66,7 +66,7 @@ def _is_column(value: Any) -> bool:
     """Whether a value holds many cells: a list, an array, a Series, a tensor with an axis."""
     if isinstance(value, str | bytes | Mapping):
         return False
-    return isinstance(value, Sequence) or bool(getattr(value, "shape", ())) or hasattr(value, "__arrow_c_stream__")
+    return isinstance(value, Sequence | pa.Array) or bool(getattr(value, "shape", ())) or hasattr(value, "__arrow_c_stream__")
 
 
 def _column(name: str, values: Any) -> Any:
