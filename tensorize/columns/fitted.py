@@ -77,7 +77,7 @@ class Fitted:
 
     def filled(self, batch: pa.RecordBatch, column: str) -> pa.Array:
         """One column (row) with its missing values filled, where the recipe says so; dates as time stamps."""
-        if column not in batch.schema.names:
+        if batch.schema.get_field_index(column) < 0:
             raise RecipeError(f'the recipe has a step for the column "{column}", and its schema no such column')
         values = batch.column(column)
         if values.null_count and column in self.fills:

@@ -28,9 +28,12 @@ def index_note(rows: Rows, options: ColumnOptions) -> list[str]:
 def counting_notes(rows: Rows, options: ColumnOptions) -> list[str]:
     """Say which features count the rows."""
     roles, flag = rows.needs.roles, "--drop" if getattr(options, "id", None) else "--id"
-    named = [name for name in roles.inputs if not options.mentions(name)]
-    counting = counting_columns(rows, named) if rows.rows >= LEAST_ROWS else []
-    return [f'"{name}" counts the rows: say {flag} "{name}" if it is not a feature' for name in counting]
+    counting = counting_columns(rows, roles.inputs) if rows.rows >= LEAST_ROWS else []
+    return [
+        f'"{name}" counts the rows: say {flag} "{name}" if it is not a feature'
+        for name in counting
+        if not options.mentions(name)
+    ]
 
 
 def counting_columns(rows: Rows, names: Sequence[str]) -> list[str]:

@@ -98,7 +98,8 @@ def needs_of(schema: Schema, options: ColumnOptions, names: Sequence[str]) -> Ne
     """
     roles = roles_of(schema, options)
     filters = {*where_columns(options.where, schema.names), *options.ordering(schema.names)}
-    lacking = [name for name in schema.names if (name in roles.inputs or name in filters) and name not in names]
+    needed, there = {*roles.inputs, *filters}, frozenset(names)
+    lacking = [name for name in schema.names if name in needed and name not in there]
     if lacking:
         said = ", ".join(f'"{name}"{near(name, names)}' for name in lacking)
         raise DataError(f"columns that the recipe needs are missing: {said}", hint="columns here: " + ", ".join(names))

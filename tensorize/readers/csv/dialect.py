@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from tensorize.core.errors import DataError, UsageError
 from tensorize.core.units import size
@@ -39,6 +40,11 @@ class Dialect:
     """Signs that are taken off numbers."""
     notes: tuple[str, ...] = ()
     """Its description in the summary."""
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """Name → place of each column."""
+        return {name: at for at, name in enumerate(self.names)}
 
     @property
     def width(self) -> int:

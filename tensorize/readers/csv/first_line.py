@@ -33,7 +33,7 @@ _CODE = re.compile(r"\s*[+-]?0\d")
 _DATE = re.compile(r"\d{4}[-/.]\d{1,2}([-/.]\d{1,2})?|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}|\d{1,2}:\d{2}|\d{4}-?Q\d|\d{4}-?W\d\d")
 CHANCE = 0.001
 """A first line that is a row less often than this is a header."""
-LEAST_ROWS, MOST_CELLS = 20, 100_000
+LEAST_ROWS, MOST_CELLS = 10, 100_000
 """So many cells of a wide table are looked at, but at least so many rows."""
 
 
@@ -87,9 +87,9 @@ class _Column:
     @cached_property
     def shape(self) -> str | None:
         """What all cells below look like, where they are words with a digit in them, such as dates and codes."""
-        shapes = {shape_of(cell) for cell in self.body}
-        one = len(self.body) > 1 and len(shapes) == 1 and not self.is_numeric
-        return shape if one and "9" in (shape := shapes.pop()) else None
+        if self.is_numeric or len(self.body) < 2 or "9" not in (shape := shape_of(self.body[0])):
+            return None
+        return shape if all(shape_of(cell) == shape for cell in self.body) else None
 
     @cached_property
     def numbers(self) -> list[float]:

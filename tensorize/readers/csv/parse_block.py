@@ -285,7 +285,7 @@ def _slow(block: Block, reader: ChunkParser) -> Read:
 
 def _cells(taken: _Taken, reader: ChunkParser, name: str) -> list[bytes | None]:
     """One column, None if the row is bad."""
-    index = reader.dialect.names.index(name)
+    index = reader.dialect.places[name]
     return [row[index] if row else None for row in taken.rows]
 
 
