@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 from tensorize.core.contracts import ScratchStore
 from tensorize.core.errors import RunError, plural
 from tensorize.core.threads import ordered_map
+from tensorize.engine.child import ONE_THREAD, child_command
 from tensorize.engine.pandas_free import no_plugins
 from tensorize.engine.pickling import Codec, name_of
 from tensorize.engine.shared_scratch import SharedStore
@@ -31,7 +32,6 @@ TRIES = 3
 HELD = 4
 """Functions that a worker holds at a time, so that maps can take turns without sending theirs again."""
 _MAIN = "import json, sys; sys.path[:] = json.loads(sys.argv[1])['path']; from tensorize.engine.worker import main; main()"
-_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "ARROW_IO_THREADS"), "1")
 _ROOM = "is there enough memory? Free some, say fewer --workers, or --engine threads"
 
 
@@ -197,11 +197,11 @@ class _Slot:
             argument = self._argument(theirs.fileno(), files)
             try:
                 self._process = subprocess.Popen(
-                    [sys.executable, "-P", "-c", _MAIN, argument],
+                    child_command(_MAIN, argument),
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     pass_fds=(theirs.fileno(), *files),
-                    env={**os.environ, **_ONE_THREAD},
+                    env={**os.environ, **ONE_THREAD},
                     process_group=0,  # Ctrl-C in a terminal goes to us alone, who end the workers
                 )
             except OSError as error:

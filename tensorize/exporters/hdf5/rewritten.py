@@ -12,7 +12,6 @@ import shlex
 import signal
 import struct
 import subprocess
-import sys
 import threading
 import warnings
 from pathlib import Path
@@ -23,6 +22,7 @@ from pydantic import BaseModel, ConfigDict
 from tensorize.core.errors import DataError, RunError, TensorizeError, TensorizeWarning
 from tensorize.core.limits import check_header, header_limit
 from tensorize.core.units import size
+from tensorize.engine.child import child_command, child_environment
 from tensorize.exporters.hdf5.index import Index, NoIndexError, Offset, Place, Strings, check_places, read_index, read_strings
 from tensorize.storage.layout import checked, parse_json
 
@@ -165,17 +165,13 @@ def _ask(path: Path) -> tuple[dict[str, Any], bytes]:
 
 def _start(path: Path, memory: int) -> subprocess.Popen[bytes]:
     """The process. The variables of HDF5 are left out: they name plug-ins, drivers and connectors to load."""
-    home = str(Path(__file__).parents[3])
-    own = {name: value for name, value in os.environ.items() if not name.startswith("HDF5_")}
-    own["PYTHONPATH"] = os.pathsep.join(filter(None, [home, own.get("PYTHONPATH")]))
-    own |= {"HDF5_PLUGIN_PRELOAD": "::", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     try:
         return subprocess.Popen(
-            [sys.executable, "-P", "-c", _MAIN, str(path), str(memory), str(SECONDS)],
+            child_command(_MAIN, str(path), str(memory), str(SECONDS)),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env=own,
+            env={**child_environment(without=("HDF5_",)), "HDF5_PLUGIN_PRELOAD": "::"},
         )
     except OSError as error:
         raise RunError(f"{path} cannot be read: the process that does it does not start: {error.strerror}") from error

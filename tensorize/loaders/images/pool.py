@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import struct
 import subprocess
-import sys
 import threading
 import weakref
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, Self, cast
 
 import numpy as np
@@ -19,6 +16,7 @@ import numpy as np
 from tensorize.core.contracts import Array
 from tensorize.core.errors import RunError
 from tensorize.core.units import size
+from tensorize.engine.child import child_command, child_environment
 from tensorize.loaders.images.decode import Decoded, Room, decode, finish, least_of
 from tensorize.loaders.images.errors import ImageError
 from tensorize.loaders.images.header import Header
@@ -154,15 +152,12 @@ class Pool:
 
     def _start(self, name: str) -> subprocess.Popen[bytes]:
         """A process that waits for images. Raises RunError if it does not start, _KilledError if it is killed."""
-        home = str(Path(__file__).parents[3])
-        path = os.pathsep.join(filter(None, [home, os.environ.get("PYTHONPATH")]))
-        threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         worker = subprocess.Popen(
-            [sys.executable, "-P", "-c", _MAIN],
+            child_command(_MAIN),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env={**os.environ, **threads, "PYTHONPATH": path},
+            env=child_environment(),
         )
         late = threading.Timer(_START_SECONDS, worker.kill)  # short of memory, it can wait forever in an import
         late.start()
