@@ -18,6 +18,7 @@ collect_ignore = ["fuzz/fuzz.py"]  # a program of its own, for `make fuzz`
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # several tests at a time: a thread that waits must not spin
 signal.signal(signal.SIGINT, signal.default_int_handler)  # what starts in the background is deaf to it, and so its children
 Command = Callable[..., subprocess.CompletedProcess[str]]
+WriteTable = Callable[..., Path]
 
 
 def _folder(variable: str) -> Path:
@@ -53,6 +54,18 @@ def _installed() -> Path:
     if not path.exists():
         pytest.fail(f"{path} is not there; install the project first: make test", pytrace=False)
     return path
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> WriteTable:
+    """Write text or bytes to a file in the test's own folder: `write("a,b\n1,2\n")`, `write(data, "other.csv")`."""
+
+    def make(text: str | bytes, name: str = "d.csv") -> Path:
+        path = tmp_path / name
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return path
+
+    return make
 
 
 @pytest.fixture

@@ -1,26 +1,14 @@
 """Index columns: without a name they are ids, with a name they are features, and both is said."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from conftest import WriteTable
 
 from tensorize import pipeline, prepare
 from tensorize.core.errors import DataError
-
-Write = Callable[[str], Path]
-
-
-@pytest.fixture
-def write(tmp_path: Path) -> Write:
-    def make(text: str) -> Path:
-        path = tmp_path / "d.csv"
-        path.write_text(text)
-        return path
-
-    return make
 
 
 def made(path: Path, kind: str = "table", **options: Any) -> tuple[Any, list[str]]:
@@ -48,7 +36,7 @@ def ids(tensors: Any) -> list[Any]:
         ("mpg hp\n1 21 4\n2 22 5\n3 20 8\n", [1, 2, 3]),
     ],
 )
-def test_a_first_column_without_a_name_is_an_id(write: Write, text: str, index: list[Any]) -> None:
+def test_a_first_column_without_a_name_is_an_id(write: WriteTable, text: str, index: list[Any]) -> None:
     path = write(text)
     tensors, notes = made(path, **({"delimiter": " "} if " hp\n" in text else {}))
     assert features(tensors) == ("mpg", "hp")
@@ -60,7 +48,7 @@ def test_a_first_column_without_a_name_is_an_id(write: Write, text: str, index: 
     assert ids(again) == index
 
 
-def test_flags_say_otherwise(write: Write) -> None:
+def test_flags_say_otherwise(write: WriteTable) -> None:
     path = write(",mpg,hp\n0,21,4\n1,22,5\n2,20,8\n")
     assert features(made(path, raw="Unnamed: 0")[0]) == ("Unnamed: 0", "mpg", "hp")
     assert features(made(path, drop="Unnamed: 0")[0]) == ("mpg", "hp")
@@ -71,12 +59,12 @@ def test_flags_say_otherwise(write: Write) -> None:
 
 
 @pytest.mark.parametrize("text", [",a\n0.5,1\n0.7,2\n0.9,3\n", ",a\nx,1\nx,2\ny,3\n", "a,,b\n1,2,3\n2,3,4\n"])
-def test_a_column_that_is_no_index_needs_a_name(write: Write, text: str) -> None:
+def test_a_column_that_is_no_index_needs_a_name(write: WriteTable, text: str) -> None:
     with pytest.raises(DataError, match='has no name\n  name all columns: --names "'):
         prepare("table", write(text))
 
 
-def test_a_series_leaves_the_index_out(write: Write) -> None:
+def test_a_series_leaves_the_index_out(write: WriteTable) -> None:
     path = write(",t,v\n" + "".join(f"{at},2020-01-{at + 1:02},{at * at}\n" for at in range(20)))
     tensors, notes = made(path, "series", time="t", window="4")
     assert tuple(tensors.spec("series").labels["channel"]) == ("v",)
@@ -85,7 +73,7 @@ def test_a_series_leaves_the_index_out(write: Write) -> None:
 
 
 @pytest.mark.parametrize("first", [0, 1])
-def test_a_named_column_that_counts_the_rows_is_a_feature_with_a_note(write: Write, first: int) -> None:
+def test_a_named_column_that_counts_the_rows_is_a_feature_with_a_note(write: WriteTable, first: int) -> None:
     path = write("rownames,x\n" + "".join(f"{at + first},{at * at % 7}\n" for at in range(100)))
     tensors, notes = made(path)
     assert features(tensors) == ("rownames", "x")
@@ -95,6 +83,6 @@ def test_a_named_column_that_counts_the_rows_is_a_feature_with_a_note(write: Wri
 
 
 @pytest.mark.parametrize("cells", ["2,3,4,5", "0,1,2,4", "1,1,2,3", "0,1,2,"])
-def test_a_column_that_does_not_count_the_rows_is_not_noted(write: Write, cells: str) -> None:
+def test_a_column_that_does_not_count_the_rows_is_not_noted(write: WriteTable, cells: str) -> None:
     path = write("n,x\n" + "".join(f"{cell},{at * at}\n" for at, cell in enumerate(cells.split(","))))
     assert not any("counts the rows" in note for note in made(path, missing="drop")[1])

@@ -35,16 +35,6 @@ def houses(tmp_path):
     return path
 
 
-@pytest.fixture
-def write(tmp_path):
-    def make(text, name="d.csv"):
-        path = tmp_path / name
-        path.write_bytes(text if isinstance(text, bytes) else text.encode())
-        return path
-
-    return make
-
-
 def table(source, **options):
     return prepare("table", source, **options)
 

@@ -220,11 +220,10 @@ def _check_names(names: Sequence[str], place: str) -> None:
         )
     twice = [name for name, times in Counter(names).items() if times > 1]
     if twice:
-        full = ",".join(_numbered(names))
         said = ", ".join(f'"{name}"' for name in twice[:20])
         raise DataError(
             f"{place}  the header names {said} more than once",
-            hint=f'name all columns: --names "{full}"'
+            hint=f'name all columns: --names "{",".join(_numbered(names))}"'
             if _may_be_flag(names)
             else "rename one of them, or name all columns with --names a,b,…",
         )
@@ -236,13 +235,13 @@ def _may_be_flag(names: Sequence[str]) -> bool:
 
 
 def _numbered(names: Sequence[str]) -> list[str]:
-    """The names, those that stand there before with their number after them."""
-    found: list[str] = []
-    for at, name in enumerate(names):
-        again = name in names[:at]
-        found.append(
-            next(new for new in (f"{name}_{count}" for count in range(2, len(names) + 2)) if new not in names)
-            if again
-            else name
-        )
+    """The names, each that was there before with the next free number after it."""
+    taken, found, seen = set(names), list[str](), set[str]()
+    for name in names:
+        new = name
+        if name in seen:
+            new = next(new for new in (f"{name}_{count}" for count in range(2, len(names) + 2)) if new not in taken)
+            taken.add(new)
+        seen.add(name)
+        found.append(new)
     return found

@@ -1,26 +1,13 @@
 """Numbers with signs around them, and words for true and false."""
 
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
+from conftest import WriteTable
 
 from tensorize import pipeline, prepare
 from tensorize.core.errors import DataError
-
-Write = Callable[[str], Path]
-
-
-@pytest.fixture
-def write(tmp_path: Path) -> Write:
-    def make(text: str) -> Path:
-        path = tmp_path / "d.csv"
-        path.write_text(text)
-        return path
-
-    return make
 
 
 def first(path: Any, **options: Any) -> list[float]:
@@ -39,7 +26,7 @@ def first(path: Any, **options: Any) -> list[float]:
 )
 @pytest.mark.parametrize("size", [8, 1 << 20])
 def test_signs_are_taken_off_numbers_where_a_flag_says_so(
-    write: Write, cells: list[str], options: dict[str, Any], want: list[float], size: int
+    write: WriteTable, cells: list[str], options: dict[str, Any], want: list[float], size: int
 ) -> None:
     path = write("a;b\n" + "".join(f"{cell};{at}\n" for at, cell in enumerate(cells)))
     assert first(path, chunk_bytes=size, **options) == want
@@ -52,7 +39,7 @@ def test_signs_are_taken_off_numbers_where_a_flag_says_so(
     ("cell", "said"),
     [("$1{}", "--strip '$'"), ("{}%", "--strip '%'"), ("({})", "--strip '()'"), ("$1,00{}", "--thousands ','")],
 )
-def test_a_target_of_numbers_with_signs_is_no_class(write: Write, cell: str, said: str) -> None:
+def test_a_target_of_numbers_with_signs_is_no_class(write: WriteTable, cell: str, said: str) -> None:
     path = write("a;b\n" + "".join(f"{cell.format(at)};{at * at}\n" for at in range(9)))
     with pytest.raises(DataError) as error:
         prepare("table", path, target="a")
@@ -63,7 +50,7 @@ def test_a_target_of_numbers_with_signs_is_no_class(write: Write, cell: str, sai
 
 
 @pytest.mark.parametrize("cells", ["yes,no,YES", "T,F,t", "1,0,1", "true,FALSE,True", "on,off,on", "y,n,1"])
-def test_a_column_that_is_said_to_be_bool_takes_every_word_for_it(write: Write, cells: str) -> None:
+def test_a_column_that_is_said_to_be_bool_takes_every_word_for_it(write: WriteTable, cells: str) -> None:
     path = write("n,f\n" + "".join(f"{at},{cell}\n" for at, cell in enumerate(cells.split(","))))
     made = prepare("table", path, type="f:bool")
     assert made["features"][:, 1].tolist() == [1, 0, 1]
@@ -72,7 +59,7 @@ def test_a_column_that_is_said_to_be_bool_takes_every_word_for_it(write: Write, 
     assert prepare("table", held, type="f:bool")["features"][:, 1].tolist() == [1, 0, 1]
 
 
-def test_other_words_are_not_bool(write: Write) -> None:
+def test_other_words_are_not_bool(write: WriteTable) -> None:
     with pytest.raises(DataError, match="maybe"):
         prepare("table", write("n,f\n1,yes\n2,no\n3,maybe\n"), type="f:bool")
     for cells in ([1, 0, 2], [1.0, 0.5, 0.0], ["yes", "no", "maybe"]):
@@ -85,7 +72,7 @@ def test_other_words_are_not_bool(write: Write) -> None:
 
 @pytest.mark.parametrize("word", ["NA", "NaN", "null", "N/A", ""])
 @pytest.mark.parametrize("size", [6, 1 << 20])
-def test_a_word_for_missing_among_true_and_false_is_missing(write: Write, word: str, size: int) -> None:
+def test_a_word_for_missing_among_true_and_false_is_missing(write: WriteTable, word: str, size: int) -> None:
     path = write(f"flag,n\nTRUE,1\n{word},2\nFALSE,3\n")
     with pytest.raises(DataError, match="1 value is missing"):
         prepare("table", path)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Command
+from conftest import Command, WriteTable
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pollution import Clean, Style
@@ -19,18 +18,6 @@ from tensorize.core.errors import DataError, TensorizeError, UsageError
 from tensorize.engine.threads import ThreadEngine
 from tensorize.loaders import read_table
 from tensorize.loaders.table import Table
-
-Write = Callable[..., Path]
-
-
-@pytest.fixture
-def write(tmp_path: Path) -> Write:
-    def make(text: str | bytes, name: str = "d.csv") -> Path:
-        path = tmp_path / name
-        path.write_bytes(text if isinstance(text, bytes) else text.encode())
-        return path
-
-    return make
 
 
 def rows(path: Path, **options: object) -> list[list[str]]:
@@ -69,7 +56,7 @@ def notes(path: Path, **options: object) -> list[str]:
         ("a^b\n1^x\n2^y\n", ['delimiter "^"']),
     ],
 )
-def test_what_is_certain_is_repaired_and_said(write: Write, text: str | bytes, said: list[str]) -> None:
+def test_what_is_certain_is_repaired_and_said(write: WriteTable, text: str | bytes, said: list[str]) -> None:
     path = write(text)
     assert rows(path) == [["a", "b"], ["1", "x"], ["2", "y"]]
     found = notes(path)
@@ -77,13 +64,13 @@ def test_what_is_certain_is_repaired_and_said(write: Write, text: str | bytes, s
     assert [note for note in found if note != 'delimiter ","'] == said
 
 
-def test_a_backslash_before_quotes_is_found(write: Write) -> None:
+def test_a_backslash_before_quotes_is_found(write: WriteTable) -> None:
     path = write('a,b\n1,"x \\"y\\""\n2,"c:\\\\"\n')
     assert rows(path) == [["a", "b"], ["1", 'x "y"'], ["2", "c:\\"]]
     assert 'escape "\\"' in notes(path)
 
 
-def test_quotes_inside_an_unquoted_cell_are_kept_and_said(write: Write) -> None:
+def test_quotes_inside_an_unquoted_cell_are_kept_and_said(write: WriteTable) -> None:
     path = write("a,b\n1,37'8\"N 121'9\"W\n")
     assert rows(path) == [["a", "b"], ["1", "37'8\"N 121'9\"W"]]
     assert "quotes inside 1 row kept as they are" in notes(path)
@@ -119,7 +106,7 @@ def test_quotes_inside_an_unquoted_cell_are_kept_and_said(write: Write) -> None:
     ],
 )
 def test_flags_settle_what_the_file_cannot_tell(
-    write: Write, text: str, options: dict[str, object], want: list[list[str]]
+    write: WriteTable, text: str, options: dict[str, object], want: list[list[str]]
 ) -> None:
     path = write(text)
     assert rows(path, **options) == want
@@ -155,7 +142,7 @@ def test_flags_settle_what_the_file_cannot_tell(
         ("a,b\n1,\"x\"\n2,y\n'3','z'\n", ["1 row does not belong to the table", "d.csv:4"]),
     ],
 )
-def test_what_is_not_certain_is_refused_with_a_way_out(write: Write, text: str | bytes, said: list[str]) -> None:
+def test_what_is_not_certain_is_refused_with_a_way_out(write: WriteTable, text: str | bytes, said: list[str]) -> None:
     path = write(text)
     with pytest.raises(DataError) as error:
         read_table(path)
@@ -165,7 +152,7 @@ def test_what_is_not_certain_is_refused_with_a_way_out(write: Write, text: str |
     assert str(again.value) == str(error.value)
 
 
-def test_an_encoding_that_the_mark_denies_is_refused(write: Write) -> None:
+def test_an_encoding_that_the_mark_denies_is_refused(write: WriteTable) -> None:
     with pytest.raises(DataError, match="byte order mark of UTF-8"):
         read_table(write(b"\xef\xbb\xbfa,b\n1,x\n"), encoding="latin-1")
     with pytest.raises(UsageError, match='no encoding "utf-9"'):
@@ -175,7 +162,7 @@ def test_an_encoding_that_the_mark_denies_is_refused(write: Write) -> None:
 @pytest.mark.parametrize(
     "options", [{"delimiter": "ab"}, {"quote": "ab"}, {"escape": "ab"}, {"quote": "\n"}, {"skip_lines": 9}]
 )
-def test_a_sign_is_one_character(write: Write, options: dict[str, object]) -> None:
+def test_a_sign_is_one_character(write: WriteTable, options: dict[str, object]) -> None:
     with pytest.raises(TensorizeError):
         read_table(write("a,b\n1,x\n"), **options)
 
@@ -183,7 +170,7 @@ def test_a_sign_is_one_character(write: Write, options: dict[str, object]) -> No
 # numbers -------------------------------------------------------------------------------------------------------------
 
 
-def test_thousands_marks_are_refused_and_read_where_told(write: Write) -> None:
+def test_thousands_marks_are_refused_and_read_where_told(write: WriteTable) -> None:
     path = write('n;m\n1,234,567;1\n2,345;2\n"1,000";3\n')
     with pytest.raises(DataError, match="--thousands"):
         prepare("table", path, scale="none")
@@ -193,7 +180,7 @@ def test_thousands_marks_are_refused_and_read_where_told(write: Write) -> None:
     assert german["features"].tolist() == [[1234.5, 1], [12000.25, 2]]
 
 
-def test_a_comma_that_may_be_both_is_no_decimal_mark(write: Write) -> None:
+def test_a_comma_that_may_be_both_is_no_decimal_mark(write: WriteTable) -> None:
     with pytest.raises(DataError) as error:
         prepare("table", write("n;m\n1,234;1\n2,345;2\n"))
     assert "--decimal" in error.value.hint
@@ -205,7 +192,7 @@ def test_a_comma_that_may_be_both_is_no_decimal_mark(write: Write) -> None:
 # limits --------------------------------------------------------------------------------------------------------------
 
 
-def test_limits_are_named(write: Write) -> None:
+def test_limits_are_named(write: WriteTable) -> None:
     wide = write(",".join(f"n{index}" for index in range(300)) + "\n" + ",".join("1" for _ in range(300)) + "\n")
     with pytest.raises(DataError, match="has 300 columns") as columns:
         read_table(wide, max_columns=299)
@@ -232,7 +219,7 @@ def test_a_bomb_is_refused_before_it_fills_anything(tmp_path: Path) -> None:
     assert "--max-expansion" in error.value.hint
 
 
-def test_a_compressed_file_that_is_cut_off_is_named(write: Write) -> None:
+def test_a_compressed_file_that_is_cut_off_is_named(write: WriteTable) -> None:
     data = gzip.compress(b"a,b\n" + b"1,x\n" * 1000)
     with pytest.raises(DataError, match="cannot be read to its end"):
         read_table(write(data[:-9], "d.csv.gz"))
@@ -243,7 +230,7 @@ def test_a_compressed_file_that_is_cut_off_is_named(write: Write) -> None:
 BAD = 'n,word\n0,a\n1,b,c\n2,"d\ne"\n3,"f"g\nx,h\n5,\xff\n6,i\n'.encode("latin-1")
 
 
-def test_bad_rows_are_left_out_counted_and_listed_and_the_others_keep_their_places(write: Write, tmp_path: Path) -> None:
+def test_bad_rows_are_left_out_counted_and_listed_and_the_others_keep_their_places(write: WriteTable, tmp_path: Path) -> None:
     path, out = write(BAD), tmp_path / "bad.jsonl"
     for chunk in (1, 1 << 20):
         ts = prepare("table", path, on_bad="skip", max_bad="4", scale="none", rejects=out, force=True, chunk_bytes=chunk)
@@ -260,7 +247,7 @@ def test_bad_rows_are_left_out_counted_and_listed_and_the_others_keep_their_plac
         prepare("table", path, on_bad="skip", max_bad="3")
 
 
-def test_bad_rows_of_several_files_keep_their_files(write: Write, tmp_path: Path) -> None:
+def test_bad_rows_of_several_files_keep_their_files(write: WriteTable, tmp_path: Path) -> None:
     paths = [write("n,m\n1,2\n3\n", "a.csv"), write("n,m\n4\n5,6\n", "b.csv")]
     out = tmp_path / "bad.jsonl"
     ts = prepare("table", paths, on_bad="skip", max_bad="50%", scale="none", rejects=out)
@@ -269,7 +256,7 @@ def test_bad_rows_of_several_files_keep_their_files(write: Write, tmp_path: Path
     assert [(Path(item["path"]).name, item["line"], item["row"]) for item in found] == [("a.csv", 3, 1), ("b.csv", 2, 2)]
 
 
-def test_missing_values_beside_bad_rows_are_placed_right(write: Write) -> None:
+def test_missing_values_beside_bad_rows_are_placed_right(write: WriteTable) -> None:
     path = write('n,m\n1,"a\nb"\n2\n,c\n4,d\n')
     for chunk in (1, 1 << 20):
         with pytest.raises(DataError, match="1 value is missing") as error:
@@ -277,7 +264,7 @@ def test_missing_values_beside_bad_rows_are_placed_right(write: Write) -> None:
         assert "d.csv:5  n  (empty)" in str(error.value)
 
 
-def test_a_column_with_more_words_than_numbers_is_not_skipped_to_numbers(write: Write) -> None:
+def test_a_column_with_more_words_than_numbers_is_not_skipped_to_numbers(write: WriteTable) -> None:
     path = write("n,m\n1,1\nx,2\ny,3\n")
     with pytest.raises(DataError, match="mixes numbers and words"):
         prepare("table", path, on_bad="skip", max_bad="100%")
@@ -285,14 +272,14 @@ def test_a_column_with_more_words_than_numbers_is_not_skipped_to_numbers(write: 
     assert ts["row"].tolist() == [0]
 
 
-def test_a_recipe_reads_new_data_as_the_old(write: Write, tmp_path: Path) -> None:
+def test_a_recipe_reads_new_data_as_the_old(write: WriteTable, tmp_path: Path) -> None:
     ts = prepare("table", write("n;word\n1;x\n2;y\n3\n4;x\n"), on_bad="skip", max_bad="1", scale="none")
     again = ts.recipe.apply(write("n;word\n7;y\n8\n9;x\n", "new.csv"))
     assert again["row"].tolist() == [0, 2]
     assert again["features"][:, 0].tolist() == [7, 9]
 
 
-def test_the_command_says_what_it_found_and_skipped(write: Write, tensorize: Command) -> None:
+def test_the_command_says_what_it_found_and_skipped(write: WriteTable, tensorize: Command) -> None:
     write("# notes\nn;word\n1;x\n2;y\n3\n4;x\r\n")
     done = tensorize("table", "d.csv", "--on-bad", "skip", "--max-bad", "1", "-o", "o.h5")
     assert done.returncode == 0, done.stderr
@@ -346,7 +333,7 @@ def test_any_bytes_are_read_alike_or_refused_alike_wherever_blocks_end(
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("quoted", ['"x"', '"x"y'])
-def test_stretches_of_blank_lines_are_counted_in_little_memory(write: Write, end: str, quoted: str) -> None:
+def test_stretches_of_blank_lines_are_counted_in_little_memory(write: WriteTable, end: str, quoted: str) -> None:
     import tracemalloc
 
     blanks = 300_000
@@ -363,9 +350,20 @@ def test_stretches_of_blank_lines_are_counted_in_little_memory(write: Write, end
         assert rows(path, blank="skip", chunk_bytes=1000) == [["a", "b"], ["1", "x"], ["2", "x"], ["3", "z"]]
 
 
-def test_blank_lines_of_a_single_column_are_missing_values_at_their_lines(write: Write) -> None:
+def test_blank_lines_of_a_single_column_are_missing_values_at_their_lines(write: WriteTable) -> None:
     path = write("a\n1\n\n\n\n4\n\n")
     assert rows(path, blank="missing") == [["a"], ["1"], [""], [""], [""], ["4"], [""]]
     with pytest.raises(DataError, match=r"4 values are missing") as error:
         prepare("table", path, blank="missing")
     assert [f"d.csv:{line}" in str(error.value) for line in (2, 3, 4, 5, 6, 7)] == [False, True, True, True, False, True]
+
+
+@pytest.mark.parametrize("head", ["a,a,a", "a,a_2,a", "a,b,a,b,a", ",".join(["x"] * 40)])
+def test_the_names_that_a_hint_proposes_are_taken(write: WriteTable, head: str) -> None:
+    path = write(f"{head}\n" + f"{','.join('1' for _ in head.split(','))}\n" * 3)
+    with pytest.raises(DataError, match="more than once") as error:
+        prepare("table", path)
+    names = error.value.hint.partition('--names "')[2].partition('"')[0]
+    made = prepare("table", path, names=names, header="no", skip_lines=1, scale="none")
+    assert made.labels("features", "feature") == tuple(names.split(","))
+    assert len(set(names.split(","))) == len(head.split(","))
