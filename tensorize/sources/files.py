@@ -6,6 +6,7 @@ import codecs
 import glob
 import io
 import os
+import shlex
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -23,8 +24,8 @@ _FREE_BYTES = 64 << 20
 _MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 _UNPACK = "unpack it first"
 _TO_PARQUET = (
-    'write it as Parquet: {python} -c "import pyarrow.feather as f, pyarrow.parquet as p; '
-    "p.write_table(f.read_table(r'{name}'), 'out.parquet')\""
+    'write it as Parquet: {python} -c "import sys, pyarrow.feather as f, pyarrow.parquet as p; '
+    "p.write_table(f.read_table(sys.argv[1]), 'out.parquet')\" {name}"
 )
 _PICTURE = "tensorize images reads folders of pictures"
 _NO_TEXT = {
@@ -39,7 +40,8 @@ _NO_TEXT = {
     b"FEA1\0": ("a Feather file", _TO_PARQUET),
     b"\x93NUMPY": (
         "an array of numpy (.npy)",
-        "write it as CSV: {python} -c \"import numpy; numpy.savetxt('out.csv', numpy.load(r'{name}'), delimiter=',')\"",
+        "write it as CSV: {python} -c \"import sys, numpy; numpy.savetxt('out.csv', numpy.load(sys.argv[1]), delimiter=',')\""
+        " {name}",
     ),
     b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": ("an old Excel workbook (.xls), or another Office file", "save the sheet as CSV"),
     b"7z\xbc\xaf\x27\x1c": ("a 7z archive", _UNPACK),
@@ -49,7 +51,8 @@ _NO_TEXT = {
     b"Obj\x01": ("an Avro file", "write it as Parquet or CSV first"),
     b"<stata_dta>": (
         "a Stata file",
-        "write it as CSV: {python} -c \"import pandas; pandas.read_stata(r'{name}').to_csv('out.csv', index=False)\"",
+        "write it as CSV: {python} -c \"import sys, pandas; pandas.read_stata(sys.argv[1]).to_csv('out.csv', index=False)\""
+        " {name}",
     ),
     b"$FL2@(#)": ("an SPSS file", "save it as CSV first"),
     b"RDX2\n": ("R data", "in R: write.csv(x, 'out.csv', row.names = FALSE)"),
@@ -150,7 +153,7 @@ class InputFile:
             if magic.startswith(known):
                 raise DataError(
                     f"{self.name} is {what}, not text",
-                    hint=hint.replace("{name}", self.name).replace("{python}", sys.executable),
+                    hint=hint.replace("{python}", shlex.quote(sys.executable)).replace("{name}", shlex.quote(self.name)),
                 )
 
     def _raw(self) -> io.RawIOBase:

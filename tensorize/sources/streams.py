@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 import tempfile
 import threading
@@ -26,7 +27,9 @@ def is_file(path: Path, status: os.stat_result, name: str) -> bool:
     if stat.S_ISCHR(status.st_mode) and not _is_terminal(path):
         raise DataError(f"{name} is a device, not a file: it may never end", hint="name a file, or - for standard input")
     if stat.S_ISREG(status.st_mode) and not status.st_size and path.resolve().parts[1:2] in (("proc",), ("sys",)):
-        raise DataError(f"{name} is made by the system as it is read", hint=f"copy it to a file first: cat {name} > copy.txt")
+        raise DataError(
+            f"{name} is made by the system as it is read", hint=f"copy it to a file first: cat {shlex.quote(name)} > copy.txt"
+        )
     return stat.S_ISREG(status.st_mode)
 
 
