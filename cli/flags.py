@@ -120,10 +120,15 @@ Scratch = Annotated[
 ]
 
 
-def _allow_header(value: str | None) -> str | None:
-    if value is not None:
-        allow_header(parse_size(value))
-    return value
+def _sets(limit: Callable[[int], None]) -> Callable[[str | None], str | None]:
+    """A callback that sets a limit to a size."""
+
+    def callback(value: str | None) -> str | None:
+        if value is not None:
+            limit(parse_size(value))
+        return value
+
+    return callback
 
 
 MaxHeader = Annotated[
@@ -131,17 +136,11 @@ MaxHeader = Annotated[
     typer.Option(
         "--max-header",
         metavar="SIZE",
-        callback=_allow_header,
+        callback=_sets(allow_header),
         help=r"Read a file that holds more than this beside its tensors. \[default: 256MiB]",
         rich_help_panel=HOW,
     ),
 ]
-
-
-def _allow_pipe(value: str | None) -> str | None:
-    if value is not None:
-        allow_pipe(parse_size(value))
-    return value
 
 
 MaxPipe = Annotated[
@@ -149,7 +148,7 @@ MaxPipe = Annotated[
     typer.Option(
         "--max-pipe",
         metavar="SIZE",
-        callback=_allow_pipe,
+        callback=_sets(allow_pipe),
         help=r"Keep more than this of a pipe. \[default: 4GiB]",
         rich_help_panel=HOW,
     ),

@@ -125,12 +125,28 @@ def _days(year: Times, month: Times, number: Any, names: set[str]) -> tuple[Time
 
 def _first_of(year: Times, month: Times) -> Times:
     """The first of some months, in days since 1970."""
-    months = (year - 1970) * 12 + month - 1
-    return months.astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
+    return first_days((year - 1970) * 12 + month - 1)
 
 
-_MONTHS = tuple(
-    "january february march april may june july august september october november december".split()  # noqa: SIM905
+def first_days(months: Times) -> Times:
+    """The first days of some months since 1970 (month), in days since 1970."""
+    days: Times = months.astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
+    return days
+
+
+_MONTHS = (
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
 )
 
 

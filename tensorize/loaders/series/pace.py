@@ -9,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 
+from tensorize.columns.dates.text import first_days
 from tensorize.core.contracts import Mask
 from tensorize.core.errors import DataError, UsageError, plural, some
 from tensorize.loaders.series.clock import DAY, step_of, time_text
@@ -47,7 +48,7 @@ class CalendarScale:
         """The times of some ticks in microseconds since 1970, (tick)."""
         if self.unit == "b":
             return (ticks // 5 * 7 + ticks % 5 - _MONDAY) * DAY + self.micros
-        first, after = _first_days(ticks), _first_days(ticks + 1)
+        first, after = first_days(ticks), first_days(ticks + 1)
         found: Ints = (first + np.minimum(self.day, after - first) - 1) * DAY + self.micros
         return found
 
@@ -61,18 +62,12 @@ class CalendarScale:
         return "business day" if self.unit == "b" and step == 1 else _NAMES.get(step, "step") if self.unit == "mo" else "step"
 
 
-def _first_days(months: Ints) -> Ints:
-    """The first days of some months since 1970, in days since 1970."""
-    days: Ints = months.astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
-    return days
-
-
 def scale_of(unit: Unit, times: Ints) -> CalendarScale:
     """The scale on which most of some times lie: on the latest day of the month that occurs, at the first's time of day."""
     days = times // DAY
     if unit == "b":
         return CalendarScale(unit, micros=int(times[0] % DAY))
-    of_month = days - _first_days(CalendarScale(unit).ticks(times)) + 1
+    of_month = days - first_days(CalendarScale(unit).ticks(times)) + 1
     return CalendarScale(unit, int(of_month.max()), int(times[0] % DAY))
 
 
@@ -137,7 +132,7 @@ def pace_of(runs: Runs, given: CalendarStep | int | None, *, strict: bool) -> Pa
 
 
 def _on_calendar(runs: Runs, calendar: CalendarStep) -> Pace:
-    times = runs.times(np.ones(len(runs.first), dtype=bool))
+    times = runs.all_times()
     scale = scale_of(calendar.unit, times)
     off = times[~scale.fits(times)]
     if len(off):
@@ -161,6 +156,13 @@ def _counted(runs: Runs, scale: CalendarScale, times: Ints) -> Runs:
     return replace(runs, first=first, time=ticks[first], apart=apart[first])
 
 
+def _on_scale(runs: Runs, unit: Unit) -> tuple[CalendarScale, Runs] | None:
+    """The scale of a unit and the runs in its ticks, if all times are on it."""
+    times = runs.all_times()
+    scale = scale_of(unit, times)
+    return (scale, _counted(runs, scale, times)) if scale.fits(times).all() else None
+
+
 def _fixed(runs: Runs, step: int) -> bool:
     """Whether all times are whole steps of a fixed length after the first of their group."""
     origin = runs.time[runs.apart == NEW]
@@ -171,11 +173,10 @@ def _months(runs: Runs, usual: int) -> Pace | None:
     """Months, quarters or years, if the times are on them and on no fixed steps."""
     if _fixed(runs, usual):
         return None
-    times = runs.times(np.ones(len(runs.first), dtype=bool))
-    scale = scale_of("mo", times)
-    if not scale.fits(times).all():
+    found = _on_scale(runs, "mo")
+    if found is None:
         return None
-    counted = _counted(runs, scale, times)
+    scale, counted = found
     if not (counted.apart > 0).any():
         return None
     step = counted.usual_step()
@@ -186,11 +187,10 @@ def _business_days(runs: Runs) -> Pace | None:
     """Business days, if no time is on a weekend, and some weekend lies between them."""
     if (runs.apart[runs.apart != NEW] == DAY).all():
         return None
-    times = runs.times(np.ones(len(runs.first), dtype=bool))
-    scale = scale_of("b", times)
-    if not scale.fits(times).all():
+    found = _on_scale(runs, "b")
+    if found is None:
         return None
-    counted = _counted(runs, scale, times)
+    scale, counted = found
     jumps = int(counted.lengths[counted.apart != NEW].sum())
     follow = int(counted.lengths[counted.apart == 1].sum())
     return Pace(1, counted, scale, CalendarStep(1, "b")) if follow * 2 > jumps else None

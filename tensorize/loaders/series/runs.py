@@ -87,6 +87,10 @@ class Runs:
         times: Ints = np.repeat(self.time[runs], lengths) + since
         return times
 
+    def all_times(self) -> Ints:
+        """The times of all rows, (row)."""
+        return self.times(np.ones(len(self.first), dtype=bool))
+
     def usual_step(self) -> int:
         """The most frequent distance forward, the smallest where they tie. Raises DataError if there is none."""
         forward = self.apart > 0
