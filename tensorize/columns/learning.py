@@ -12,15 +12,14 @@ import pyarrow as pa
 from tensorize.columns.fitted import ready_values
 from tensorize.columns.missing import LEARNED, is_filled
 from tensorize.columns.options import ColumnOptions
+from tensorize.columns.reader import NUMBER_NA
 from tensorize.columns.steps import AUTO, Use
 from tensorize.core.contracts import Engine, Learned, Statistic
 from tensorize.core.errors import DataError, UsageError, plural
 from tensorize.core.schema import Schema
 from tensorize.engine.gather import gather
 from tensorize.statistics.categories import Categories
-from tensorize.statistics.moments import Moments
 from tensorize.statistics.nulls import Nulls
-from tensorize.statistics.quantiles import Quantiles
 from tensorize.transforms.impute import Impute, typed_constant
 from tensorize.transforms.lookup import find
 
@@ -28,7 +27,6 @@ B = TypeVar("B")
 FILL = "impute"
 FEW, MANY = 10, 20
 """A target of so few numbers with a decimal point may be classes; one of more integers may be a number."""
-NUMBER_WORDS = ("NA", "NaN", "nan", "null", "N/A")
 
 
 class ColumnLearner:
@@ -144,7 +142,7 @@ class ColumnLearner:
 
     def _note_missing_words(self, name: str, found: Categories) -> None:
         """Say so if a category is a word that means a missing value among numbers."""
-        words = [word for word in NUMBER_WORDS if word in found.counts]
+        words = [word for word in NUMBER_NA if word and word in found.counts]
         if words and self._schema[name].kind == "category":
             said, flags = ", ".join(f'"{word}"' for word in words), " ".join(f"--na {word}" for word in words)
             self.notes.append(f'"{name}" has the category {said}: say {flags} if it means missing')
@@ -192,9 +190,9 @@ class ColumnLearner:
                     hint=f'say --missing "{name}=mode", or the value itself: --missing "{name}=VALUE"',
                 )
 
-    def _check_fills(self, found: Mapping[str, Statistic | None]) -> None:
+    def _check_fills(self, found: Mapping[str, Any]) -> None:
         """Raise DataError naming every column that has no value to learn a fill from."""
-        empty = [name for name, statistic in found.items() if statistic is not None and _is_empty(statistic)]
+        empty = [name for name, statistic in found.items() if statistic is not None and statistic.is_empty]
         if empty:
             said = ", ".join(f'"{name}"' for name in empty)
             raise DataError(
@@ -209,12 +207,3 @@ class ColumnLearner:
         indicator = "true" if isinstance(nulls, Nulls) and nulls.count else "false"
         fill = Impute.learn(statistic, {**params, "indicator": indicator})
         return Learned(FILL, name, fill.model_dump(mode="json"), "meta")
-
-
-def _is_empty(statistic: Statistic) -> bool:
-    """Whether a statistic saw no value."""
-    if isinstance(statistic, Moments):
-        return not statistic.count
-    if isinstance(statistic, Quantiles):
-        return statistic.median != statistic.median
-    return isinstance(statistic, Categories) and not statistic.counts and not statistic.overflowed

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from tensorize.engine.packed import Packed
 
 
+NUMBER_NA = ("", "NA", "NaN", "nan", "null", "N/A")
+"""What means a missing value in a column of numbers, or of true and false; in a column of words only the empty cell does."""
 INDEX = "Unnamed: 0"
 """The name of a first column that has none, as pandas gives it: an index, unless a flag names it."""
 

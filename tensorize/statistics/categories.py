@@ -27,6 +27,11 @@ class Categories:
     counts: Mapping[Value, int] = field(default_factory=dict)
     overflowed: bool = False
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no value was seen."""
+        return not self.counts and not self.overflowed
+
     def fresh(self) -> Self:
         """No value yet, with the same limit."""
         return type(self)(self.limit)

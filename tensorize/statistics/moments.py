@@ -34,6 +34,11 @@ class Moments:
     m2: float = 0.0
 
     @property
+    def is_empty(self) -> bool:
+        """Whether no value was seen."""
+        return not self.count
+
+    @property
     def mean(self) -> float:
         """The mean, rounded to float64."""
         return self.high

@@ -53,6 +53,11 @@ class Quantiles:
     ranks: tuple[int, int] | None = None
     counts: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros((2, _BINS), dtype=np.int64))
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether the pass saw no value."""
+        return not self.counts[0].any()
+
     def fresh(self) -> Self:
         """No value yet, in the same pass."""
         return type(self)(self.digit, self.prefixes, self.ranks)
@@ -93,7 +98,7 @@ class Quantiles:
     @property
     def median(self) -> float:
         """The middle value, or the mean of the two middle ones; NaN without values. Needs the last pass."""
-        if not self.counts[0].any():
+        if self.is_empty:
             return float("nan")
         if self.digit < _PASSES - 1:
             raise ValueError("the median needs more passes: see again()")

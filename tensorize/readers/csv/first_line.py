@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 
+from tensorize.columns.reader import NUMBER_NA
+
 Row = Sequence[str]
 
-MISSING = ("", "NA", "NaN", "nan", "null", "N/A")
 _UNKNOWN = frozenset(("", "na", "nan", "null", "n/a", "#n/a", "none", "nil", "missing", "unknown", "inf", "-inf"))
 """Cells, in lower case, that stand for a value: no name of a column, whatever they stand over."""
 _NAMES = re.compile(
@@ -81,7 +82,7 @@ class _Column:
     @cached_property
     def is_numeric(self) -> bool:
         """Numbers alone below, and at least one."""
-        there = [cell for cell in self.body if cell not in MISSING]
+        there = [cell for cell in self.body if cell not in NUMBER_NA]
         return bool(there) and all(map(is_number, there))
 
     @cached_property
@@ -109,7 +110,7 @@ class _Column:
     @property
     def is_numbered(self) -> bool:
         """A number over numbers, or over nothing."""
-        return is_number(self.head) and (self.is_numeric or all(cell in MISSING for cell in self.body))
+        return is_number(self.head) and (self.is_numeric or all(cell in NUMBER_NA for cell in self.body))
 
     @property
     def is_dated(self) -> bool:
@@ -224,7 +225,7 @@ def _over_numbers(columns: Sequence[_Column]) -> bool | None:
         return True
     if "regular" in signs and len(signs) > 1 and len(numbered) > 2:
         return True
-    open_ = any(not is_number(column.head) and column.head not in MISSING for column in columns if column.is_numeric)
+    open_ = any(not is_number(column.head) and column.head not in NUMBER_NA for column in columns if column.is_numeric)
     return None if signs or titled or named or open_ else False
 
 
@@ -306,7 +307,7 @@ def is_mostly_numeric(cells: Sequence[str]) -> bool:
     """Numbers alone, or a few words among them. Where NA and the like are missing numbers, codes such as 007 are none."""
     there = [cell for cell in cells if cell.strip()]
     numbers = [cell for cell in there if is_number(cell)]
-    known = [cell for cell in there if cell.strip() not in MISSING]
+    known = [cell for cell in there if cell.strip() not in NUMBER_NA]
     plain = len(numbers) == len(known) > 0 and not all(_CODE.match(cell) for cell in numbers)
     return len(numbers) == len(there) > 0 or plain or (len(numbers) > 1 and len(numbers) * 3 >= len(there) * 2)
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from tensorize.columns.reader import INDEX
+from tensorize.columns.reader import INDEX, NUMBER_NA
 from tensorize.core.errors import DataError, UsageError, plural
-from tensorize.readers.csv.first_line import MISSING, Row, is_number, names_columns, numeric_columns
+from tensorize.readers.csv.first_line import Row, is_number, names_columns, numeric_columns
 from tensorize.readers.csv.sniff import Fit
 from tensorize.readers.csv.tokenizer import Record
 
@@ -153,7 +153,7 @@ def _check_second(rows: Sequence[Row], name: str, rest: Sequence[Record]) -> Non
     numeric = numeric_columns(rows[1:])
     second = rows[0]
     if len(numeric) and not any(is_number(cell) for cell in second) and all(second[index].strip() for index in numeric):
-        if all(second[index].strip() in MISSING for index in numeric):
+        if all(second[index].strip() in NUMBER_NA for index in numeric):
             return
         raise DataError(
             f"{name}:{rest[0].line + 1}  seems to be a second line of the header: words over columns of numbers",

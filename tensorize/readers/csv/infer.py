@@ -8,11 +8,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tensorize.columns.reader import NUMBER_NA
 from tensorize.core.schema import Column, Kind, Storage
 from tensorize.readers.types import FALSE_WORDS, TRUE_WORDS
-
-NUMBER_NA = ("", "NA", "NaN", "nan", "null", "N/A")
-"""What means a missing value in a column of numbers; in a column of words only the empty cell does."""
 
 _INT = r"^[+-]?[0-9]+$"
 _ZEROS = r"^[+-]?0[0-9]"

@@ -15,10 +15,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
+from tensorize.columns.reader import NUMBER_NA
 from tensorize.core.schema import Storage
 from tensorize.engine.packed import Repeats, repeating
 from tensorize.readers.csv.dialect import Dialect
-from tensorize.readers.csv.infer import NUMBER_NA, NUMBERS, WORDS, Seen, is_code, look, look_bools, plain, pointed
+from tensorize.readers.csv.infer import NUMBERS, WORDS, Seen, is_code, look, look_bools, plain, pointed
 from tensorize.readers.types import to_bools
 
 FRACTION, TIME = pa.float64(), pa.timestamp("us")
