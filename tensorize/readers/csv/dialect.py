@@ -11,7 +11,7 @@ from tensorize.core.errors import DataError, UsageError
 from tensorize.core.units import size
 from tensorize.readers.csv.header import Start, find_names, find_start, texts
 from tensorize.readers.csv.options import CsvOptions
-from tensorize.readers.csv.sniff import Finder, Fit, Sample, Way
+from tensorize.readers.csv.sniff import WHITESPACE, Finder, Fit, Sample, Way, is_aligned, tabbed
 from tensorize.readers.csv.tokenizer import OPEN, Tokenizer, count_lines
 
 _COMMA_NUMBER = re.compile(r"[+-]?\d+,\d+([eE][+-]?\d+)?")
@@ -40,6 +40,8 @@ class Dialect:
     """Signs that are taken off numbers."""
     notes: tuple[str, ...] = ()
     """Its description in the summary."""
+    whitespace: bool = False
+    """Whether cells stand apart by any number of blanks: they are read with a tab in their place."""
 
     @cached_property
     def places(self) -> dict[str, int]:
@@ -66,10 +68,15 @@ def find_dialect(head: bytes, complete: bool, options: CsvOptions, name: str) ->
 
     Raises DataError for an empty file, a header alone, a header that is too large, and whatever fits two ways.
     """
+    whitespace = options.delimiter == WHITESPACE
+    if whitespace:
+        head = tabbed(head, quote_of(options))
     offset, lines, mark = _offset(head, options.skip_lines, name)
     if not head[offset:].strip():
         raise DataError(f"{name} is empty", hint="the file must hold a header and at least one row")
     sample = Sample.of(head, complete, offset, lines)
+    if options.delimiter is None and is_aligned(sample, quote_of(options)):
+        return find_dialect(head, complete, options.model_copy(update={"delimiter": WHITESPACE}), name)
     signs = _signs(options.quote, "--quote", ('"', "'")), _signs(options.escape, "--escape", (None, "\\"))
     fit = Finder(sample, name, _delimiter(options.delimiter) or mark, *signs).find()
     if not fit.records:
@@ -82,6 +89,11 @@ def find_dialect(head: bytes, complete: bool, options: CsvOptions, name: str) ->
             hint='if quotes mean nothing in this file, say --quote none; if another one is used, --quote "\'"',
         )
     return _dialect(sample, fit, start, options, name)
+
+
+def quote_of(options: CsvOptions) -> str:
+    """The sign that quotes cells apart by blanks; none if there is none."""
+    return {"auto": '"', "none": ""}.get(options.quote, options.quote)
 
 
 def _dialect(sample: Sample, fit: Fit, start: Start, options: CsvOptions, name: str) -> Dialect:
@@ -108,7 +120,8 @@ def _dialect(sample: Sample, fit: Fit, start: Start, options: CsvOptions, name: 
         trailing,
         options.thousands,
         options.strip or "",
-        tuple(_notes(fit.way, decimal, names, start, trailing)),
+        tuple(_notes(fit.way, decimal, names, start, trailing=trailing, whitespace=options.delimiter == WHITESPACE)),
+        options.delimiter == WHITESPACE,
     )
 
 
@@ -123,8 +136,9 @@ def _is_trailing(start: Start) -> bool:
     return all(len(record.cells) == width and not record.cells[-1] for record in records)
 
 
-def _notes(way: Way, decimal: str, names: Sequence[str], start: Start, trailing: bool) -> list[str]:
-    said = [f'delimiter "{"tab" if way.delimiter == chr(9) else way.delimiter}"' + (" and a space" if way.padded else "")]
+def _notes(way: Way, decimal: str, names: Sequence[str], start: Start, *, trailing: bool, whitespace: bool) -> list[str]:
+    mark = f'"{"tab" if way.delimiter == chr(9) else way.delimiter}"' + (" and a space" if way.padded else "")
+    said = [f"delimiter {WHITESPACE if whitespace else mark}"]
     if way.quote == "'":
         said.append('quote "\'"')
     if way.escape:
@@ -167,10 +181,13 @@ def _too_large(options: CsvOptions, name: str) -> DataError:
 def _delimiter(option: str | None) -> str | None:
     if option is None:
         return None
+    if option == WHITESPACE:
+        return "\t"
     delimiter = option.replace("\\t", "\t")
     if len(delimiter) != 1 or not delimiter.isascii() or delimiter in "\r\n\0":
         raise UsageError(
-            f"the delimiter {delimiter!r} is not one ASCII character", hint='say --delimiter ";" or --delimiter "\\t"'
+            f"the delimiter {delimiter!r} is not one ASCII character",
+            hint='say --delimiter ";", --delimiter "\\t", or --delimiter whitespace',
         )
     return delimiter
 

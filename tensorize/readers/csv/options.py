@@ -13,7 +13,9 @@ class CsvOptions(Options):
     limiting: ClassVar[tuple[str, ...]] = ("max_columns", "max_header", "max_cell", "max_expansion")
 
     delimiter: str | None = flag(
-        None, "What separates the cells; found from the file when not given (tab, comma, ; or |).", "CHAR"
+        None,
+        "What separates the cells, or whitespace for any blanks; found from the file when not given (tab, comma, ; or |).",
+        "CHAR",
     )
     header: Literal["auto", "yes", "no"] = flag("auto", "Whether the first line names the columns.")
     names: Several = flag((), "Names of the columns, replacing those of the header.", "NAMES")

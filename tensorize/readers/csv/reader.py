@@ -16,7 +16,7 @@ from tensorize.core.errors import DataError, plural
 from tensorize.core.schema import Schema
 from tensorize.engine.packed import Column, Distances, Packed, Repeats
 from tensorize.readers.csv.blocks import MAX_RECORD, RECORD_CELLS, Block, blocks
-from tensorize.readers.csv.dialect import Dialect, find_dialect
+from tensorize.readers.csv.dialect import Dialect, find_dialect, quote_of
 from tensorize.readers.csv.encoding import found_encoding, utf8_pieces
 from tensorize.readers.csv.infer import Seen, allows, column, is_code, is_odd, without_misfits
 from tensorize.readers.csv.options import CsvOptions
@@ -24,6 +24,7 @@ from tensorize.readers.csv.parse import ChunkParser, parse, to_storage
 from tensorize.readers.csv.parse_block import ReadBlock, Summary, without
 from tensorize.readers.csv.places import Places
 from tensorize.readers.csv.rejects import BadRows, Misfits, within
+from tensorize.readers.csv.sniff import tabbed_pieces
 from tensorize.readers.csv.tokenizer import Record
 from tensorize.sources.files import InputFile
 
@@ -245,6 +246,8 @@ class CsvParser:
         """The blocks of one file, from the first row on."""
         (file, dialect), options = self._files[index], self._options
         pieces = utf8_pieces(file, options.encoding, self._run.partition_bytes, options.max_expansion)
+        if dialect.whitespace:
+            pieces = tabbed_pieces(pieces, quote_of(options))
         tokenizer, longest = dialect.tokenizer(options.max_cell), max(MAX_RECORD, RECORD_CELLS * options.max_cell)
         return blocks(
             _after(pieces, dialect.start), tokenizer, self._run.partition_bytes, file.name, longest, exact=not dialect.is_plain

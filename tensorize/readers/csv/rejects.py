@@ -225,7 +225,10 @@ class BadRows:
     def check(self, encoding: str) -> None:
         """Raise DataError if there are bad rows that are not left out."""
         if self._faults.counts:
-            raise self._faults.error(self._width, encoding)
+            error = self._faults.error(self._width, encoding)
+            if self._options.delimiter == " " and "ragged" in self._faults.counts:
+                error.hint = f"where columns stand apart by any number of blanks, say --delimiter whitespace; or {error.hint}"
+            raise error
 
     @property
     def notes(self) -> list[str]:

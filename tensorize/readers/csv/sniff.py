@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -20,6 +20,7 @@ OTHERS = (" ", ":", "\\t")
 
 SAMPLE_LINES = 200
 _COMMA_NUMBER = re.compile(rb"\s*[+-]?\d+,\d+\s*")
+_NUMBER = re.compile(rb"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|NA|NaN|nan|\?")
 _LINE = re.compile(rb"\r*\n|\r")
 
 
@@ -234,3 +235,54 @@ def _is_decimal_comma(fit: Fit) -> bool:
 
 def _said(mark: str) -> str:
     return {"\t": "\\t", "\x1f": "\\x1f", "\x01": "\\x01"}.get(mark, mark)
+
+
+WHITESPACE = "whitespace"
+"""The delimiter of columns that stand apart by any number of blanks."""
+_BLANKS = re.compile(rb"[ \t]+")
+_EDGES = re.compile(rb"\t(?=[\r\n]|\Z)|(?:(?<=[\r\n])|\A)\t")
+_GROUPED = re.compile(rb"[+-]?\d{1,3}( \d{3})+")
+
+
+def tabbed(data: bytes, quote: str = '"') -> bytes:
+    """Whole lines with one tab in the place of all blanks between two cells, and none around them; quoted cells as they are."""
+    sign = quote.encode()
+    if not sign or sign not in data:
+        return _EDGES.sub(b"", _BLANKS.sub(b"\t", data))
+    cell = re.compile(rb"(?<![^ \t\r\n])%b[^%b\r\n]*%b(?![^ \t\r\n])|[ \t]+" % ((re.escape(sign),) * 3))
+    return _EDGES.sub(b"", cell.sub(lambda found: b"\t" if found[0][:1] in b" \t" else found[0], data))
+
+
+def tabbed_pieces(pieces: Iterable[bytes], quote: str = '"') -> Iterator[bytes]:
+    """`tabbed` over a stream, whose pieces may end anywhere."""
+    held = b""
+    for piece in pieces:
+        end = max(piece.rfind(b"\n"), piece.rfind(b"\r")) + 1
+        if end:
+            yield tabbed(held + piece[:end], quote)
+            held = piece[end:]
+        else:
+            held += piece
+    if held:
+        yield tabbed(held, quote)
+
+
+def is_aligned(sample: Sample, quote: str = '"') -> bool:
+    """Whether the cells stand apart by blanks for certain.
+
+    All lines have as many cells, more than tabs tell; some columns hold numbers; and every line has two blanks side by side
+    between cells, or there are nothing but numbers below the first line.
+    """
+    text = sample.text
+    if re.search(rb"[,;|]", text) or b"\t\t" in text:
+        return False
+    fit = replace(sample, text=tabbed(text, quote)).fit(Way("\t", quote or None))
+    rows = [record.cells for record in fit.records[1:]]
+    if not fit.is_perfect or fit.width < 2 or not rows:
+        return False
+    lines = [line for line in _LINE.split(text) if line.strip()]
+    numeric = [all(map(_NUMBER.fullmatch, column)) for column in zip(*rows, strict=True)]
+    if all(line.strip().count(b"\t") + 1 < fit.width and b"  " in line.strip() for line in lines):
+        return any(numeric)
+    grouped = all(_GROUPED.fullmatch(line.strip()) for line in lines[1:])
+    return b"\t" not in text and all(numeric) and len(rows) > 1 and not grouped
