@@ -15,7 +15,7 @@ Recipe = Annotated[Path, typer.Argument(metavar="RECIPE", help="A prepared file,
 
 
 def run_apply(
-    limits: dict[str, Any],
+    options: dict[str, Any],
     recipe: Recipe,
     source: flags.Source,
     *,
@@ -51,11 +51,11 @@ def run_apply(
     check_targets([output.path, output.rejects], recipe)
     found = RecipeFile.read(recipe)
     policies = {"unseen": unseen, "missing": missing, "on_bad": on_bad, "max_bad": max_bad}
-    changed = flags.changes(found, policies, limits, max_header)
+    changed = flags.changes(found, policies, options, max_header)
     how = {"engine": engine, "workers": workers, "threads": threads, "scratch": scratch}
     with running(quiet or as_json, chunk_bytes, **how) as run:
         result = pipeline.apply(found, only(source), run, output, changed)
     print_result("apply", result, as_json=as_json, quiet=quiet, verbose=verbose)
 
 
-command = flags.with_limits(run_apply)
+command = flags.for_new_data(run_apply)

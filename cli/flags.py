@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from tensorize.core.recipe import Recipe
 
 NEW = "What only new data can bring (recorded in the output)"
+WRITTEN = "How the new data are written, if not as the recipe says"
+LIMITS = "Limits, if not those of the recipe"
 OUTPUT, HOW, TELL = "Output", "How to run (never changes a bit of the result)", "What is said"
 
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A trained model.")]
@@ -166,41 +168,44 @@ def option_parameters(model: type[Options], own: str = OWN) -> Iterator[inspect.
             yield _option_parameter(name, info, own if panel == OWN else panel)
 
 
-def _option_parameter(name: str, info: FieldInfo, panel: str) -> inspect.Parameter:
+def _option_parameter(name: str, info: FieldInfo, panel: str, *, with_default: bool = True) -> inspect.Parameter:
     """A keyword whose default is None, for "not given"."""
     flag, kind = "--" + name.replace("_", "-"), _flag_type(info)
-    option = typer.Option(flag, help=_help(info), metavar=_metavar(info), rich_help_panel=panel)
+    option = typer.Option(flag, help=_help(info, with_default), metavar=_metavar(info), rich_help_panel=panel)
     default = False if kind is bool else None
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option])
 
 
-def limit_parameters() -> list[inspect.Parameter]:
-    """A keyword parameter for each limit that a built-in loader has, for commands that read what a recipe was not made from.
+def new_data_parameters() -> list[inspect.Parameter]:
+    """A keyword parameter for each option that a built-in loader takes for new data: how they are written, and limits.
 
     `--max-header` is not among them: it is there already, and means the header of a table, too.
     """
-    found: dict[str, inspect.Parameter] = {}
+    written: dict[str, inspect.Parameter] = {}
+    limits: dict[str, inspect.Parameter] = {}
     for kind in registry.LOADERS:
         options = registry.load("loaders", kind).Options
-        for name in options.limit_names():
-            if name not in found and name != "max_header":
-                found[name] = _option_parameter(name, options.fields()[name], "Limits, if not those of the recipe")
-    return list(found.values())
+        fields = options.fields()
+        for found, names, panel in ((written, options.written_names(), WRITTEN), (limits, options.limit_names(), LIMITS)):
+            for name in names:
+                if name not in found and name != "max_header":
+                    found[name] = _option_parameter(name, fields[name], panel, with_default=panel == LIMITS)
+    return [*written.values(), *limits.values()]
 
 
-def changes(recipe: Recipe, policy: dict[str, Any], limits: dict[str, Any], max_header: str | None) -> dict[str, Any]:
+def changes(recipe: Recipe, policy: dict[str, Any], others: dict[str, Any], max_header: str | None) -> dict[str, Any]:
     """The options that were given to hold instead of the recipe's."""
     header = {"max_header": max_header if "max_header" in recipe.loader.Options.limit_names() else None}
-    return given({**policy, **limits, **header})
+    return given({**policy, **others, **header})
 
 
-def with_limits(run: Callable[..., None]) -> Callable[..., None]:
-    """`run(limits, …)` as a command that has its own parameters and a flag for each limit."""
-    made = limit_parameters()
+def for_new_data(run: Callable[..., None]) -> Callable[..., None]:
+    """`run(options, …)` as a command that has its own parameters, and a flag for each option that new data may need."""
+    made = new_data_parameters()
 
     def command(**values: Any) -> None:
-        limits = {item.name: values.pop(item.name) for item in made}
-        run(limits, **values)
+        options = {item.name: values.pop(item.name) for item in made}
+        run(options, **values)
 
     own = list(inspect.signature(run, eval_str=True).parameters.values())[1:]
     return as_command(command, [*own, *made], run.__doc__)
@@ -244,11 +249,11 @@ def _metavar(info: FieldInfo) -> str | None:
     return str(extra["metavar"]) if isinstance(extra, dict) and "metavar" in extra else None
 
 
-def _help(info: FieldInfo) -> str:
+def _help(info: FieldInfo, with_default: bool) -> str:
     """The field's description and its default; square brackets are markup to the help's printer."""
     text = (info.description or "").replace("[", r"\[")
     default = info.default
-    if default is None or default is False or default in ((), ""):
+    if not with_default or default is None or default is False or default in ((), ""):
         return text
     shown = ",".join(str(part) for part in default) if isinstance(default, tuple) else default
     return rf"{text} \[default: {shown}]"

@@ -34,7 +34,7 @@ Out = Annotated[
 
 
 def run_predict(
-    limits: dict[str, Any],
+    options: dict[str, Any],
     model: flags.Model,
     source: flags.Source,
     *,
@@ -67,7 +67,7 @@ def run_predict(
     check_targets([path, rejects], model, source)
     found = Checkpoint.load(model)
     policies = {"unseen": unseen, "missing": missing, "on_bad": on_bad, "max_bad": max_bad}
-    changed = flags.changes(found.recipe, policies, limits, max_header)
+    changed = flags.changes(found.recipe, policies, options, max_header)
     output = pipeline.make_output(None, force=force, rejects=rejects)
     how = {"engine": engine, "workers": workers, "threads": threads, "scratch": scratch}
     with (
@@ -120,4 +120,4 @@ def _body(made: Predictions, rows: int, out: str) -> dict[str, object]:
     }
 
 
-command = flags.with_limits(run_predict)
+command = flags.for_new_data(run_predict)

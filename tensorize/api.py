@@ -77,23 +77,25 @@ def apply(
     missing: str | Sequence[str] | None = None,
     rejects: str | Path | None = None,
     limits: Mapping[str, Any] | None = None,
-    **run: Any,
+    **others: Any,
 ) -> TensorSet:
     """Apply a recipe to new data: a path, a table, or one row as a mapping. Nothing is learned, nothing is split.
 
-    `out` and the other keywords are those of `prepare`; `run` takes engine, workers, threads, chunk_bytes, scratch and
-    progress. The policies `on_bad`, `max_bad`, `unseen` and `missing` are the recipe's where they are not given, and so are
-    the `limits` of what is read, such as `{"max_cell": "64MB"}`. `missing` is `drop`, a value, or `COL=…` for a column that
-    the recipe has no policy for. Policies are recorded in the recipe of the result; this one stays as it is. A row has the
-    same bits as in the file.
+    `out` and the other keywords are those of `prepare`: engine, workers, threads, chunk_bytes, scratch, progress. So are those
+    that say how the new data are written (`encoding`, `delimiter`, `decimal`, `header`, `names`, `na`, …), which is no part
+    of a recipe, and the `limits` of what is read, such as `{"max_cell": "64MB"}`: they are the recipe's where they are not
+    given, and recorded nowhere. The policies `on_bad`, `max_bad`, `unseen` and `missing` are the recipe's, too; `missing` is
+    `drop`, a value, or `COL=…` for a column that the recipe has no policy for. Policies are recorded in the recipe of the
+    result; this one stays as it is. A row has the same bits as in the file.
 
     Raises UsageError for a policy that would have to learn (a mean), that the recipe has settled, or that would shift
     its ids.
     """
     output = pipeline.make_output(out, format, force=force, max_size=max_size, rejects=rejects)
     policies = {"on_bad": on_bad, "max_bad": max_bad, "unseen": unseen, "missing": missing}
-    changed = {name: value for name, value in policies.items() if value is not None} | dict(limits or {})
-    return pipeline.apply(recipe, source, pipeline.make_run(**run), output, changed).tensors
+    run, written = pipeline.split_run(others)
+    changed = {name: value for name, value in policies.items() if value is not None} | written | dict(limits or {})
+    return pipeline.apply(recipe, source, run, output, changed).tensors
 
 
 def read(path: str | Path, format: str | None = None) -> TensorSet:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 import time
@@ -127,6 +128,13 @@ def make_run(
     return RunOptions(engine, count, chunk_bytes or Run.partition_bytes, folder, progress)
 
 
+def split_run(values: Mapping[str, Any]) -> tuple[RunOptions, dict[str, Any]]:
+    """How to run, and the other options among keywords: those that say how new data are written."""
+    how = inspect.signature(make_run).parameters
+    run = make_run(**{name: value for name, value in values.items() if name in how})
+    return run, {name: value for name, value in values.items() if name not in how and value is not None}
+
+
 def make_output(
     out: str | Path | None,
     format: str | None = None,
@@ -162,26 +170,27 @@ def apply(recipe: Recipe, source: Any, run: RunOptions, output: Output, changed:
     """Apply a recipe to another source: nothing is learned, nothing is split.
 
     `changed` are options that hold instead of the recipe's: policies for what only new data can bring (`on_bad`, `max_bad`,
-    `unseen`, `missing`), recorded in the recipe of the result, and limits of what is read, recorded nowhere.
+    `unseen`, `missing`), recorded in the recipe of the result; and how the new data are written (`encoding`, `delimiter`, …)
+    and limits of what is read, recorded nowhere.
     """
     started = time.monotonic()
     output.check()
     check_targets((output.path, output.rejects), source)
-    kept, limits = _amended(recipe, changed or {})
-    loader, options = kept.loader, kept.parsed_options(limits).for_apply()
+    kept, others = _amended(recipe, changed or {})
+    loader, options = kept.loader, kept.parsed_options(others).for_apply()
     with _applying(run, output, options) as own, loader.open(source, options, own, kept.schema) as rows:
         plan = loader.plan(rows, options, own, kept.learned)
         return _finish(_Made(loader, plan, rows, own), lambda _: kept, output, started)
 
 
 def _amended(recipe: Recipe, changed: Mapping[str, Any]) -> tuple[Recipe, Mapping[str, Any]]:
-    """The recipe with the policies among the changed options, and the limits among them."""
-    loader, limiting = recipe.loader, recipe.loader.Options.limit_names()
-    limits = {name: value for name, value in changed.items() if name in limiting}
-    policies = {name: value for name, value in changed.items() if name not in limiting}
+    """The recipe with the policies among the changed options, and the others: how the data are written, and limits."""
+    loader, unrecorded = recipe.loader, recipe.loader.Options.unrecorded_names()
+    others = {name: value for name, value in changed.items() if name in unrecorded}
+    policies = {name: value for name, value in changed.items() if name not in unrecorded}
     if not policies:
-        return recipe, limits
-    return (loader.amended(recipe, policies) if isinstance(loader, Amends) else recipe.amended(policies)), limits
+        return recipe, others
+    return (loader.amended(recipe, policies) if isinstance(loader, Amends) else recipe.amended(policies)), others
 
 
 @dataclass(frozen=True)
@@ -211,8 +220,8 @@ def stream(
     """
     output.check()
     check_targets((output.path, output.rejects), source)
-    kept, limits = _amended(recipe, changed or {})
-    loader, options = kept.loader, kept.parsed_options(limits).for_predict()
+    kept, others = _amended(recipe, changed or {})
+    loader, options = kept.loader, kept.parsed_options(others).for_predict()
     learned = tuple(item for item in kept.learned if item.role != "target")
     with _applying(run, output, options) as own, loader.open(source, options, own, kept.schema) as rows:
         streaming = replace(own, streams=True)
@@ -288,7 +297,7 @@ def _applying(run: RunOptions, output: Output, options: Options) -> Iterator[Run
     except TensorizeError as error:
         flags = dict.fromkeys(re.findall(r"--[a-z]+(?:-[a-z]+)*", error.hint))
         names = {flag: flag[2:].replace("-", "_") for flag in flags}
-        taken = (*options.amendable, *options.limit_names())
+        taken = (*options.amendable, *options.unrecorded_names())
         fixed = [flag for flag, name in names.items() if name in options.fields() and name not in taken]
         if fixed and "prepare" not in error.hint:
             error.hint += f"\n{', '.join(fixed)} cannot be changed for this recipe: prepare again"

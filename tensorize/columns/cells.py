@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
 
 from tensorize.columns.rows import RowBlock
 from tensorize.core.contracts import Array, Mask
-from tensorize.core.errors import SHOWN, DataError, plural, some
+from tensorize.core.errors import SHOWN, DataError, plural, shown, some
 from tensorize.core.schema import Schema
 from tensorize.transforms.base import UNSEEN
 
@@ -25,11 +25,12 @@ class FaultyCells:
         self.why: dict[str, str] = {}
         """Column → what is wrong with its cells, where that is not the same for all."""
 
-    def merge(self, other: FaultyCells) -> None:
+    def merge(self, other: FaultyCells) -> Self:
         """Add what was found in the blocks that follow."""
         self.counts.update(other.counts)
         self.why.update(other.why)
         self.first = sorted([*self.first, *other.first])[:SHOWN]
+        return self
 
     def look(self, block: RowBlock, kept: Mask, column: str, is_faulty: Callable[[pa.Array], Any]) -> None:
         """Add the kept cells of a column of which `is_faulty(column)`, (row) bool, is true."""
@@ -98,6 +99,17 @@ def unseen_error(cells: FaultyCells, places: Sequence[str], targets: Sequence[st
     if any(name in cells.counts for name in targets):
         hint = "a target needs a class: leave the rows out with --where, or split with --stratify"
     return DataError(what, cells.lines(places), hint)
+
+
+def unseen_notes(cells: FaultyCells, where: str) -> list[str]:
+    """A note for each column with values that `--unseen unknown` lets pass; `where` is what they are now: `all zero`."""
+    notes = []
+    for name, count in cells.counts.items():
+        values = [value for _, column, value in cells.first if column == name]
+        said = ", ".join(shown(value) for value in dict.fromkeys(values))
+        what = f'{plural(count, "value")} of "{name}" {"was" if count == 1 else "were"} not in train, now {where}'
+        notes.append(f"{what}: {said}{', …' if count > len(values) else ''}" if said else what)
+    return notes
 
 
 def refused_error(cells: FaultyCells, places: Sequence[str], targets: Sequence[str], fixed: Sequence[str]) -> DataError:

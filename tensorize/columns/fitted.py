@@ -84,16 +84,16 @@ class Fitted:
             values = self.fills[column].fill_nulls(values)
         return values
 
-    def encode(self, batch: pa.RecordBatch, out: Array, parts: Sequence[Channelled]) -> set[str]:
+    def encode(self, batch: pa.RecordBatch, out: Array, parts: Sequence[Channelled]) -> list[Channelled]:
         """Write the channels of `parts` into `out` (row, channel), which is zeroed.
 
-        Return the columns with a value that a transform refuses: its channels stay zero.
+        Return the parts with a value that the transform refuses: its channels stay zero.
         """
-        refused: set[str] = set()
+        refused: list[Channelled] = []
         for part in parts:
             values = ready(self.filled(batch, part.column), part)
             if part.transform.write(values, out[:, part.start : part.stop]):
-                refused.add(part.column)
+                refused.append(part)
         return refused
 
     def indicate(self, batch: pa.RecordBatch, out: Array) -> None:

@@ -92,12 +92,34 @@ class RowOptions(SplitOptions, BadOptions):
         parts = (part.strip() for flag in self.na if "," in flag for part in flag.split(","))
         return tuple(dict.fromkeys((*self.na, *(part for part in parts if part))))
 
+    written: ClassVar[tuple[str, ...]] = ("reader", "na")
+
     @classmethod
     def limit_names(cls) -> tuple[str, ...]:
         """Those of every reader besides the kind's own: what a recipe is applied to may be read by another one."""
         return tuple(
             dict.fromkeys([*cls.limiting, *(name for options in _readers().values() for name in options.limit_names())])
         )
+
+    @classmethod
+    def written_names(cls) -> tuple[str, ...]:
+        """The kind's own, and what readers are told of a source besides limits: it may be read by another reader now."""
+        theirs = (name for options in _readers().values() for name in options.model_fields if name not in options.limit_names())
+        return tuple(dict.fromkeys((*cls.written, *theirs)))
+
+    @classmethod
+    def merged(cls, own: Mapping[str, Any], new: Mapping[str, Any]) -> Mapping[str, Any]:
+        """New data may be of another reader: then the recipe's reader, and its options, say nothing about them."""
+        readers = {name: options.model_fields.keys() for name, options in _readers().items()}
+        theirs = set[str]().union(*readers.values()) - cls.model_fields.keys()
+        able = [name for name, fields in readers.items() if theirs & new.keys() <= fields]
+        named = new.get("reader") or (own.get("reader") if own.get("reader") in able else next(iter(able), None))
+        if named not in readers or not (theirs | {"reader"}) & new.keys():
+            return super().merged(own, new)
+        kept = {name: value for name, value in own.items() if name not in theirs or name in readers[named]}
+        if kept.get("reader") != named:
+            kept.pop("reader", None)
+        return super().merged(kept, new)
 
     @classmethod
     def panels(cls) -> Mapping[str, Mapping[str, FieldInfo]]:
@@ -130,6 +152,8 @@ class RowOptions(SplitOptions, BadOptions):
 
 class ColumnOptions(RowOptions):
     """The options of each column."""
+
+    written: ClassVar[tuple[str, ...]] = (*RowOptions.written, "time_format")
 
     target: Several = flag((), "What is to be predicted: one column or several.", "COLS")
     task: Literal["auto", "classes", "numbers"] = flag(

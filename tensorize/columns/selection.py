@@ -185,14 +185,18 @@ class SelectedRows:
 
     def check_unseen(self, fitted: Fitted, parts: Sequence[Channelled]) -> None:
         """Raise DataError for every kept cell of `parts` that the recipe cannot encode."""
-        if not parts:
-            return
-        cells = FaultyCells()
-        for found in self._engine.map(_Seek(self.of(), fitted, tuple(parts)), range(len(self._blocks))):
-            cells.merge(found)
+        cells = self.unseen(fitted, parts)
         if cells.counts:
             fixed = [part.column for part in fitted.inputs if not part.transform.categorical]
             raise refused_error(cells, self._places(cells), [part.column for part in fitted.targets], fixed)
+
+    def unseen(self, fitted: Fitted, parts: Sequence[Channelled]) -> FaultyCells:
+        """Every kept cell of `parts` that the recipe cannot encode."""
+        cells = FaultyCells()
+        if parts:
+            for found in self._engine.map(_Seek(self.of(), fitted, tuple(parts)), range(len(self._blocks))):
+                cells.merge(found)
+        return cells
 
     def _places(self, cells: FaultyCells) -> list[str]:
         return self.rows.place([row for row, _, _ in cells.first])

@@ -13,6 +13,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PrivateAttr,
     ValidationError,
     ValidationInfo,
     field_validator,
@@ -86,10 +87,40 @@ class Options(BaseModel):
     limiting: ClassVar[tuple[str, ...]] = ()
     """The fields that say how much may be read or held: `apply` takes others than the recipe's, since they change no bit."""
 
+    written: ClassVar[tuple[str, ...]] = ()
+    """The fields that say how a source is written, such as its encoding: new data may be written in another way."""
+
+    _new: frozenset[str] = PrivateAttr(frozenset())
+
     @classmethod
     def limit_names(cls) -> tuple[str, ...]:
         """`limiting`, and those of the parts that the kind is put together from."""
         return cls.limiting
+
+    @classmethod
+    def written_names(cls) -> tuple[str, ...]:
+        """`written`, and those of the parts that the kind is put together from."""
+        return cls.written
+
+    @classmethod
+    def unrecorded_names(cls) -> tuple[str, ...]:
+        """What `apply` takes in place of the recipe's, and records nowhere: limits, and how the new data are written."""
+        return tuple(dict.fromkeys((*cls.limit_names(), *cls.written_names())))
+
+    @classmethod
+    def merged(cls, own: Mapping[str, Any], new: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A recipe's own options, those in `new` in place of them."""
+        return {**own, **new}
+
+    @property
+    def new(self) -> frozenset[str]:
+        """The options that were given for new data, instead of by the recipe that is applied."""
+        return self._new
+
+    def with_new(self, names: Iterable[str]) -> Self:
+        """The same options, some of which were given for new data."""
+        self._new = frozenset(names)
+        return self
 
     @classmethod
     def panels(cls) -> Mapping[str, Mapping[str, FieldInfo]]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from tensorize.core import registry
-from tensorize.core.errors import RecipeError, UsageError, some
+from tensorize.core.errors import RecipeError, UsageError, near, some
 from tensorize.core.layout import Learned, Role
 from tensorize.core.schema import Schema
 
@@ -84,11 +84,11 @@ class Recipe(BaseModel):
             raise RecipeError(f"the recipe's options are wrong: {error.what}", error.details, error.hint) from None
         if not changed:
             return own
-        self._check_changed(changed, (*own.amendable, *own.limit_names()))
-        given = {**self.options, **changed}
+        self._check_changed(changed, (*own.amendable, *own.unrecorded_names()))
+        given = dict(own.merged(self.options, changed))
         if changed.get("on_bad") == "error" and "max_bad" not in changed:
             given.pop("max_bad", None)
-        return self.loader.Options.parse(given)
+        return self.loader.Options.parse(given).with_new(changed)
 
     def amended(self, policies: Mapping[str, Any], learned: Sequence[Learned] = ()) -> Self:
         """This recipe with other policies for what only new data can bring, and with more steps of the role `meta`.
@@ -115,7 +115,10 @@ class Recipe(BaseModel):
         )
 
     def _check_changed(self, changed: Mapping[str, Any], known: Sequence[str]) -> None:
-        """Raise UsageError for options that only the recipe can hold."""
+        """Raise UsageError for options that only the recipe can hold, and for those that do not exist."""
+        strange = {name: near(name, known) for name in changed if name not in self.loader.Options.fields()}
+        if any(strange.values()):
+            raise UsageError("; ".join(f'there is no option "{name}"{said}' for name, said in strange.items()))
         wrong = [name for name in changed if name not in known]
         if wrong:
             names = ", ".join("--" + name.replace("_", "-") for name in wrong)

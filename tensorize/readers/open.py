@@ -26,16 +26,17 @@ _PACKED = (".gz", ".zst")
 def open_table(source: Any, options: ColumnOptions, run: Run, schema: Schema | None = None) -> Rows:
     """Look at a source; with a recipe's `schema`, its columns must be there and have its kinds.
 
-    Raises UsageError for options of a reader that does not read it; those in a recipe are left alone.
+    Raises UsageError for options of a reader that does not read it; those that a recipe holds are ignored.
     """
 
     def wanted(names: Sequence[str]) -> Needs:
         return needs(names, options.settled(names)) if schema is None else needs_of(schema, options, names)
 
     held: Any = resolve(source) if is_path(source) else source
-    name = _chosen(held, options.reader, is_path(source), applies=schema is not None)
+    name = _chosen(held, options, is_path(source), applies=schema is not None)
     reader: Reader = registry.load("readers", name)()
-    rows = reader.open(held, _own(options.reading, name, reader, held, applies=schema is not None), wanted, run)
+    own = _own(options, name, reader, held, applies=schema is not None)
+    rows = reader.open(held, own, wanted, run)
     return with_dates(rows, learns=schema is None)
 
 
@@ -46,8 +47,10 @@ def is_path(source: Any) -> bool:
     return isinstance(source, str | os.PathLike)
 
 
-def _chosen(held: Any, named: str | None, files: bool, *, applies: bool) -> str:
+def _chosen(held: Any, options: ColumnOptions, files: bool, *, applies: bool) -> str:
     """The name of the reader. One that a recipe names yields to what new data certainly are."""
+    applies = applies and "reader" not in options.new
+    named = options.reader
     if not files:
         if named not in (None, MEMORY) and not applies:
             raise UsageError(f"--reader {named} reads files; {type(held).__name__} is read by {MEMORY}", hint="omit it")
@@ -78,13 +81,15 @@ def _readers() -> dict[str, Reader]:
     return found
 
 
-def _own(reading: Options, name: str, reader: Reader, held: Any, *, applies: bool) -> Options:
+def _own(options: ColumnOptions, name: str, reader: Reader, held: Any, *, applies: bool) -> Options:
     """The options of the reader that was chosen. Raises UsageError for those of another one, unless a recipe holds them."""
+    reading = options.reading
     if type(reading) is reader.Options:
         return reading
     given = reading.model_dump(exclude_defaults=True)
     foreign = [item for item in given if item not in reader.Options.model_fields]
-    if foreign and not applies:
+    wrong = [item for item in foreign if not applies or (item in options.new and item not in options.limit_names())]
+    if wrong:
         source = held[0].name if name != MEMORY else type(held).__name__
-        raise UsageError(f"{of_reader(foreign)}; {source} is read by {name}", hint=f"omit {said_flags(foreign)}")
+        raise UsageError(f"{of_reader(wrong)}; {source} is read by {name}", hint=f"omit {said_flags(wrong)}")
     return reader.Options.parse({item: value for item, value in given.items() if item not in foreign})

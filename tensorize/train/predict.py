@@ -36,19 +36,20 @@ def predict(
     model: nn.Module | None = None,
     device: str = "auto",
     changed: Mapping[str, Any] | None = None,
-    **run: Any,
+    **others: Any,
 ) -> pa.Table:
     """Predict from raw data of any kind that `Recipe.apply` takes: a path, a table, one row as a mapping.
 
     One row for each sample, in the order of the source: `row`, the source row; `id` or `path` where there is one; then for
     classes the name and the probability of each, `p(name)`, for numbers the prediction in original units, one column for
-    each step of a horizon. `changed` are policies (`on_bad`, `max_bad`, `unseen`, `missing`) and limits; `run` takes threads,
-    chunk_bytes, scratch.
+    each step of a horizon. `changed` are policies (`on_bad`, `max_bad`, `unseen`, `missing`) and limits; `others` are those of
+    `Recipe.apply`: threads, chunk_bytes, scratch, and how the data are written, such as `encoding`.
 
     Raises what `Recipe.apply` raises.
     """
     found = checkpoint if isinstance(checkpoint, Checkpoint) else Checkpoint.load(checkpoint)
-    with predictions(found, source, pipeline.make_run(**run), model=model, device=device, changed=changed) as made:
+    run, written = pipeline.split_run(others)
+    with predictions(found, source, run, model=model, device=device, changed={**written, **(changed or {})}) as made:
         return pa.Table.from_batches(made.tables, schema=made.schema)
 
 

@@ -18,7 +18,7 @@ HINTS = {
     "na.csv": ('say what to do: --missing drop, or a value such as --missing "n=VALUE"', ("--missing", "n=2")),
     "unseen.csv": ("say --unseen unknown for an all-zero block (id 0 with ids)", ("--unseen", "unknown")),
     "word.csv": (
-        "--onehot, --na, --drop cannot be changed for this recipe: prepare again",
+        "--onehot, --drop cannot be changed for this recipe: prepare again",
         ("--on-bad", "skip", "--max-bad", "1"),
     ),
 }

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tensorize.columns.dates.notations import UNITS, DateForm, form_of, forms_of
+from tensorize.columns.dates.notations import ORDERED, UNITS, DateForm, form_of, forms_of
 from tensorize.core.contracts import Mask
 from tensorize.core.errors import DataError, shown, some
 
@@ -307,6 +307,9 @@ def not_dates(column: str, bad: Sequence[str]) -> DataError:
 
 def way_out(column: str, bad: Sequence[str]) -> str:
     """What to say about cells that cannot be read: a notation that reads the first of them."""
+    orders = [name for name, form in ORDERED.items() if bad and read_cells(pa.array([bad[0].strip()]), (form,)).ok[0]]
+    if orders:
+        return "say how they are written: " + " or ".join(f'--time-format "{column}={name}"' for name in orders)
     guess = next((found for cell in bad[:8] if (found := _guess(cell))), None)
     if guess is None:
         return "write dates as 2011-01-31 or 2011-01-31 13:00:00"

@@ -10,8 +10,10 @@ learn     from rows to a plan                tensors   specs                    
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from tensorize.columns.cells import unseen_notes
 from tensorize.core.contracts import Traits
 from tensorize.loaders.series.options import SeriesOptions
 
@@ -69,9 +71,8 @@ class Series:
         return finished(plan, rows, run)
 
     def finish(self, plan: Plan, found: Any) -> Plan:
-        """Return the plan unchanged: everything is known before the first sample."""
-        del found
-        return plan
+        """Add a note on categories that train has not."""
+        return plan if found is None else replace(plan, notes=(*plan.notes, *unseen_notes(found, "all zero")))
 
     def batch(self, recipe: Recipe, stored: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return `series` (row, channel, step) float32 and `target` (row, target, step)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -152,9 +152,11 @@ def finished(plan: Plan, rows: Rows, run: Run) -> Iterator[Piece]:
     kept.check_unseen(tensors.fitted, tensors.may_be_unseen)
     if not tensors.cut.whole_only:
         check_constants(tensors.may_be_unseen, filler)
+    unseen = kept.unseen(tensors.fitted, tensors.may_be_zero)
     stream = state.order.stream(blocks, run.engine.store)
     columns = (*roles.inputs, *roles.targets)
-    yield from (_as_index if tensors.is_index else _spelt_out)(state, stream, columns, run)
+    pieces = (_as_index if tensors.is_index else _spelt_out)(state, stream, columns, run)
+    yield from (replace(piece, found=None if number else unseen) for number, piece in enumerate(pieces))
 
 
 def _spelt_out(state: SeriesState, stream: RowPass, columns: tuple[str, ...], run: Run) -> Iterator[Piece]:

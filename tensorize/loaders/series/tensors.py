@@ -77,6 +77,12 @@ class SeriesTensors:
         inputs = [part for part in self.fitted.inputs if part.is_strict(unknown)]
         return [*inputs, *(part for part in self.fitted.targets if part.is_strict(False))]
 
+    @property
+    def may_be_zero(self) -> list[Channelled]:
+        """Where a value without a place becomes an all-zero block."""
+        strict = self.may_be_unseen
+        return [part for part in self.fitted.inputs if part.transform.may_refuse and part not in strict]
+
     def describe(self, tensor: str) -> str:
         """A few words on how a tensor was made."""
         if tensor not in ("series", "target"):

@@ -53,8 +53,11 @@ class Table:
         return finished(plan, rows, run)
 
     def finish(self, plan: Plan, found: Any) -> Plan:
-        """Add what the rows showed: values that float32 cannot hold."""
-        return plan if found is None else replace(plan, notes=(*plan.notes, *found.remarks()))
+        """Add what the rows showed: categories that train has not, and values that float32 cannot hold."""
+        if found is None:
+            return plan
+        unseen = "id 0" if plan.state.tensors.as_ids else "all zero"
+        return replace(plan, notes=(*plan.notes, *found.remarks(unseen)))
 
     def batch(self, recipe: Recipe, stored: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """`features` as stored; with `--encode ids` the one-hot blocks are scattered in their places. And `target`."""

@@ -105,7 +105,7 @@ def finished(plan: Plan, rows: Rows, run: Run) -> Iterator[Piece]:
             found = found.merge(cast(BlockFindings, piece.found))
             done += len(piece.values["row"])
         run.report("write", done, sum(state.assignment.counts))
-    kept.check_unseen(tensors.fitted, [part for part in tensors.may_be_unseen if part.column in found.unseen])
+    kept.check_unseen(tensors.fitted, [part for part in tensors.may_be_unseen if part.column in found.unseen.counts])
 
 
 def _shared_out(kept: SelectedRows, options: ColumnOptions, run: Run) -> tuple[Assignment, list[str]]:

@@ -10,7 +10,8 @@ from functools import cached_property
 import numpy as np
 import pyarrow as pa
 
-from tensorize.columns.fitted import Channelled, Fitted, channel_names, ready
+from tensorize.columns.cells import FaultyCells, unseen_notes
+from tensorize.columns.fitted import Channelled, Fitted, Unseen, channel_names, ready
 from tensorize.columns.options import ColumnOptions
 from tensorize.columns.roles import one, separate
 from tensorize.core.contracts import Array, TensorSpec
@@ -30,26 +31,36 @@ class BlockFindings:
     """Column → values that float32 cannot hold."""
     inexact_targets: Counter[str] = field(default_factory=Counter)
     """Target → values that float32 cannot hold."""
-    unseen: set[str] = field(default_factory=set)
-    """Columns with a category that train has not."""
+    unseen: FaultyCells = field(default_factory=FaultyCells)
+    """Categories that train has not."""
 
     def merge(self, other: BlockFindings) -> BlockFindings:
         """With what the next block showed."""
         return BlockFindings(
-            self.inexact + other.inexact, self.inexact_targets + other.inexact_targets, self.unseen | other.unseen
+            self.inexact + other.inexact,
+            self.inexact_targets + other.inexact_targets,
+            FaultyCells().merge(self.unseen).merge(other.unseen),
         )
 
-    def remarks(self) -> list[str]:
-        """Warnings about what was written."""
-        return [
-            f'"{name}": {plural(count, "value does", "values do")} not fit float32 exactly; say --zscore or --drop "{name}"'
-            for name, count in self.inexact.items()
-            if count
-        ] + [
-            f'target "{name}": {plural(count, "value does", "values do")} not fit float32 exactly; say --zscore "{name}"'
-            for name, count in self.inexact_targets.items()
-            if count
-        ]
+    def look(self, batch: pa.RecordBatch, rows: Array, fitted: Fitted, parts: Sequence[Channelled]) -> None:
+        """Remember the values that the transforms of `parts` refuse; `rows` (row) are the source rows of the batch."""
+        Unseen(self.unseen).look(batch, rows, fitted, parts)
+
+    def remarks(self, unseen: str) -> list[str]:
+        """Notes on what was written; `unseen` is what has become of categories that train has not."""
+        return (
+            unseen_notes(self.unseen, unseen)
+            + [
+                f'"{name}": {plural(count, "value does", "values do")} not fit float32 exactly; say --zscore or --drop "{name}"'
+                for name, count in self.inexact.items()
+                if count
+            ]
+            + [
+                f'target "{name}": {plural(count, "value does", "values do")} not fit float32 exactly; say --zscore "{name}"'
+                for name, count in self.inexact_targets.items()
+                if count
+            ]
+        )
 
 
 @dataclass(frozen=True)
@@ -144,32 +155,33 @@ class TableTensors:
         count = batch.num_rows
         width = sum(part.stop - part.start for part in self.plain) + len(self.fitted.indicators)
         features = np.zeros((count, width), dtype=np.float32)
-        seen = BlockFindings(unseen=self.fitted.encode(batch, features, self.plain))
+        seen = BlockFindings()
+        seen.look(batch, rows, self.fitted, self.fitted.encode(batch, features, self.plain))
         self.fitted.indicate(batch, features)
         seen.inexact.update(self._inexact(batch, features, self.plain))
         found: dict[str, Array] = {"features": features}
         if self.as_ids and self.blocks:
-            found["categories"] = np.stack([self._ids(batch, part, seen) + self.reserved for part in self.blocks], axis=1)
+            found["categories"] = np.stack([self._ids(batch, rows, part, seen) + self.reserved for part in self.blocks], axis=1)
         if self.fitted.targets and self.with_target:
-            found["target"] = self._target(batch, seen)
+            found["target"] = self._target(batch, rows, seen)
         found["row"] = rows
         if self.id:
             found["id"] = batch.column(self.id).to_numpy(zero_copy_only=False)
         return found, seen
 
-    def _ids(self, batch: pa.RecordBatch, part: Channelled, seen: BlockFindings) -> Array:
+    def _ids(self, batch: pa.RecordBatch, rows: Array, part: Channelled, seen: BlockFindings) -> Array:
         """The ids (row) int64 of a one-hot column, −1 for an unseen category."""
         ids = part.transform.ids(self.fitted.filled(batch, part.column))
         if len(ids) and ids.min() < 0:
-            seen.unseen.add(part.column)
+            seen.look(batch, rows, self.fitted, [part])
         return ids
 
-    def _target(self, batch: pa.RecordBatch, seen: BlockFindings) -> Array:
+    def _target(self, batch: pa.RecordBatch, rows: Array, seen: BlockFindings) -> Array:
         parts = self.fitted.targets
         if self.target_is_index:
-            return self._ids(batch, parts[0], seen)
+            return self._ids(batch, rows, parts[0], seen)
         values = np.zeros((batch.num_rows, parts[-1].stop), dtype=np.float32)
-        seen.unseen.update(self.fitted.encode(batch, values, parts))
+        seen.look(batch, rows, self.fitted, self.fitted.encode(batch, values, parts))
         seen.inexact_targets.update(self._inexact(batch, values, parts))
         return values[:, 0] if values.shape[1] == 1 and len(parts) == 1 else values
 

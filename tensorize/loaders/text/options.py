@@ -30,6 +30,7 @@ class TextOptions(BadOptions, SplitOptions):
     """Options of `text`. Under a split the first lines are train."""
 
     limiting: ClassVar[tuple[str, ...]] = ("max_word", "max_distinct", "max_expansion")
+    written: ClassVar[tuple[str, ...]] = ("encoding",)
 
     level: Literal["char", "word"] = flag("char", "What a token is: a character, or a word.")
     encode: Literal["onehot", "ids"] = flag("onehot", "Store one channel for each symbol, or ids that are expanded on read.")
