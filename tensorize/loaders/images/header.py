@@ -132,7 +132,8 @@ def read_header(path: str, limits: Limits) -> tuple[Header, os.stat_result, byte
     Raises ImageError if it is not an image, is damaged, too large, or cannot be read exactly.
     """
     head, status = read_file(path, limits.memory, HEAD)
-    header = _jpeg_header(head) if format_of(head) == "JPEG" else None
+    whole = len(head) < HEAD or _scan_start(head) < HEAD
+    header = _jpeg_header(head) if whole and format_of(head) == "JPEG" else None
     if header is None:
         if len(head) == HEAD:
             head, status = read_file(path, limits.memory)
@@ -188,7 +189,7 @@ def _jpeg_header(data: bytes) -> Header | None:
         height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
     except ValueError:
         return None
-    orientation = _orientation(data) if data.find(b"Exif\0\0", 0, _scan_start(data)) >= 0 else 1
+    orientation = _orientation(data) if _may_be_turned(data[: _scan_start(data)]) else 1
     height, width = (width, height) if orientation > 4 else (height, width)
     cmyk = colours in ("CMYK", "YCCK")
     return Header("JPEG", height, width, 8, orientation, not cmyk, cmyk)
@@ -202,14 +203,23 @@ def _scan_start(data: bytes) -> int:
     return at if data[at : at + 2] == _SCAN else len(data)
 
 
+_ORIENTED = (b"Exif\0\0", b"tiff:Orientation", b"eXIf", b"Raw profile type ", b"XML:com.adobe.xmp")
+"""What a JPEG or PNG with an orientation holds: the tag in EXIF or XMP, or a chunk that may be compressed."""
+
+
+def _may_be_turned(data: bytes) -> bool:
+    """Whether to ask for an orientation, which takes a second look at a JPEG and decodes a PNG, as it may follow the pixels."""
+    return any(mark in data for mark in _ORIENTED)
+
+
 def _orientation(data: bytes) -> int:
     with decoding(), warnings.catch_warnings(action="ignore"):
         return _valid(open_image(data, "JPEG").getexif().get(ExifTags.Base.Orientation))
 
 
 def _valid(tag: object) -> int:
-    """An orientation outside 1 to 8 says nothing, as the EXIF standard has it."""
-    return tag if isinstance(tag, int) and 1 <= tag <= 8 else 1
+    """An orientation outside 1 to 8 says nothing, as the EXIF standard has it. A rational 6/1 is a 6."""
+    return next((value for value in range(2, 9) if value == tag), 1)
 
 
 def _pillow_header(data: bytes, kind: str, most_frames: int) -> Header:
@@ -219,11 +229,24 @@ def _pillow_header(data: bytes, kind: str, most_frames: int) -> Header:
         if frames > most_frames:
             raise ImageError(f"it has more than {most_frames:,} frames or pages (--max-frames)", "frames")
         bits = _bits(image, data)
-        orientation = _valid(image.getexif().get(ExifTags.Base.Orientation)) if _has_exif(image, data) else 1
-        width, height = image.size
-        if orientation > 4:
-            height, width = width, height
+        orientation, height, width = _standing(image, data)
         return Header(kind, height, width, bits, orientation, False, image.mode == "CMYK", frames > 1)
+
+
+def _standing(image: ImageFile, data: bytes) -> tuple[int, int, int]:
+    """How the decoded pixels still have to be turned, and the height and width once they stand.
+
+    Pillow turns a TIFF by itself; the size that it tells before counts the TIFF's own tag only, not one in XMP.
+    """
+    width, height = image.size
+    if isinstance(image, PngImageFile) and not _may_be_turned(data):
+        return 1, height, width
+    if isinstance(image, TiffImageFile) and (ExifTags.Base.Orientation in image.tag_v2 or "xmp" not in image.info):
+        return 1, height, width
+    orientation = _valid(image.getexif().get(ExifTags.Base.Orientation))
+    if orientation > 4:
+        height, width = width, height
+    return 1 if isinstance(image, TiffImageFile) else orientation, height, width
 
 
 def _frames(image: ImageFile, data: bytes, kind: str, most: int) -> int:
@@ -231,13 +254,6 @@ def _frames(image: ImageFile, data: bytes, kind: str, most: int) -> int:
     if kind in ("GIF", "TIFF"):
         return (_count_gif if kind == "GIF" else _count_tiff)(data, most)
     return int(getattr(image, "n_frames", 1))
-
-
-def _has_exif(image: ImageFile, data: bytes) -> bool:
-    """Whether to ask for an orientation. Pillow turns a TIFF by itself, and decodes a PNG to look for a late EXIF."""
-    if isinstance(image, TiffImageFile):
-        return False
-    return b"eXIf" in data if isinstance(image, PngImageFile) else True
 
 
 def _bits(image: ImageFile, data: bytes) -> int:
