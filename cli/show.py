@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 import traceback
 import warnings
@@ -138,6 +139,9 @@ def _print_output(result: Result) -> None:
         return
     say(f"{path}   {size(path.stat().st_size)}   {seconds(result.seconds)}")
     say(f"next: tensorize inspect {path}")
+    for source, _ in result.facts.unlabelled:
+        new = path.with_stem(f"{path.stem}-{os.path.basename(os.path.normpath(source))}")
+        say(f"      tensorize apply {' '.join(map(shlex.quote, (str(path), source, '-o', str(new))))}")
 
 
 def print_schema(schema: Schema) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import re
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tensorize import pipeline
 from tensorize.core import registry
-from tensorize.core.errors import DataError, RecipeError
+from tensorize.core.contracts import Facts
+from tensorize.core.errors import DataError, RecipeError, TensorizeWarning
 from tensorize.core.limits import check_header
 from tensorize.core.recipe import DIGEST, Recipe
 from tensorize.sources.files import missing_file
@@ -60,7 +62,9 @@ def prepare(
     """
     run = pipeline.make_run(threads, chunk_bytes, scratch, progress, engine=engine, workers=workers)
     output = pipeline.make_output(out, format, force=force, max_size=max_size, rejects=rejects)
-    return pipeline.prepare(kind, source, options, run, output).tensors
+    result = pipeline.prepare(kind, source, options, run, output)
+    _warn_of_unlabelled(result.facts)
+    return result.tensors
 
 
 def apply(
@@ -95,7 +99,16 @@ def apply(
     policies = {"on_bad": on_bad, "max_bad": max_bad, "unseen": unseen, "missing": missing}
     run, written = pipeline.split_run(others)
     changed = {name: value for name, value in policies.items() if value is not None} | written | dict(limits or {})
-    return pipeline.apply(recipe, source, run, output, changed).tensors
+    result = pipeline.apply(recipe, source, run, output, changed)
+    _warn_of_unlabelled(result.facts)
+    return result.tensors
+
+
+def _warn_of_unlabelled(facts: Facts) -> None:
+    """What is left out is never left out in silence."""
+    for path, count in facts.unlabelled:
+        said = f"{count:,} of {path} left out, for want of a label: ts.recipe.apply({path!r}) prepares them"
+        warnings.warn(said, TensorizeWarning, stacklevel=3)
 
 
 def read(path: str | Path, format: str | None = None) -> TensorSet:

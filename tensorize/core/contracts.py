@@ -225,6 +225,8 @@ class Facts:
     """Such as `4,898 rows × 12 columns`."""
     notes: tuple[str, ...] = ()
     """Such as `delimiter ";"`."""
+    unlabelled: tuple[tuple[str, int], ...] = ()
+    """(path, how many items) of what has no labels and is left out; the recipe can be applied to it."""
 
 
 class Opened(Protocol):

@@ -67,7 +67,7 @@ def open_images(source: Any, options: ImagesOptions, run: Run, applied: bool) ->
     """See `Images.open`. `applied`: for a recipe, which makes one set whatever the folders are called."""
     given = open_source(source, options.limits)
     if applied and isinstance(given, Files):
-        given = replace(given, listing=replace(given.listing, splits=None))
+        given = replace(given, listing=replace(given.listing, splits=None, notes=()))
     found = [_checked(item, options, run) for item in _read_headers(given, run)]
     faults = [Fault(row, item) for row, item in enumerate(found) if isinstance(item, ImageError)]
     headers = tuple(item for item in found if isinstance(item, Header))
@@ -192,7 +192,8 @@ def _facts(given: Listing, source: Source, headers: Sequence[Header]) -> Facts:
     classes = f", {plural(len(set(listing.classes)), 'class', 'classes')}" if listing.classes else ""
     noun = "image" if len(headers) == 1 else "images"
     shape = f"{images} {noun} of {_sizes(headers)}{classes}"
-    return Facts(listing.name, len(headers), source.size(), shape, tuple(_notes(given, listing, headers)))
+    notes = tuple(_notes(given, listing, headers))
+    return Facts(listing.name, len(headers), source.size(), shape, notes, tuple(listing.unlabelled.items()))
 
 
 def _notes(given: Listing, listing: Listing, headers: Sequence[Header]) -> Iterator[str]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import re
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
@@ -93,6 +96,7 @@ def learn(rows: OpenedImages, options: ImagesOptions, run: Run) -> Plan:
     names = class_names(rows.source.listing)
     state = State(ClassFolders(classes=names) if names else None, rows.form.shape, normalize)
     codes, _ = _codes(rows.source.listing, state)
+    remarks = (*_on_listing(rows.source.listing), *_on_order(names or ()), *remarks)
     own = ImagesPlan(options, splits, state, codes, kept, translucent, remarks)
     return _plan(rows, own, state.learned(), f", learned from {splits.names[0] or 'all images'}", is_open)
 
@@ -108,6 +112,7 @@ def plan(rows: OpenedImages, options: ImagesOptions, run: Run, learned: Sequence
     state = State.of(learned)
     _check_shape(state, rows.form)
     codes, remarks = _codes(rows.source.listing, state)
+    remarks = (*_on_listing(rows.source.listing), *remarks)
     own = ImagesPlan(options, splits, state, codes, rows.kept, rows.translucent, remarks)
     return _plan(rows, own, tuple(learned), ", as the recipe says", False)
 
@@ -161,10 +166,11 @@ def _codes(listing: Listing, state: State) -> tuple[Array | None, tuple[str, ...
     unknown = [str(name) for name in names if name not in known]
     if unknown:
         lines = [f"{name}{near(name, known)}" for name in unknown]
+        every = shlex.quote(os.path.join(listing.name, "**", "*.*"))
         raise DataError(
             f"the recipe knows no {plural(len(lines), 'class', 'classes')} of these names",
             lines,
-            "classes: " + ", ".join(known),
+            f"classes: {', '.join(known)}\nwithout labels, name the images: {every}",
         )
     return np.array([known.index(name) for name in names], dtype=np.int64)[codes], ()
 
@@ -273,6 +279,23 @@ def finished(plan: Plan, found: Passed | None) -> Plan:
 
 
 # in words -----------------------------------------------------------------------------------------------------------
+
+
+def _on_listing(listing: Listing) -> Iterator[str]:
+    """How the folders were understood, and what is left out."""
+    yield from listing.notes
+    for path, count in listing.unlabelled.items():
+        yield f"{plural(count, 'image')} of {path} left out, which {'is' if count == 1 else 'are'} in no class folder"
+
+
+def _on_order(classes: Sequence[str]) -> Iterator[str]:
+    """A note where the order of the names is not that of the numbers in them: 10 comes before 2."""
+    if len({re.sub(r"\d+", "#", name) for name in classes}) != 1:
+        return
+    numbers = [[int(digits) for digits in re.findall(r"\d+", name)] for name in classes]
+    if numbers != sorted(numbers):
+        row = next(row for row, name in enumerate(sorted(numbers)) if numbers[row] != name)
+        yield f'classes are in the order of their names, not of their numbers: label {row} is "{classes[row]}"'
 
 
 def _notes(own: ImagesPlan, remarks: tuple[str, ...]) -> tuple[str, ...]:
