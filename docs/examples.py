@@ -22,12 +22,14 @@ _BLOCK = re.compile(r"^```(console|python)\n(.*?)^```$", re.MULTILINE | re.DOTAL
 _TIME = re.compile(r'\d+(\.\d+)? (ms|s)\b|(?<="seconds": )[\d.e-]+|(?<=difference from torch )[\d.e-]+')
 _SCORES = re.compile(r"^(  (?:loss|accuracy|macro_f1|mae|rmse|r2) ).*$|(?<= best )\d+   loss .*$", re.MULTILINE)
 
+_LAST = re.compile(r"^  note: the last epoch is the best on val: .*\n", re.MULTILINE)
+
 
 def masked(text: str) -> str:
     """The text with what no two machines have in common replaced: durations, rounding errors, and the scores of trained
-    models, since the last bits of their weights go by the processor.
+    models, since the last bits of their weights go by the processor, and with them the best epoch.
     """
-    return _SCORES.sub(r"\1…", _TIME.sub("0.0 s", text))
+    return _LAST.sub("", _SCORES.sub(r"\1…", _TIME.sub("0.0 s", text)))
 
 
 def printed(command: str, folder: str) -> str:

@@ -87,7 +87,7 @@ def past_of(task: Task, recipe: Recipe, inputs: Shape) -> list[list[float]] | No
 
     None if a target is not among the inputs, or one of the two is scaled by something else than a factor and an offset.
     """
-    before = past_channels(task, recipe, inputs)
+    before = past_channels(task, recipe, inputs) if not task.linked else []
     after = {part.column: part for part in channels(recipe, "target")}
     if not before or not isinstance(task, Numbers) or not all(name in after for name in task.names):
         return None

@@ -92,8 +92,8 @@ def _badness(val: Mapping[str, float], by: str) -> float:
     return -val["accuracy"] if "accuracy" in val else val["mae"]
 
 
-VERSION, FIRST = 2, 1
-"""The newest format, of several inputs or targets; and the one that is written where there is one of each."""
+VERSION, SEVERAL, FIRST = 3, 2, 1
+"""The newest format, of outputs with a link of their own; that of several inputs or targets; and that of one of each."""
 KEY = "tensorize_model"
 
 
@@ -148,10 +148,16 @@ class Checkpoint:
         save_objects(Path(path), self._to_plain(), force=force)
         return Path(path)
 
+    @property
+    def _version(self) -> int:
+        if self.task.linked:
+            return VERSION
+        return SEVERAL if isinstance(self.inputs, Mapping) or isinstance(self.outputs, Mapping) else FIRST
+
     def _to_plain(self) -> dict[str, Any]:
         """Only what `torch.load(weights_only=True)` opens, on a machine without the device too."""
         return {
-            KEY: VERSION if isinstance(self.inputs, Mapping) or isinstance(self.outputs, Mapping) else FIRST,
+            KEY: self._version,
             "model": self.model,
             "options": _plain(self.options),
             "inputs": mapped(list, self.inputs) if isinstance(self.inputs, Mapping) else list(self.inputs),

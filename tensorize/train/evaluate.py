@@ -15,9 +15,10 @@ from tensorize.core.tensorset import TensorSet
 from tensorize.train.baseline import trivial
 from tensorize.train.checkpoint import Checkpoint
 from tensorize.train.device import Runner, device_of, enough_memory, resident_bytes
+from tensorize.train.losses import as_trained, make_loss
 from tensorize.train.metrics import Scores, judge, units_for
 from tensorize.train.parts import Part, as_stored, parts_of, place
-from tensorize.train.task import Classes, Targets, Task, make_loss
+from tensorize.train.task import Classes, Targets, Task
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,7 @@ def _judged(found: Checkpoint, part: Part, runner: Runner) -> tuple[float, Score
         settings = settings.model_copy(update={"loss": None})
     loss, task = make_loss(settings, found.task, None)
     moved = loss.to(runner.device) if isinstance(loss, nn.Module) else loss
+    task = as_trained(task, found.task)
     return judge(runner, part, task, units_for(task, found.recipe), moved)
 
 

@@ -17,7 +17,9 @@ from tensorize.storage.partfile import exists
 from tensorize.train.callbacks import KeepBest, Save, weights
 from tensorize.train.checkpoint import Checkpoint, History, resumed
 from tensorize.train.device import device_of, enough_memory, random_state, seeded, set_random_state, threads
+from tensorize.train.length import long_enough, unfinished
 from tensorize.train.loop import Callback, Trainer
+from tensorize.train.losses import loss_name
 from tensorize.train.named import model_class, part_of
 from tensorize.train.plan import TrainingPlan, make_plan
 from tensorize.train.settings import Settings
@@ -62,16 +64,19 @@ def fit(
     if path is not None and path.exists() and not force and not resume:
         raise exists(path)
     tensors = data if isinstance(data, TensorSet) else read(data)
-    named = {"loss": _name(loss), "optimizer": _name(optimizer)}
+    named = {"loss": loss_name(loss), "optimizer": _name(optimizer)}
     given = settings | {key: value for key, value in named.items() if value is not None}
     before = resumed(path, tensors, model, options, given) if resume else None
     if before is not None:
         model, options, chosen = before.model or model, before.options, before.settings
     else:
-        chosen = Settings.parse(_defaults(model) | given)
+        given = _defaults(model) | given
+        chosen = Settings.parse(given)
     where = device_of(device)
     with seeded(chosen.seed, where), enough_memory(where, f"say a --batch-size below {chosen.batch_size}, or --device cpu"):
         plan = make_plan(model, tensors, chosen, options=options or {}, loss=loss if callable(loss) else None, device=where)
+        if before is None:
+            plan = long_enough(plan, given)
         return _run(plan, optimizer if callable(optimizer) else None, path, callbacks, before=before, workers=workers)
 
 
@@ -113,7 +118,8 @@ def _run(
         raise DataError(error.what, kept or ["nothing was written"] * bool(saving), error.hint) from error
     checkpoint = made(trainer)
     keep.restore(trainer.model)
-    return History(tuple(trainer.epochs), plan.notes, plan.facts(count), checkpoint)
+    notes = (*plan.notes, *unfinished(trainer.epochs, plan))
+    return History(tuple(trainer.epochs), notes, plan.facts(count), checkpoint)
 
 
 @contextmanager

@@ -18,11 +18,12 @@ from tensorize.core.tensorset import TensorSet
 from tensorize.train.baseline import past_of, trivial
 from tensorize.train.checkpoint import TrainingFacts
 from tensorize.train.device import SMALL_STEP, Runner, called, forward_flops, resident_bytes
+from tensorize.train.losses import check_outputs, check_targets, loss_name, make_loss
 from tensorize.train.metrics import UnitsOf, judge, units_for
 from tensorize.train.named import build_model, keywords_of
 from tensorize.train.parts import Augment, Part, Shape, as_stored, augmentation, mapped, parts_of, place, rows_in
 from tensorize.train.settings import Settings
-from tensorize.train.task import Classes, Loss, Targets, Task, make_loss, task_of
+from tensorize.train.task import Classes, Loss, Targets, Task, task_of
 
 PROBED = 2
 """Rows that a model is tried on before anything else: two, for norms over the rows."""
@@ -97,6 +98,8 @@ def make_plan(
     parts = parts_of(data, settings.split, settings.seed)
     train = parts["train"]
     made, task = make_loss(settings, task_of(train, settings.target_scale), loss)
+    check_outputs(model, settings, made)
+    notes = check_targets(train, task, settings, made)
     probe, target = train.batch(slice(0, PROBED))
     inputs = mapped(lambda x: tuple(x.shape[1:]), probe)
     if isinstance(task, Targets) and settings.best_by == "metric":
@@ -122,7 +125,7 @@ def make_plan(
         augment=augment,
         train=on_device,
         val=place(parts["val"], as_stored, device, budget) if "val" in parts else None,
-        notes=tuple(_notes(data, parts, task, settings)),
+        notes=(*_notes(data, parts, task, settings), *notes),
     )
 
 
@@ -162,12 +165,14 @@ def try_out(model: nn.Module, loss: Loss, task: Task, inputs: Named, target: Nam
     except (RuntimeError, ValueError, IndexError, TypeError) as error:
         raise UsageError(f"the model {name} does not take {_axes(inputs)}: {_first_line(error)}") from error
     _check_output(name, output, task, rows_in(inputs))
+    kind = loss_name(loss)
     try:
         with torch.no_grad():
-            loss(task.shaped(output), task.ready(target))
-    except (RuntimeError, ValueError, IndexError) as error:
-        kind = type(loss).__name__
+            found = loss(task.shaped(output), task.ready(target))
+    except (RuntimeError, ValueError, IndexError, TypeError) as error:
         raise UsageError(f"the loss {kind} does not fit a target of {task.kind}: {_first_line(error)}") from error
+    if not isinstance(found, Tensor) or found.numel() != 1:
+        raise UsageError(f"the loss {kind} is no single number", hint="omit its reduction, or say reduction=mean")
 
 
 def _check_output(name: str, output: Any, task: Task, rows: int) -> None:

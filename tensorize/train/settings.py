@@ -12,7 +12,11 @@ from tensorize.core.options import Options, Ratios, flag
 class Settings(Options):
     """Everything that changes the weights that come out, besides the model and the data."""
 
-    epochs: int = flag(20, "How often the train rows are gone through.", ge=1)
+    epochs: int = flag(
+        20,
+        "How often the train rows are gone through; by default more often where 20 epochs of a small model are few steps.",
+        ge=1,
+    )
     batch_size: int = flag(64, "Rows in a step.", ge=1)
     lr: float = flag(3e-3, "The learning rate; under one-cycle its highest.", gt=0)
     optimizer: str = flag("AdamW", "A name of torch.optim, with its keywords: SGD:momentum=0.9:nesterov=true.", "NAME")

@@ -1,24 +1,52 @@
-"""What is predicted: classes or numbers, told from the targets of the train rows; and the loss that fits."""
+"""What is predicted: classes or numbers, told from the targets of the train rows."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from tensorize.core import registry
 from tensorize.core.contracts import BLOCK_ROWS, Array, TensorSpec, traits_of
 from tensorize.core.errors import UsageError
 from tensorize.core.tensorset import TensorSet
 from tensorize.statistics.moments import Moments
-from tensorize.train.named import call_of, part_of
-from tensorize.train.settings import Settings
 from tensorize.transforms.lookup import build
+
+
+def on_simplex(values: Tensor) -> Tensor:
+    """The probabilities (row, class) that are nearest to numbers (row, class), in squared distance.
+
+    Source: Duchi et al., "Efficient projections onto the l1-ball", 2008.
+
+    >>> on_simplex(torch.tensor([[0.25, 0.75], [1.5, 0.5]])).tolist()
+    [[0.25, 0.75], [1.0, 0.0]]
+    """
+    ordered = values.sort(dim=1, descending=True).values
+    count = torch.arange(1, values.shape[1] + 1, device=values.device, dtype=values.dtype)
+    taken = (ordered.cumsum(dim=1) - 1) / count
+    above = (ordered > taken).sum(dim=1, keepdim=True) - 1
+    return (values - taken.gather(1, above)).clamp(min=0)
+
+
+CLASS_LINKS: Mapping[str, Callable[[Tensor], Tensor]] = {
+    "softmax": lambda scores: scores.softmax(dim=1),
+    "sigmoid": lambda scores: torch.nn.functional.normalize(scores.sigmoid(), p=1.0, dim=1),
+    "identity": on_simplex,
+}
+"""How the scores of a model (row, class) become probabilities: by what its loss takes them for."""
+NUMBER_LINKS: Mapping[str, Callable[[Tensor], Tensor]] = {
+    "identity": lambda output: output,
+    "sigmoid": torch.sigmoid,
+    "exp": torch.exp,
+    "margin": lambda output: torch.tanh(output / 2),
+}
+"""How the outputs of a model (row, …) become predictions: by what its loss takes them for."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +54,7 @@ class Classes:
     """One of several classes; the model gives a score for each. `counts` are their train rows.
 
     `one_hot` tells how the target is stored: (row, class) float32, or (row) int64. `as_numbers` is for a loss that
-    compares every output with a number: it gets the one-hot target.
+    compares every output with a number: it gets the one-hot target. `link` is one of `CLASS_LINKS`.
     """
 
     names: tuple[str, ...]
@@ -34,6 +62,7 @@ class Classes:
     column: str = "class"
     one_hot: bool = False
     as_numbers: bool = False
+    link: str = "softmax"
 
     kind: ClassVar[str] = "classes"
     loss: ClassVar[str] = "CrossEntropyLoss"
@@ -42,6 +71,11 @@ class Classes:
     def outputs(self) -> int:
         """The number of classes: outputs of the model."""
         return len(self.names)
+
+    @property
+    def linked(self) -> bool:
+        """Whether the outputs have another link than the default."""
+        return self.link != type(self).link
 
     def ready(self, target: Tensor) -> Tensor:
         """The stored target as the loss takes it: (row) int64, or (row, class) float32."""
@@ -57,7 +91,7 @@ class Classes:
 
     def read(self, output: Tensor) -> Tensor:
         """(row, class) → probabilities (row, class) float32."""
-        return output.float().softmax(dim=1)
+        return CLASS_LINKS[self.link](output.float())
 
     @property
     def weights(self) -> Tensor:
@@ -68,11 +102,12 @@ class Classes:
 
     def to_json(self) -> dict[str, Any]:
         """The keywords of the constructor."""
-        return {**asdict(self), "names": list(self.names), "counts": list(self.counts)}
+        return _without_default_link(self, {**asdict(self), "names": list(self.names), "counts": list(self.counts)})
 
     @classmethod
     def from_json(cls, state: Mapping[str, Any]) -> Self:
         """Return the task that `to_json` wrote."""
+        _check_link(state, CLASS_LINKS)
         return cls(**{**state, "names": tuple(state["names"]), "counts": tuple(state["counts"])})
 
 
@@ -81,7 +116,7 @@ class Numbers:
     """Numbers of the shape `shape` for each row: () one, (target), or (target, step) for windows.
 
     `mean` and `std` are those of the train rows, one for each target; with `scaled` the model is trained on
-    (target − mean) / std, and read back.
+    (target − mean) / std, and read back. `link` is one of `NUMBER_LINKS`.
     """
 
     names: tuple[str, ...]
@@ -89,6 +124,7 @@ class Numbers:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     scaled: bool = True
+    link: str = "identity"
 
     kind: ClassVar[str] = "numbers"
     loss: ClassVar[str] = "MSELoss"
@@ -97,6 +133,11 @@ class Numbers:
     def outputs(self) -> int:
         """The number of outputs of the model: targets × steps."""
         return math.prod(self.shape)
+
+    @property
+    def linked(self) -> bool:
+        """Whether the outputs have another link than the default."""
+        return self.link != type(self).link
 
     def ready(self, target: Tensor) -> Tensor:
         """The stored target (row, …) as the loss takes it: float32, scaled."""
@@ -115,7 +156,7 @@ class Numbers:
 
     def read(self, output: Tensor) -> Tensor:
         """(row, output) → (row, …) float32 in the file's numbers."""
-        shaped = self.shaped(output)
+        shaped = NUMBER_LINKS[self.link](self.shaped(output))
         if not self.scaled:
             return shaped
         mean, std = self._moments(shaped)
@@ -130,16 +171,30 @@ class Numbers:
 
     def to_json(self) -> dict[str, Any]:
         """The keywords of the constructor."""
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+        state = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+        return _without_default_link(self, state)
 
     @classmethod
     def from_json(cls, state: Mapping[str, Any]) -> Self:
         """Return the task that `to_json` wrote."""
-        lists = {key: tuple(value) for key, value in state.items() if key != "scaled"}
-        return cls(**lists, scaled=bool(state["scaled"]))
+        _check_link(state, NUMBER_LINKS)
+        lists = {key: tuple(value) for key, value in state.items() if key not in ("scaled", "link")}
+        return cls(**lists, scaled=bool(state["scaled"]), link=state.get("link", cls.link))
+
+
+def _without_default_link(task: Classes | Numbers, state: dict[str, Any]) -> dict[str, Any]:
+    """A model whose link is the default reads as before there were links."""
+    return {key: value for key, value in state.items() if key != "link" or value != type(task).link}
+
+
+def _check_link(state: Mapping[str, Any], links: Mapping[str, Any]) -> None:
+    if "link" in state and state["link"] not in links:
+        raise ValueError(f"there is no link {state['link']!r}")
 
 
 One = Classes | Numbers
+Loss = Callable[[Any, Any], Tensor]
+"""(output, target) as the task shapes them → (); dicts by name where there are several targets."""
 
 
 @dataclass(frozen=True)
@@ -181,6 +236,11 @@ class Targets:
         found = self.by_name(output)
         return {name: part.read(found[name]) for name, part in self.parts.items()}
 
+    @property
+    def linked(self) -> bool:
+        """Whether an output has another link than the default."""
+        return any(part.linked for part in self.parts.values())
+
     def to_json(self) -> dict[str, Any]:
         """The keywords of the constructor, each part with its kind."""
         return {"parts": {name: {"kind": part.kind, **part.to_json()} for name, part in self.parts.items()}}
@@ -195,89 +255,6 @@ class Targets:
 Task = One | Targets
 ONES: Mapping[str, type[Classes] | type[Numbers]] = {"classes": Classes, "numbers": Numbers}
 TASKS: Mapping[str, type[Classes] | type[Numbers] | type[Targets]] = {**ONES, "targets": Targets}
-
-
-Loss = Callable[[Any, Any], Tensor]
-"""(output, target) as the task shapes them → (); dicts by name where there are several targets."""
-
-INDEX_LOSSES = frozenset({"CrossEntropyLoss", "NLLLoss", "MultiMarginLoss"})
-"""Losses of torch.nn that take the index of a class."""
-NUMBER_LOSSES = frozenset(
-    {
-        "BCELoss",
-        "BCEWithLogitsLoss",
-        "HuberLoss",
-        "KLDivLoss",
-        "L1Loss",
-        "MSELoss",
-        "MultiLabelSoftMarginLoss",
-        "PoissonNLLLoss",
-        "SmoothL1Loss",
-        "SoftMarginLoss",
-    }
-)
-"""Losses of torch.nn that take a number for each output."""
-
-
-class Summed(nn.Module):
-    """The losses of several targets, added up with equal weights."""
-
-    def __init__(self, losses: Mapping[str, Any]) -> None:
-        super().__init__()
-        self._names, self._losses = tuple(losses), nn.ModuleList(losses.values())
-
-    def forward(self, outputs: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> Tensor:
-        """Outputs and targets (row, …) by name → the sum of the losses, ()."""
-        found = [loss(outputs[name], targets[name]) for name, loss in zip(self._names, self._losses, strict=True)]
-        return torch.stack(found).sum()
-
-
-def make_loss(settings: Settings, task: Task, given: Loss | None) -> tuple[Loss, Task]:
-    """The loss, and the task as this loss sees it. Raises UsageError if the two do not fit.
-
-    Several targets: each has its own loss, and they are added up; a function that was handed in gets dicts by name.
-    """
-    if not isinstance(task, Targets):
-        return _loss_of_one(settings, task, given)
-    if given is not None:
-        return given, task
-    unweighted = settings.model_copy(update={"class_weights": False})
-    weighs = any(isinstance(part, Classes) for part in task.parts.values())
-    made = {
-        name: _loss_of_one(unweighted if weighs and isinstance(part, Numbers) else settings, part, None)
-        for name, part in task.parts.items()
-    }
-    return Summed({name: loss for name, (loss, _) in made.items()}), Targets({name: seen for name, (_, seen) in made.items()})
-
-
-def _loss_of_one(settings: Settings, task: One, given: Loss | None) -> tuple[Loss, One]:
-    name = call_of(settings.loss)[0] if settings.loss else task.loss
-    if given is not None:
-        name = type(given).__name__
-    seen = _seen(task, name)
-    if settings.class_weights and not (isinstance(task, Classes) and name in INDEX_LOSSES and given is None):
-        raise UsageError(f"--class-weights weighs classes, and {name} on {task.kind} has none")
-    if given is not None:
-        return given, seen
-    extra: dict[str, Any] = {"weight": task.weights} if settings.class_weights and isinstance(task, Classes) else {}
-    made: Loss = part_of(nn, settings.loss or task.loss, **extra)
-    return made, seen
-
-
-def _seen(task: One, loss: str) -> One:
-    if not isinstance(task, Classes):
-        if loss in INDEX_LOSSES:
-            raise UsageError(
-                f"{loss} tells classes apart, and the target {', '.join(task.names)} is numbers",
-                hint="leave --loss away, or prepare the file again with --task classes",
-            )
-        return task
-    if loss in NUMBER_LOSSES and not task.one_hot:
-        raise UsageError(
-            f'{loss} compares numbers, and the target "{task.column}" is a class index',
-            hint="leave --loss away, or prepare the file again with --task numbers, or with --onehot of the target",
-        )
-    return replace(task, as_numbers=loss in NUMBER_LOSSES)
 
 
 def task_of(train: TensorSet, target_scale: str) -> Task:
@@ -340,12 +317,12 @@ def _numbers(train: TensorSet, spec: TensorSpec, shape: tuple[int, ...], scaled:
     names = spec.labels.get("target") or learned or (spec.name,)
     moments = [Moments() for _ in names]
     for block in stored_blocks(train, spec):
-        flat = _by_target(block, spec).astype(np.float64)
+        flat = by_target(block, spec).astype(np.float64)
         moments = [found.update(flat[:, index]) for index, found in enumerate(moments)]
     return Numbers(names, shape, tuple(found.mean for found in moments), tuple(found.std() or 1.0 for found in moments), scaled)
 
 
-def _by_target(block: Array, spec: TensorSpec) -> Array:
+def by_target(block: Array, spec: TensorSpec) -> Array:
     """(row), (row, target), (row, target, step) or (step, target) → (value, target)."""
     if "target" not in spec.axes:
         return block.reshape(-1, 1)

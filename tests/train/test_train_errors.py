@@ -155,7 +155,7 @@ def test_checkpoints_that_are_none(tmp_path: Path, wine: TensorSet, monkeypatch:
     monkeypatch.setattr(checkpoint, "FIRST", 99)
     fit("linear", wine, epochs=1, out=path, force=True)
     monkeypatch.undo()
-    with refused("has version 99; this tensorize reads up to version 2"):
+    with refused("has version 99; this tensorize reads up to version 3"):
         Checkpoint.load(path)
     with refused("there is no file"):
         Checkpoint.load(tmp_path / "modle.pt")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
@@ -17,6 +18,9 @@ class Linear(nn.Sequential):
       (1): Linear(in_features=11, out_features=10, bias=True)
     )
     """
+
+    few_steps: ClassVar[Mapping[str, Any]] = {"lr": 0.03}
+    """Settings for few rows, where nothing else is said: a linear model takes large steps, and cannot learn too well."""
 
     def __init__(self, inputs: Sequence[int], outputs: int) -> None:
         super().__init__(nn.Flatten(), nn.Linear(math.prod(inputs), outputs))
