@@ -5,6 +5,7 @@ Names and summaries come from tables, so that `--help` and completion import no 
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -20,6 +21,8 @@ from .show import safe
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
 COMMANDS = {
+    "suggest": "Say what a source is and what is in it, and propose the command that prepares it.",
+    "auto": "Prepare a source whatever is in it, and say what was chosen.",
     "apply": "Do what a recipe says to new data.",
     "inspect": "Show what is in a prepared file.",
     "convert": "Write a prepared file in another format.",
@@ -49,13 +52,20 @@ class Commands(TyperGroup):
         return None if summary is None else TyperCommand(cmd_name, help=safe(summary), rich_markup_mode=None)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
-        """Import the command that is called; name the near one where there is none."""
-        name = args[0]
+        """Import the command that is called; a source without a command is looked at; name the near one where there is none."""
         known = self.list_commands(ctx)
+        if args[0] not in known and _is_source(args[0]):
+            args = ["suggest", *args]
+        name = args[0]
         if name not in known and not name.startswith("-") and not ctx.resilient_parsing:
             ctx.fail(f'there is no command "{name}"{near(name, known)}')
         name_, found, rest = super().resolve_command(ctx, args)
         return name_, found if found is None else load_command(name), rest
+
+
+def _is_source(name: str) -> bool:
+    """Whether a word is something to read: a command's name has no dot and no slash."""
+    return name == "-" or os.path.exists(name) or (not name.startswith("-") and any(sign in name for sign in "./*?"))
 
 
 def load_command(name: str) -> Any:
@@ -91,7 +101,7 @@ def root() -> Any:
         no_args_is_help=True,
         rich_markup_mode=None,
         context_settings=SETTINGS,
-        subcommand_metavar="COMMAND [ARGS]…",
+        subcommand_metavar="COMMAND|SOURCE [ARGS]…",
     )
 
     @app.callback()

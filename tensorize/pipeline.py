@@ -156,7 +156,7 @@ def prepare(kind: str, source: Any, options: Mapping[str, Any], run: RunOptions,
     loader = registry.load("loaders", kind)()
     parsed: Options = loader.Options.parse(dict(options))
     check_targets((output.path, output.rejects), source)
-    with _running(run, output, parsed) as own, loader.open(source, parsed, own) as rows:
+    with running(run, output, parsed) as own, loader.open(source, parsed, own) as rows:
         parsed = parsed.settled(rows.schema.names)
         plan = loader.learn(rows, parsed, own)
 
@@ -273,7 +273,7 @@ def _as_sets(layout: Layout, made: _Made) -> Iterator[TensorSet]:
 
 
 @contextmanager
-def _running(run: RunOptions, output: Output, options: Options) -> Iterator[Run]:
+def running(run: RunOptions, output: Output, options: Options) -> Iterator[Run]:
     """The engine, with its scratch beside the output unless another folder was named, and the collector of invalid items."""
     skip = isinstance(options, BadOptions) and options.on_bad == "skip"
     if output.rejects is not None and not skip:
@@ -290,9 +290,9 @@ def _running(run: RunOptions, output: Output, options: Options) -> Iterator[Run]
 
 @contextmanager
 def _applying(run: RunOptions, output: Output, options: Options) -> Iterator[Run]:
-    """As `_running`, for a recipe that is applied. The hint of an error says which of its flags the recipe alone can have."""
+    """As `running`, for a recipe that is applied. The hint of an error says which of its flags the recipe alone can have."""
     try:
-        with _running(run, output, options) as own:
+        with running(run, output, options) as own:
             yield replace(own, learns=False)
     except TensorizeError as error:
         flags = dict.fromkeys(re.findall(r"--[a-z]+(?:-[a-z]+)*", error.hint))

@@ -31,6 +31,7 @@ LAYERS = (
     "loaders",
     "exporters",
     "pipeline",
+    "look",
     "api",
     "tensorize",
     "train",

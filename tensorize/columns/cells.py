@@ -76,7 +76,17 @@ def missing_error(cells: FaultyCells, places: Sequence[str], schema: Schema, tar
             hints.append("say what to do: --missing drop | mean | median | mode | VALUE (with --indicator to keep a trace)")
             hints += [f'for one column: --missing "{words[0]}=mode"'] if words else []
         hint = "; ".join(hints)
-    return DataError(f"{plural(cells.total, 'value is', 'values are')} missing", cells.lines(places), hint)
+    fix = fills(list(cells.counts), schema, targets) if learns else None
+    return DataError(f"{plural(cells.total, 'value is', 'values are')} missing", cells.lines(places), hint, fix)
+
+
+def fills(lacking: Sequence[str], schema: Schema, targets: Sequence[str]) -> dict[str, Any]:
+    """What most people would do about missing values: the median, the most frequent value, and a trace; no target is filled."""
+    inputs = [name for name in lacking if name not in targets]
+    numbers = [name for name in inputs if schema[name].kind == "number"]
+    flags = [*(["mode"] if len(numbers) < len(inputs) else []), *(["median"] if numbers else [])]
+    flags += [f"{name}=drop" for name in targets if name in lacking]
+    return {"missing": flags, **({"indicator": True} if inputs else {})}
 
 
 def _each(names: Sequence[str], cells: FaultyCells, policy: str) -> str:
@@ -87,7 +97,8 @@ def _each(names: Sequence[str], cells: FaultyCells, policy: str) -> str:
 def endless_error(cells: FaultyCells, places: Sequence[str]) -> DataError:
     """The error for numbers that are infinite, or too large for float64."""
     hint = "say that the word means missing: --na inf, with --missing drop | mean | median; or drop the column"
-    return DataError(f"{plural(cells.total, 'number is', 'numbers are')} infinite", cells.lines(places), hint)
+    fix = {"na": ["inf,-inf,Inf,-Inf,Infinity,-Infinity"]}
+    return DataError(f"{plural(cells.total, 'number is', 'numbers are')} infinite", cells.lines(places), hint, fix)
 
 
 def unseen_error(cells: FaultyCells, places: Sequence[str], targets: Sequence[str], fixed: Sequence[str]) -> DataError:

@@ -172,13 +172,16 @@ class ColumnLearner:
         raise DataError(
             f'the text column "{use.column}" has more than {statistic.limit:,} values',
             hint=f'say --drop "{use.column}", or --onehot "{use.column}" to have them all, or raise --max-categories',
+            fix={"drop": [use.column]},
         )
 
     def _too_many(self, column: str, limit: int) -> DataError:
         most = self._options.max_distinct
         hint = f", or allow more: --max-distinct {10 * most}" if limit == most else ""
         return DataError(
-            f'the column "{column}" has more than {limit:,} distinct values in train', hint=f'say --drop "{column}"{hint}'
+            f'the column "{column}" has more than {limit:,} distinct values in train',
+            hint=f'say --drop "{column}"{hint}',
+            fix={"drop": [column]},
         )
 
     def _check_policies(self) -> None:
@@ -198,6 +201,7 @@ class ColumnLearner:
             raise DataError(
                 f"{said} {'has' if len(empty) == 1 else 'have'} no value in train: there is nothing to fill with",
                 hint="say " + " ".join(f'--drop "{name}"' for name in empty) + f', or --missing "{empty[0]}=VALUE"',
+                fix={"drop": empty},
             )
 
     def _fill(self, name: str, statistic: Statistic | None, nulls: Statistic | None) -> Learned:

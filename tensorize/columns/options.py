@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -219,7 +220,8 @@ class ColumnOptions(RowOptions):
 
     def mentions(self, column: str) -> bool:
         """Whether a flag names a column."""
-        return any(column in text for text in _texts(self.model_dump()))
+        whole = re.compile(rf"(?<!\w){re.escape(column)}(?!\w)")
+        return any(whole.search(text) for text in _texts(self.model_dump(exclude_defaults=True)))
 
     def settled(self, names: Sequence[str]) -> Self:
         """An index column that no flag names is the id, where there is none, or left out: it is not a feature."""

@@ -144,6 +144,7 @@ def _date_error(names: Sequence[str]) -> DataError:
     return DataError(
         f"{said} {'holds dates' if len(names) == 1 else 'hold dates'}, which are no feature as they stand",
         hint=f'say what to make of it: --time-features "{first}" (month, day, weekday, hour) or --drop "{first}"',
+        fix={"time_features": list(names)},
     )
 
 

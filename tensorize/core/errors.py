@@ -7,13 +7,16 @@ stands on the class, so that the two can never disagree.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 SHOWN = 5
 
 
 class TensorizeError(Exception):
     """Something that tensorize refuses or cannot do. `exit_code` is what the command line ends with.
+
+    `fix` are options that settle it as most people would; empty where that cannot be known.
 
     >>> print(TensorizeError("2 values are missing", ["d.csv:3  area  (empty)"], "say --missing drop"))
     2 values are missing
@@ -23,11 +26,12 @@ class TensorizeError(Exception):
 
     exit_code = 1
 
-    def __init__(self, what: str, details: Sequence[str] = (), hint: str = "") -> None:
+    def __init__(self, what: str, details: Sequence[str] = (), hint: str = "", fix: Mapping[str, Any] | None = None) -> None:
         super().__init__(what)
         self.what = what
         self.details = tuple(details)
         self.hint = hint
+        self.fix = dict(fix or {})
 
     def __str__(self) -> str:
         return "\n".join(self.lines)

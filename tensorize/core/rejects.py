@@ -134,6 +134,7 @@ class Rejects:
             f"{self.said()} bad, and --max-bad is {self.limit}",
             [*some([str(reject) for reject in self.first], self.count), f"by kind: {kinds}"],
             f"{listed}mend them, or allow more: --max-bad {self.count}",
+            {"on_bad": "skip", "max_bad": str(self.count)},
         )
 
     def said(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -23,13 +23,23 @@ MEMORY, DEFAULT = "memory", "csv"
 _PACKED = (".gz", ".zst")
 
 
-def open_table(source: Any, options: ColumnOptions, run: Run, schema: Schema | None = None) -> Rows:
+def open_table(
+    source: Any,
+    options: ColumnOptions,
+    run: Run,
+    schema: Schema | None = None,
+    asked: Callable[[Sequence[str]], Needs] | None = None,
+) -> Rows:
     """Look at a source; with a recipe's `schema`, its columns must be there and have its kinds.
+
+    `asked` says from the names of all columns what is wanted of them, where that is not what the options say.
 
     Raises UsageError for options of a reader that does not read it; those that a recipe holds are ignored.
     """
 
     def wanted(names: Sequence[str]) -> Needs:
+        if asked is not None:
+            return asked(names)
         return needs(names, options.settled(names)) if schema is None else needs_of(schema, options, names)
 
     held: Any = resolve(source) if is_path(source) else source

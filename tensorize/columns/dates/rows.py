@@ -164,6 +164,7 @@ class Notation:
                 f'column "{self._column}" mixes dates of different precision',
                 [f"{cell}  a {name}" for name, cell in finest.items()],
                 "write all of them as 2011-01-31",
+                {"drop": [self._column]},
             )
         if not self._undecided:
             return None
@@ -178,8 +179,10 @@ class Notation:
                 f'column "{name}" has dates with the day first and dates with the month first',
                 [shown(self._undecided)],
                 "write them as 2011-01-31",
+                {"drop": [name]},
             )
         raise DataError(
             f'column "{name}": {shown(self._undecided)} can be day/month or month/day, and no cell of the column decides',
             hint=f'--time-format "{name}={DAY_FIRST}" or --time-format "{name}={MONTH_FIRST}"',
+            fix={"drop": [name]},
         )

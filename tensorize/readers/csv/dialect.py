@@ -87,6 +87,7 @@ def find_dialect(head: bytes, complete: bool, options: CsvOptions, name: str) ->
         raise DataError(
             f"{name}:{lines + start.first.line + 1}  the {noun} cannot be read: {start.first.fault}",
             hint='if quotes mean nothing in this file, say --quote none; if another one is used, --quote "\'"',
+            fix={"quote": "none"},
         )
     return _dialect(sample, fit, start, options, name)
 
@@ -102,7 +103,7 @@ def _dialect(sample: Sample, fit: Fit, start: Start, options: CsvOptions, name: 
     trailing = start.short == "trailing" or _is_trailing(start)
     width = fit.width - trailing if start.short else (len(first.cells) or fit.width) - trailing
     if width > options.max_columns:
-        raise DataError(f"{name} has {width:,} columns", hint=f"allow them: --max-columns {width}")
+        raise DataError(f"{name} has {width:,} columns", hint=f"allow them: --max-columns {width}", fix={"max_columns": width})
     if start.header and not start.rest and sample.final:
         raise DataError(f"{name} has a header and no row", hint="columns: " + ", ".join(texts(first)))
     names = find_names(start, options.names, width, name)

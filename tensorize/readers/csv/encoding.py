@@ -85,5 +85,6 @@ def _marked(first: bytes, name: str, encoding: str, file: str) -> tuple[str, byt
         raise DataError(
             f"{file} is UTF-16 without a byte order mark, or no text",
             hint=f"say --encoding {'utf-16-be' if zeros[0] else 'utf-16-le'}",
+            fix={"encoding": "utf-16-be" if zeros[0] else "utf-16-le"},
         )
     return name, first

@@ -52,9 +52,10 @@ def find_start(fit: Fit, option: str, name: str) -> Start:
             f"{name}:{first.line + 1}  is the first line a header, or a row like the others?",
             [", ".join(texts(first)[:8])],
             "say which: --header yes, or --header no",
+            {"header": "yes"},
         )
     if verdict:
-        _check_second(rows, name, rest)
+        _check_second(first, rows, name, rest)
     return Start(first, rest, verdict, skipped)
 
 
@@ -108,6 +109,7 @@ def _before_error(records: Sequence[Record], at: int, width: int, name: str) -> 
         f"{name}: {plural(at, 'line stands', 'lines stand')} before a table of {width} columns, or the header is broken",
         [f"{name}:{record.line + 1}  {', '.join(texts(record))[:60]}" for record in records[: min(at, 5)]],
         f"where they are no part of the table, say --skip-lines {rest[0].line}",
+        {"skip_lines": rest[0].line},
     )
 
 
@@ -146,7 +148,7 @@ def _is_title(record: Record, width: int) -> bool:
     return not record.fault and (len(cells) == 1 or len(cells) * 2 <= width) and not any(map(is_number, cells))
 
 
-def _check_second(rows: Sequence[Row], name: str, rest: Sequence[Record]) -> None:
+def _check_second(first: Record, rows: Sequence[Row], name: str, rest: Sequence[Record]) -> None:
     """Raise DataError if the header seems to continue on a second line: words over nothing but numbers."""
     if len(rows) < 3:
         return
@@ -155,10 +157,13 @@ def _check_second(rows: Sequence[Row], name: str, rest: Sequence[Record]) -> Non
     if len(numeric) and not any(is_number(cell) for cell in second) and all(second[index].strip() for index in numeric):
         if all(second[index].strip() in NUMBER_NA for index in numeric):
             return
+        names, skip = texts(first), rest[0].line + 1
+        given = ",".join(names) if _may_be_flag(names) and all(names) else "a,b,…"
         raise DataError(
-            f"{name}:{rest[0].line + 1}  seems to be a second line of the header: words over columns of numbers",
+            f"{name}:{skip}  seems to be a second line of the header: words over columns of numbers",
             [", ".join(second[:8])],
-            f"name the columns and leave both lines out: --names a,b,… --header no --skip-lines {rest[0].line + 1}",
+            f'name the columns and leave both lines out: --names "{given}" --header no --skip-lines {skip}',
+            {"names": [given], "header": "no", "skip_lines": skip} if given != "a,b,…" else None,
         )
 
 
@@ -203,9 +208,14 @@ def _decoded(cell: bytes, name: str) -> str:
         raise DataError(
             f"{name}: the header is no text in this encoding: {cell[:60]!r}",
             hint="say how the file is written, such as --encoding latin-1 or --encoding utf-16",
+            fix={"encoding": "cp1252"},
         ) from None
     if "\0" in text:
-        raise DataError(f"{name}: the header holds a zero byte", hint="is it UTF-16? Say --encoding utf-16-le")
+        raise DataError(
+            f"{name}: the header holds a zero byte",
+            hint="is it UTF-16? Say --encoding utf-16-le",
+            fix={"encoding": "utf-16-le"},
+        )
     return text
 
 
@@ -217,6 +227,11 @@ def _check_names(names: Sequence[str], place: str) -> None:
         raise DataError(
             f"{place}  column {', '.join(empty[:20])} of the header has no name",
             hint=f'name all columns: --names "{full}"' if _may_be_flag(names) else "name all columns with --names a,b,…",
+            fix={
+                "names": _as_flags(
+                    full.split(",") if _may_be_flag(names) else [n if n.strip() else f"c{at + 1}" for at, n in enumerate(names)]
+                )
+            },
         )
     twice = [name for name, times in Counter(names).items() if times > 1]
     if twice:
@@ -226,7 +241,13 @@ def _check_names(names: Sequence[str], place: str) -> None:
             hint=f'name all columns: --names "{",".join(_numbered(names))}"'
             if _may_be_flag(names)
             else "rename one of them, or name all columns with --names a,b,…",
+            fix={"names": _as_flags(_numbered(names))},
         )
+
+
+def _as_flags(names: Sequence[str]) -> list[str]:
+    """The values of `--names`: all names in one where none has a comma, else each by itself."""
+    return [*names] if any("," in name for name in names) else [",".join(names)]
 
 
 def _may_be_flag(names: Sequence[str]) -> bool:

@@ -56,6 +56,11 @@ class CsvRows:
         return {**self.__dict__, "_places": None}
 
     @property
+    def decimal(self) -> str:
+        """The decimal mark, as it is in the first file."""
+        return self.readers[0].dialect.decimal
+
+    @property
     def bad(self) -> int:
         """The number of rows that are left out because they are invalid."""
         return len(self.left_out)

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -73,7 +74,17 @@ class Faults:
         else:
             what = f"{plural(total, 'row')} cannot be read"
             lines.append("in all: " + ", ".join(f"{count:,} {kind}" for kind, count in self.counts.most_common()))
-        return DataError(what, lines, "; or ".join(hints))
+        return DataError(what, lines, "; or ".join(hints), self._fix(width, encoding))
+
+    def _fix(self, width: int, encoding: str) -> dict[str, Any]:
+        """Blank lines are nothing, or missing values of a single column; another encoding; else bad rows are left out."""
+        if set(self.counts) == {"blank line"}:
+            return {"blank": "missing" if width == 1 else "skip"}
+        if "encoding" in self.counts and encoding in ("utf-8-sig", "utf-8", "cp1252"):
+            return {"encoding": "latin-1" if encoding == "cp1252" else "cp1252"}
+        if set(self.counts) == {"zero byte"}:
+            return {"encoding": "utf-16-le"}
+        return {"on_bad": "skip"}
 
 
 def _line(reject: Reject) -> str:

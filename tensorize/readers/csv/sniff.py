@@ -161,6 +161,7 @@ class Finder:
             raise DataError(
                 f"{self.name}: the delimiter fits two ways: {said}",
                 hint=f'say which: --delimiter "{_said(fits[0].way.delimiter)}"',
+                fix={"delimiter": _said(fits[0].way.delimiter)},
             )
         if fits[0].width <= 1 and not self.delimiter:
             self._check_single(fits[0])
@@ -175,6 +176,7 @@ class Finder:
                 raise DataError(
                     f'{self.name}: is it one column, or are there {counts.pop() + 1} that "{mark}" separates?',
                     hint=f'say which: --delimiter "{mark}" for several, --delimiter , for one',
+                    fix={"delimiter": mark},
                 )
 
     def _better(self, found: Fit, other: Fit) -> Fit:
@@ -200,6 +202,7 @@ class Finder:
             raise DataError(
                 f'{self.name}: spaces stand on both sides of each "{_said(fit.way.delimiter)}": are they part of the cells?',
                 hint=f'where they are, say --delimiter "{_said(fit.way.delimiter)}"; else take them out',
+                fix={"delimiter": _said(fit.way.delimiter)},
             )
         return padded
 
@@ -209,6 +212,7 @@ class Finder:
             raise DataError(
                 f"{self.name}: a backslash before a quote or a delimiter fits two ways",
                 hint="say which: --escape '\\' where it takes away their meaning, --escape none where it does not",
+                fix={"escape": "\\"},
             )
         if self.sample.quotes_cells(found.way):
             return found
@@ -218,6 +222,7 @@ class Finder:
         raise DataError(
             f"{self.name}: cells stand between apostrophes, which may be quotes or part of them",
             hint="say which: --quote \"'\" where they are quotes, --quote '\"' where they are not",
+            fix={"quote": "'"},
         )
 
 

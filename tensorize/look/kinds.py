@@ -1,0 +1,101 @@
+"""What a source is: a table, a text, or a folder of images."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from tensorize.core import registry
+from tensorize.core.errors import DataError, UsageError
+from tensorize.loaders.images.listing import SUFFIXES
+from tensorize.readers.open import is_path
+from tensorize.sources.files import InputFile, resolve
+
+HEAD_BYTES = 64 << 10
+MOST_FILES = 20_000
+_PICTURES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*")
+_MARKS = (b"\t", b",", b";", b"|")
+_NUMBER = re.compile(rb"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*")
+_TABLES = (".csv", ".tsv", ".tab", ".dat", ".parquet", ".pq", ".txt", ".gz", ".zst")
+
+
+def kind_of(source: Any) -> tuple[str, Any]:
+    """(kind, source): what it is, and what to read, which for a folder of tables is a glob.
+
+    Raises UsageError for what is not there, DataError for a folder that holds nothing of use.
+    """
+    if not is_path(source):
+        return "table", source
+    first = source[0] if isinstance(source, list | tuple) else source
+    if os.path.isdir(first):
+        return _of_folder(first, source)
+    files = resolve(source)
+    head, suffix = files[0].head(), _suffix(files[0].name)
+    if suffix in SUFFIXES or head.startswith(_PICTURES) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
+        return "images", source
+    known = [entry.load() for entry in registry.table("readers").values()]
+    if any(head.startswith(tuple(reader.magic)) or suffix in reader.suffixes for reader in known):
+        return "table", source
+    return ("table" if _is_table(_lines(files[0])) else "text"), source
+
+
+def _suffix(name: str) -> str:
+    path = Path(name)
+    return (path.with_suffix("") if path.suffix.lower() in (".gz", ".zst") else path).suffix.lower()
+
+
+def _of_folder(folder: Any, source: Any) -> tuple[str, Any]:
+    """Images if there are any, else the tables of the most frequent suffix."""
+    names = list(islice(_walk(folder), MOST_FILES))
+    if any(_suffix(name) in SUFFIXES for name in names):
+        return "images", source
+    for suffix in _TABLES:
+        inside = [name for name in names if name.lower().endswith(suffix)]
+        if inside:
+            pattern = os.path.join(os.fspath(folder), "*" + suffix)
+            return (
+                kind_of(pattern)
+                if any(os.sep not in name for name in inside)
+                else kind_of(os.path.join(os.fspath(folder), "**", "*" + suffix))
+            )
+    if isinstance(source, list | tuple) and len(source) > 1:
+        raise UsageError("several folders are not one source", hint="name one of them")
+    raise DataError(
+        f"{folder} holds no images and no tables", hint="name a file, a glob such as 'data/*.csv', or a folder of images"
+    )
+
+
+def _walk(folder: Any) -> Iterator[str]:
+    """The files in and below a folder, relative to it."""
+    for at, folders, files in os.walk(folder):
+        folders.sort()
+        yield from (os.path.relpath(os.path.join(at, name), folder) for name in sorted(files) if not name.startswith("."))
+
+
+def _lines(file: InputFile) -> list[bytes]:
+    """The first lines, without the last if it was cut."""
+    with file.open() as stream:
+        head = stream.read(HEAD_BYTES) or b""
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        head = head.replace(b"\0", b"")
+    lines = head.splitlines()
+    return [line for line in (lines[:-1] if len(head) == HEAD_BYTES else lines) if line.strip()][:200]
+
+
+def _is_table(lines: list[bytes]) -> bool:
+    """Whether most lines are cut alike by one mark, by blanks, or are one number each."""
+    if len(lines) < 2:
+        return False
+    for mark in _MARKS:
+        counts = [line.count(mark) for line in lines]
+        usual = max(set(counts), key=counts.count)
+        if usual and counts.count(usual) >= 0.8 * len(lines):
+            return True
+    cut = [line.split() for line in lines[1:]]
+    widths = {len(cells) for cells in cut}
+    numeric = sum(bool(_NUMBER.fullmatch(cell)) for cells in cut for cell in cells)
+    return len(widths) == 1 and numeric >= 0.5 * sum(map(len, cut))
