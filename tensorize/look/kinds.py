@@ -11,7 +11,7 @@ from typing import Any
 
 from tensorize.core import registry
 from tensorize.core.errors import DataError, UsageError
-from tensorize.loaders.images.listing import SUFFIXES
+from tensorize.loaders.images.folders import SUFFIXES
 from tensorize.readers.open import is_path
 from tensorize.sources.files import InputFile, resolve
 
