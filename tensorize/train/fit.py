@@ -14,14 +14,12 @@ from tensorize.api import read
 from tensorize.core.errors import DataError
 from tensorize.core.tensorset import TensorSet
 from tensorize.storage.partfile import exists
-from tensorize.train.callbacks import KeepBest, Save, weights
 from tensorize.train.checkpoint import Checkpoint, History, resumed
 from tensorize.train.device import device_of, enough_memory, random_state, seeded, set_random_state, threads
-from tensorize.train.length import long_enough, unfinished
-from tensorize.train.loop import Callback, Trainer
+from tensorize.train.loop import Callback, KeepBest, Save, Trainer, weights
 from tensorize.train.losses import loss_name
 from tensorize.train.named import model_class, part_of
-from tensorize.train.plan import TrainingPlan, make_plan
+from tensorize.train.plan import TrainingPlan, long_enough, make_plan, unfinished
 from tensorize.train.settings import Settings
 from tensorize.train.task import Loss
 
