@@ -17,10 +17,13 @@ from tensorize.core.errors import DataError, plural
 from tensorize.core.rejects import Reject
 from tensorize.core.schema import Schema
 from tensorize.loaders.text.chunks import NEWLINE, Chunk
+from tensorize.loaders.text.controls import Controls
 from tensorize.loaders.text.lines import SourceLines, good_lines
 from tensorize.loaders.text.options import TextOptions
-from tensorize.loaders.text.source import TextFile, text_pieces, too_long, undecodable
+from tensorize.loaders.text.source import TextFile, known_encoding, text_pieces, too_long, undecodable
 from tensorize.loaders.text.tokens import Tokens, Words, ascii_codes, characters, split_words
+from tensorize.sources.encodings import FIRST_BYTES, check_encoding, doubts
+from tensorize.sources.files import InputFile, pieces
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,8 @@ class OpenedText:
     words: tuple[str, ...]
     """Every distinct word, in the order of first occurrence; empty at the level of characters."""
     source_lines: SourceLines
+    notes: tuple[str, ...] = ()
+    """What makes it doubtful that the text is in the encoding."""
     schema: Schema = field(default_factory=Schema)
 
     def __enter__(self) -> Self:
@@ -62,6 +67,7 @@ class _Reader:
     def __init__(self, options: TextOptions, run: Run, total: int) -> None:
         self._options, self._run, self._total, self._done = options, run, total, 0
         self._words, self._left_out = Words(options.case == "lower"), array("q")
+        self._controls, self._doubts = Controls(), list[str]()
         self._chunks, self._tokens, self._line, self._open = list[Chunk](), 0, 0, False
 
     def opened(self, files: Sequence[TextFile]) -> OpenedText:
@@ -76,10 +82,13 @@ class _Reader:
             raise DataError(f"{name} holds no {noun}", [sizes])
         facts = Facts(name, len(files), self._total, f"{plural(lines, 'line')} × {plural(self._tokens, noun)}")
         left_out = SourceLines(np.array(self._left_out))
-        return OpenedText(facts, tuple(self._chunks), lines, tuple(self._words.words), left_out)
+        notes = (*dict.fromkeys(self._doubts), *self._controls.notes())
+        return OpenedText(facts, tuple(self._chunks), lines, tuple(self._words.words), left_out, notes)
 
     def read(self, file: TextFile) -> None:
         """Read one file, the next of the text."""
+        if isinstance(file, InputFile):
+            self._check_encoding(file)
         if self._open:
             self._keep(_newline(self._options))
         try:
@@ -91,13 +100,21 @@ class _Reader:
         except (UnicodeDecodeError, pa.ArrowInvalid):
             raise undecodable(file, self._options.encoding) from None
 
+    def _check_encoding(self, file: InputFile) -> None:
+        """Look at the first bytes. Raises DataError if they speak against the encoding, UsageError for an unknown one."""
+        encoding = known_encoding(file, self._options.encoding)
+        first = next(pieces(file, FIRST_BYTES, self._options.max_expansion), b"")
+        check_encoding(first, encoding, file.name)
+        if doubt := doubts(first, encoding):
+            self._doubts.append(f"{file.name}: {doubt}")
+
     def _found(self, file: TextFile) -> Iterator[Tokens]:
         """The tokens of each piece. Words get their ids here, in the order of the text."""
-        options, pieces, run = self._options, self._pieces(file), self._run.engine.map
+        options, given, run = self._options, self._pieces(file), self._run.engine.map
         if options.level == "word":
-            return map(self._words.place, run(split_words, pieces))
+            return map(self._words.place, run(split_words, given))
         split = ascii_codes if options.is_ascii else characters
-        return run(partial(split, lower=options.case == "lower"), pieces)
+        return run(partial(split, lower=options.case == "lower"), given)
 
     def _pieces(self, file: TextFile) -> Iterator[bytes]:
         """UTF-8 pieces of a file; without the invalid lines where they may be left out."""
@@ -105,6 +122,7 @@ class _Reader:
         given = self._good_lines(file) if self._run.rejects.skip else text_pieces(file, options, size)
         for piece in given:
             self._done += len(piece)
+            self._controls.look(piece)
             yield piece
 
     def _good_lines(self, file: TextFile) -> Iterator[bytes]:

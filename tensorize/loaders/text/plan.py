@@ -56,7 +56,7 @@ def plan(rows: OpenedText, options: TextOptions, run: Run, learned: Sequence[Lea
 
 
 def _plan(rows: OpenedText, own: TextPlan, run: Run, learned: tuple[Learned, ...], origin: str) -> Plan:
-    notes = _check_lengths(rows, own, run)
+    notes = (*rows.notes, *_check_lengths(rows, own, run))
     specs = tuple(spec for part in own.parts for spec in _specs(rows, part, own, run))
     made = {spec.name: _described(spec.name, own, origin) for spec in specs}
     return Plan(learned, specs, notes=notes, made=made, state=own)

@@ -7,16 +7,8 @@ import itertools
 from collections.abc import Iterator
 
 from tensorize.core.errors import DataError, UsageError
+from tensorize.sources.encodings import FIRST_BYTES, check_encoding, doubts, marked
 from tensorize.sources.files import InputFile, pieces
-
-_MARKS = (
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
-
-FIRST_BYTES = 4096
 
 
 def _not_text(error: UnicodeError) -> tuple[str, int]:
@@ -52,12 +44,14 @@ def utf8_pieces(file: InputFile, encoding: str, size: int, growth: int = 200) ->
     yield decoder.decode(b"", final=True).encode("utf-8", "surrogatepass")
 
 
-def found_encoding(file: InputFile, encoding: str) -> str | None:
-    """The encoding that a byte order mark tells, where it is not the one that was asked for."""
-    with file.open() as stream:
-        first = stream.read(4)
-    found = next((name for mark, name in _MARKS if first.startswith(mark)), None)
-    return found if found and _known(encoding) == "utf-8" else None
+def encoding_notes(file: InputFile, encoding: str, growth: int = 200) -> Iterator[str]:
+    """The encoding that a byte order mark tells, where it is not the one that was asked for; and what speaks against that."""
+    first = next(pieces(file, FIRST_BYTES, growth), b"")
+    found = marked(first)
+    if found and found != "utf-8-sig" and _known(encoding) == "utf-8":
+        yield f"encoding {found}"
+    elif doubt := doubts(first, encoding):
+        yield doubt
 
 
 def _known(encoding: str) -> str:
@@ -73,18 +67,14 @@ def _marked(first: bytes, name: str, encoding: str, file: str) -> tuple[str, byt
     """What the first bytes say of the encoding, and the first bytes without the marks of UTF-8."""
     if first.startswith(codecs.BOM_UTF8):
         if name != "utf-8":
-            raise DataError(f"{file} begins with the byte order mark of UTF-8", hint=f"leave --encoding {encoding} away")
+            raise DataError(f"{file} begins with the byte order mark of UTF-8", hint=f"omit --encoding {encoding}")
         while first.startswith(codecs.BOM_UTF8):
             first = first[len(codecs.BOM_UTF8) :]
         return name, first
-    found = next((name for mark, name in _MARKS if first.startswith(mark)), None)
+    found = marked(first)
     if found and name == "utf-8":
         return found, first
-    zeros = [first[start:FIRST_BYTES:2].count(0) * 4 > len(first[:FIRST_BYTES]) for start in (0, 1)]
-    if name == "utf-8" and any(zeros):
-        raise DataError(
-            f"{file} is UTF-16 without a byte order mark, or no text",
-            hint=f"say --encoding {'utf-16-be' if zeros[0] else 'utf-16-le'}",
-            fix={"encoding": "utf-16-be" if zeros[0] else "utf-16-le"},
-        )
+    check_encoding(first, encoding, file)
+    if found and name.endswith(("-le", "-be")):  # a decoder of one byte order keeps the mark
+        return name, first[len("\ufeff".encode(name)) :]
     return name, first

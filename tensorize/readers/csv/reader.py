@@ -17,7 +17,7 @@ from tensorize.core.schema import Schema
 from tensorize.engine.packed import Column, Distances, Packed, Repeats
 from tensorize.readers.csv.blocks import MAX_RECORD, RECORD_CELLS, Block, blocks
 from tensorize.readers.csv.dialect import Dialect, find_dialect, quote_of
-from tensorize.readers.csv.encoding import found_encoding, utf8_pieces
+from tensorize.readers.csv.encoding import encoding_notes, utf8_pieces
 from tensorize.readers.csv.infer import Seen, allows, column, is_code, is_odd, without_misfits
 from tensorize.readers.csv.options import CsvOptions
 from tensorize.readers.csv.parse import ChunkParser, parse, to_storage
@@ -176,8 +176,7 @@ class CsvParser:
                 break
         complete = len(head) <= options.max_header
         dialect = find_dialect(head[: options.max_header], complete, options, file.name)
-        found = found_encoding(file, options.encoding)
-        return replace(dialect, notes=(*dialect.notes, f"encoding {found}")) if found else dialect
+        return replace(dialect, notes=(*dialect.notes, *encoding_notes(file, options.encoding, options.max_expansion)))
 
     def _common_names(self) -> tuple[str, ...]:
         """The column names, which all files must share."""
