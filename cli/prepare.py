@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tensorize.core import registry
+from tensorize.core.errors import DataError
 from tensorize.core.options import Options
 
 from . import flags
@@ -56,5 +57,21 @@ def run_loader(
     output = output_of(source, out, format, max_size, force=force, dry_run=dry_run, rejects=rejects)
     how = {"engine": engine, "workers": workers, "threads": threads, "scratch": scratch}
     with running(quiet or as_json, chunk_bytes, **how) as run:
-        result = pipeline.prepare(kind, only(source), options, run, output)
+        try:
+            result = pipeline.prepare(kind, only(source), options, run, output)
+        except DataError as error:
+            more = _kept({"--format": format, "--rejects": rejects, "--max-size": max_size}, force)
+            raise mended(error, kind, only(source), options, out=str(output.path), more=more) from None
     print_result(kind, result, as_json=as_json, quiet=quiet, verbose=verbose)
+
+
+def mended(error: DataError, kind: str, source: str | list[str], options: dict[str, Any], **more: Any) -> DataError:
+    """The error with a command that works, where one is found."""
+    from tensorize.look.mended import with_command
+
+    return with_command(error, kind, source, options, **more)
+
+
+def _kept(flags: dict[str, Any], force: bool) -> list[str]:
+    """The flags of a call that are no options of the kind."""
+    return [part for flag, value in flags.items() if value is not None for part in (flag, str(value))] + ["--force"] * force

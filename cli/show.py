@@ -70,7 +70,13 @@ def print_json(command: str, body: Mapping[str, Any]) -> None:
 def print_error(error: TensorizeError, as_json: bool, code: int) -> None:
     """Print what is wrong, where, and the way out: on stderr, or as JSON on stdout."""
     if as_json:
-        body = {"what": error.what, "details": list(error.details), "hint": error.hint, "exit_code": code}
+        body = {
+            "what": error.what,
+            "details": list(error.details),
+            "hint": error.hint,
+            "command": error.command,
+            "exit_code": code,
+        }
         print(_json({"error": body}))
         return
     print(f"{_red('error')}: " + "\n".join(map(safe, error.lines)), file=sys.stderr)

@@ -16,7 +16,8 @@ SHOWN = 5
 class TensorizeError(Exception):
     """Something that tensorize refuses or cannot do. `exit_code` is what the command line ends with.
 
-    `fix` are options that settle it as most people would; empty where that cannot be known.
+    `fix` are options that settle it as most people would; empty where that cannot be known. `command` is a whole command that
+    works, where one was found.
 
     >>> print(TensorizeError("2 values are missing", ["d.csv:3  area  (empty)"], "say --missing drop"))
     2 values are missing
@@ -32,6 +33,7 @@ class TensorizeError(Exception):
         self.details = tuple(details)
         self.hint = hint
         self.fix = dict(fix or {})
+        self.command = ""
 
     def __str__(self) -> str:
         return "\n".join(self.lines)
@@ -39,7 +41,7 @@ class TensorizeError(Exception):
     @property
     def lines(self) -> list[str]:
         """What is wrong, where, and the way out, a line each."""
-        more = (*self.details, *(self.hint.split("\n") if self.hint else []))
+        more = (*self.details, *(self.hint.split("\n") if self.hint else []), *([self.command] if self.command else []))
         return [self.what, *(f"  {line}" for line in more)]
 
 

@@ -7,8 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tensorize.core import registry
-
 
 @dataclass(frozen=True)
 class Choice:
@@ -70,13 +68,8 @@ def _pair(flag: str, value: str) -> list[str]:
     return [f"{flag}={value}"] if value.startswith("-") else [flag, value]
 
 
-def command_of(kind: str, sources: Sequence[str], options: Mapping[str, Any], out: str) -> list[str]:
+def command_of(kind: str, sources: Sequence[str], options: Mapping[str, Any], out: str, more: Sequence[str] = ()) -> list[str]:
     """The whole command, as the arguments of a shell."""
     flagged = [source for source in sources if source.startswith("-") and source != "-"]
     before, after = ([*sources], []) if not flagged else ([], ["--", *sources])
-    return ["tensorize", kind, *before, *flags_of(options), "-o", out, *after]
-
-
-def kinds() -> list[str]:
-    """The kinds that a source can be prepared as."""
-    return list(registry.table("loaders"))
+    return ["tensorize", kind, *before, *flags_of(options), *more, "-o", out, *after]

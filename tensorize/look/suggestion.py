@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,13 +41,15 @@ class Suggestion:
     notes: tuple[str, ...] = field(default=())
     """What else one should know."""
     out: str = "out.h5"
+    more: tuple[str, ...] = ()
+    """Further flags of the command."""
 
     @property
     def argv(self) -> list[str]:
         """The command as its arguments."""
         sources = self.source if isinstance(self.source, list | tuple) else [self.source]
         names = [os.fspath(part) if isinstance(part, str | os.PathLike) else "DATA" for part in sources]
-        return command_of(self.kind, names, self.options, self.out)
+        return command_of(self.kind, names, self.options, self.out, self.more)
 
     @property
     def command(self) -> str:
@@ -84,7 +86,7 @@ def suggest(
     found, source = kind_of(source)
     _check_kind(kind)
     given = {**options, **({"target": [target] if isinstance(target, str) else list(target)} if target else {})}
-    made = _LOOKS[kind or found](source, given, run)
+    made = LOOKS[kind or found](source, given, run)
     made = _named(made, out)
     return settled(made, run) if check else made
 
@@ -95,8 +97,6 @@ def _check_kind(kind: str | None) -> None:
 
 
 def _named(made: Suggestion, out: str | Path | None) -> Suggestion:
-    from dataclasses import replace
-
     return replace(made, out=os.fspath(out) if out is not None else default_out(made.source))
 
 
@@ -122,8 +122,6 @@ def attempt(made: Suggestion, run: pipeline.RunOptions, output: pipeline.Output)
 
     Returns the suggestion that worked, and the result.
     """
-    from dataclasses import replace
-
     for turn in range(MOST_FIXES):
         try:
             return made, pipeline.prepare(made.kind, made.source, dict(made.options), run, output)
@@ -136,17 +134,19 @@ def attempt(made: Suggestion, run: pipeline.RunOptions, output: pipeline.Output)
     raise AssertionError
 
 
-def look_at_table(source: Any, given: Mapping[str, Any], run: pipeline.RunOptions) -> Suggestion:
-    """The pictures of the columns, and what to do with each."""
+def look_at_table(source: Any, given: Mapping[str, Any], run: pipeline.RunOptions, strict: bool = False) -> Suggestion:
+    """The pictures of the columns, and what to do with each; if `strict`, no more than what stands in the way."""
     with opened(source, given, run) as table:
         names = table.rows.schema.names
         options = TableOptions.parse(combined(given, table.choices))
         targets = columns(options.target, table.rows.needs.roles.names, "--target")
         pictures = pictures_of(table.rows, table.run)
-        chooser = Chooser(pictures, twins(table.rows, pictures), [t for t in targets if t in names], options, table.rows)
+        chooser = Chooser(
+            pictures, twins(table.rows, pictures), [t for t in targets if t in names], options, table.rows, strict
+        )
         choices = (*table.choices, *chooser.choices())
         return Suggestion("table", source, table.rows.facts, choices, combined(given, choices), tuple(pictures.values()))
 
 
-Look = Callable[[Any, Mapping[str, Any], pipeline.RunOptions], Suggestion]
-_LOOKS: Mapping[str, Look] = {"table": look_at_table}
+Look = Callable[..., Suggestion]
+LOOKS: Mapping[str, Look] = {"table": look_at_table}

@@ -67,6 +67,8 @@ class Chooser:
     targets: Sequence[str]
     options: TableOptions
     rows: Rows
+    strict: bool = False
+    """Whether only what stands in the way is settled, and nothing is left out because it says nothing."""
     chosen: list[Choice] = field(default_factory=list)
     ids: int = 0
     numeric: set[str] = field(default_factory=set)
@@ -116,10 +118,12 @@ class Chooser:
         """Why a column is nothing to learn from, whatever its kind."""
         if not item.there:
             return "holds nothing"
+        if self.strict:
+            return None
         return f'is the same as "{self.twins[item.name]}"' if item.name in self.twins else _constant(item)
 
     def _number(self, item: Picture) -> bool:
-        whole = item.column.storage == "int64"
+        whole = item.column.storage == "int64" and not self.strict
         if whole and item.rising and item.low in (0, 1) and item.high - item.low == item.rows - 1 and item.rows > 2:
             return self._identify(item.name, "counts the rows")
         if whole and _ID.search(item.name) and (item.all_differ or item.distinct is None):
@@ -152,11 +156,12 @@ class Chooser:
     def _text(self, item: Picture) -> bool:
         if item.is_mixed or item.numbers == item.there:
             return self._mixed(item)
-        if item.all_differ and item.rows > 2:
+        few = item.distinct is not None and item.distinct <= self.options.max_categories
+        if item.all_differ and item.rows > 2 and not (self.strict and few):
             if self._are_dates(item):
                 return self._date(item)
             return self._identify(item.name, "holds a different text in every row")
-        if item.distinct is None or item.distinct > self.options.max_categories:
+        if not few:
             if self._are_dates(item):
                 return self._date(item)
             many = f"more than {MOST:,}" if item.distinct is None else f"{item.distinct:,}"

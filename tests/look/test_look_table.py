@@ -172,3 +172,45 @@ def test_what_cannot_be_a_table(write: WriteTable) -> None:
         suggest({"a": [1, 2]}, kind="tables")
     with pytest.raises(DataError, match="holds dates"):
         suggest(write("a,t\n1,2020-01-01\n2,2020-01-02\n"), target="t")
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_last_line_of_an_error_is_a_command_that_works(
+    write: WriteTable, tensorize: Command, tmp_path: Path, case: str
+) -> None:
+    path, out = write(CASES[case][0]), tmp_path / "out.h5"
+    done = tensorize("table", path, "-o", out)
+    if done.returncode == 0:
+        return
+    assert done.returncode == 1
+    argv = shlex.split(done.stderr.splitlines()[-1])
+    assert argv[:3] == ["tensorize", "table", str(path)]
+    again = tensorize(*argv[1:])
+    assert again.returncode == 0, again.stderr
+    assert out.exists()
+
+
+def test_all_problems_are_told_at_once(write: WriteTable, tensorize: Command, tmp_path: Path) -> None:
+    text = table(
+        n=lambda row: row + 1,
+        size=lambda row: size(row) if row % 7 else "",
+        day=lambda row: f"2024-01-{row % 28 + 1:02}",
+        code=lambda row: size(row) if row % 9 else "?",
+        city=lambda row: "ab"[row % 2] if row % 11 else "",
+    )
+    said = tensorize("table", write(text), "--force", "--split", "0.8,0.2", "-o", tmp_path / "out.h5").stderr
+    for word in ("1 column mixes numbers and words", '"day" holds dates', '"size" lacks 6 values', '"city" lacks 4 values'):
+        assert word in said
+    command = said.splitlines()[-1].strip()
+    assert "--split 0.8,0.2" in command
+    assert "--force" in command
+    assert "--drop" not in command
+    assert "--id" not in command
+
+
+def test_a_broken_call_has_no_command(write: WriteTable, tensorize: Command) -> None:
+    said = tensorize("table", write("a,b\n"), "-o", "x.h5")
+    assert said.returncode == 1
+    assert not said.stderr.splitlines()[-1].strip().startswith("tensorize ")
+    body = tensorize("table", write("a,b\n1,\n2,3\n"), "-o", "x.h5", "--json")
+    assert json.loads(body.stdout)["error"]["command"].startswith("tensorize table ")
