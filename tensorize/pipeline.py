@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tensorize.core import registry
-from tensorize.core.contracts import Amends, Engine, Facts, Layout, Learned, Loader, Piece, Plan, Run, TensorSpec, Writer
+from tensorize.core.contracts import Amends, Engine, Facts, Layout, Learned, Loader, Piece, Plan, Run, Tells, TensorSpec, Writer
 from tensorize.core.errors import RecipeError, TensorizeError, UsageError
 from tensorize.core.options import BadOptions, Options
 from tensorize.core.recipe import Recipe
@@ -206,6 +206,8 @@ class Stream:
     rejects: Rejects
     notes: Callable[[], tuple[str, ...]]
     """Complete once the pieces are exhausted."""
+    told: Mapping[str, Callable[[Any], Any]]
+    """See `Tells`."""
 
 
 @contextmanager
@@ -232,7 +234,9 @@ def stream(
         layout = Layout(kept.kind, plan.specs, kept.to_json(), plan.texts)
         pieces = _as_sets(layout, made)
         begun = chain(list(islice(pieces, 1)), pieces)
-        yield Stream(kept.kind, rows.facts, plan.specs, tuple(plan.texts), begun, own.rejects, lambda: made.finished().notes)
+        told = loader.told(plan) if isinstance(loader, Tells) else {}
+        texts = tuple(plan.texts)
+        yield Stream(kept.kind, rows.facts, plan.specs, texts, begun, own.rejects, lambda: made.finished().notes, told)
 
 
 @dataclass

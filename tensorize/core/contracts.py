@@ -56,6 +56,7 @@ __all__ = [
     "ScratchStore",
     "Statistic",
     "Store",
+    "Tells",
     "TensorSpec",
     "Traits",
     "Writer",
@@ -359,4 +360,13 @@ class Amends(Loader, Protocol):
 
     def amended(self, recipe: Recipe, policies: Mapping[str, Any]) -> Recipe:
         """The recipe with other policies for what only new data can bring. See `Recipe.amended`."""
+        ...
+
+
+@runtime_checkable
+class Tells(Loader, Protocol):
+    """A loader that tells more of each row than its tensors, where rows are printed as they come (`Run.streams`)."""
+
+    def told(self, plan: Plan) -> Mapping[str, Callable[[Array], Any]]:
+        """Tensor of a plan that streams, (row) int64 → what makes a pyarrow Array (row) of its values."""
         ...

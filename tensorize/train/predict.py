@@ -40,7 +40,8 @@ def predict(
 ) -> pa.Table:
     """Predict from raw data of any kind that `Recipe.apply` takes: a path, a table, one row as a mapping.
 
-    One row for each sample, in the order of the source: `row`, the source row; `id` or `path` where there is one; then for
+    One row for each sample, in the order of the source: `row`, the source row; `id` or `path` where there is one; for windows
+    the `group` where there are groups and the `time` of the first step that is predicted, where there are times; then for
     classes the name and the probability of each, `p(name)`, for numbers the prediction in original units, one column for
     each step of a horizon. `changed` are policies (`on_bad`, `max_bad`, `unseen`, `missing`) and limits; `others` are those of
     `Recipe.apply`: threads, chunk_bytes, scratch, and how the data are written, such as `encoding`.
@@ -82,7 +83,8 @@ def predictions(
         with pipeline.stream(recipe, source, run, output or pipeline.Output(), changed) as stream:
             schema = _schema(checkpoint.task, stream)
             tables = (
-                _table(schema, part, checkpoint.task, units, _values(checkpoint.task, runner, part)) for part in stream.pieces
+                _table(schema, part, stream, _values(checkpoint.task, runner, part), task=checkpoint.task, units=units)
+                for part in stream.pieces
             )
             yield Predictions(stream.facts, schema, tables, stream)
 
@@ -98,6 +100,7 @@ def _schema(task: Task, stream: pipeline.Stream) -> pa.Schema:
     kept: list[tuple[str, pa.DataType]] = [("row", pa.int64())]
     kept += [(spec.name, pa.from_numpy_dtype(np.dtype(spec.dtype))) for spec in stream.specs if spec.name == "id"]
     kept += [("path", pa.string())] * ("paths" in stream.texts)
+    kept += [(name, told(np.empty(0, np.int64)).type) for name, told in stream.told.items()]
     return pa.schema([*kept, *_fields(task)])
 
 
@@ -121,12 +124,19 @@ def number_names(task: Numbers) -> list[str]:
     return [f"{name}+{step}" for name in task.names for step in range(1, steps + 1)] if steps else list(task.names)
 
 
-def _table(schema: pa.Schema, part: TensorSet, task: Task, units: UnitsOf, values: Named) -> pa.RecordBatch:
+def _table(
+    schema: pa.Schema, part: TensorSet, stream: pipeline.Stream, values: Named, *, task: Task, units: UnitsOf
+) -> pa.RecordBatch:
     columns: list[Any] = [part.numpy(name) for name in ("row", "id") if name in part]
     if "path" in schema.names:
         columns.append(list(part.meta["paths"]))
+    columns += [told(part.numpy(name)) for name, told in stream.told.items()]
     columns += _columns(task, units, values)
-    return pa.record_batch([pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)], schema=schema)
+    arrays = [
+        column if isinstance(column, pa.Array) else pa.array(column, field.type)
+        for column, field in zip(columns, schema, strict=True)
+    ]
+    return pa.record_batch(arrays, schema=schema)
 
 
 def _columns(task: Task, units: UnitsOf, values: Named) -> list[Any]:

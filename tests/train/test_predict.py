@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
@@ -118,11 +120,11 @@ def test_every_window_of_bikes_has_the_prediction_of_the_evaluation(
     with tz.read(tmp_path / "bikes.h5") as prepared:
         rows, truth = prepared["test/row"].numpy(), prepared["test/target"].numpy()[:, 0]
     found = pq.read_table(tmp_path / "pred.parquet")
-    assert found.column_names == ["row", *(f"cnt+{step}" for step in range(1, 25))]
+    assert found.column_names == ["row", "time", *(f"cnt+{step}" for step in range(1, 25))]
     times = Counter(found["row"].to_pylist())
     alone = np.array([times[row] == 1 for row in rows.tolist()])  # one that starts in a gap has the row after it, as others
     assert alone.mean() > 0.98
-    lines = by_row(found, rows[alone].tolist(), 1)
+    lines = by_row(found, rows[alone].tolist(), 2)
     numbers = np.stack([lines[name].to_numpy() for name in lines.column_names], axis=1)
     expected = evaluated(tmp_path / "model.pt", tmp_path / "bikes.h5", judged)[:, 0]
     assert np.array_equal(numbers, expected[alone])
@@ -191,6 +193,67 @@ def test_the_last_forecast_is_of_what_lies_behind_the_end_of_the_file() -> None:
     judged = data.recipe.apply(meter)["row"].tolist()
     assert set(judged) < set(found["row"].to_pylist())
     assert max(judged) == meter.num_rows - 48 - 12
+
+
+def steps(start: str, unit: str, count: int, size: int = 1) -> list[str]:
+    """Times of `count` steps, as ISO 8601."""
+    return np.datetime_as_string(np.datetime64(start) + np.arange(count) * np.timedelta64(size, unit)).tolist()
+
+
+HOURS = steps("2024-01-01T00", "h", 40)
+
+
+@pytest.mark.parametrize(
+    ("times", "options", "last"),
+    [
+        (steps("2024-01-01", "D", 40), {"time": "t"}, datetime.date(2024, 2, 10)),
+        (steps("2024-01-01T00:30", "m", 40, 30), {"time": "t"}, datetime.datetime(2024, 1, 1, 20, 30)),
+        (steps("2024-01-01T00:00:00.250", "ms", 40, 500), {"time": "t"}, datetime.datetime(2024, 1, 1, 0, 0, 20, 250_000)),
+        (steps("2020-01", "M", 40), {"time": "t"}, datetime.date(2023, 5, 1)),
+        (steps("1980", "Y", 40), {"time": "t"}, datetime.date(2020, 1, 1)),
+        (np.busday_offset("2024-01-01", range(40)).astype(str).tolist(), {"time": "t"}, datetime.date(2024, 2, 26)),
+        ([f"{at}:00Z" for at in HOURS], {"time": "t"}, datetime.datetime(2024, 1, 2, 16, tzinfo=datetime.UTC)),
+        ([f"{at}:00+02:00" for at in HOURS], {"time": "t"}, datetime.datetime(2024, 1, 2, 14, tzinfo=datetime.UTC)),
+        (
+            steps("2024-03-30T00", "h", 26) + steps("2024-03-31T03", "h", 14),
+            {"time": "t", "zone": "Europe/Berlin"},
+            datetime.datetime(2024, 3, 31, 17, tzinfo=ZoneInfo("Europe/Berlin")),
+        ),
+        (list(range(40)), {}, None),
+    ],
+)
+@pytest.mark.parametrize("encode", ["windows", "index"])
+def test_each_forecast_has_the_time_of_its_first_step(
+    times: list[Any], options: dict[str, str], last: Any, encode: str
+) -> None:
+    rows = {"t": times, "y": np.sin(np.arange(40.0))}
+    made = tz.prepare("series", rows, **options, window=4, horizon=2, target="y", split="0.6,0.2,0.2", encode=encode)
+    found = predict(fit("linear", made, epochs=1, device="cpu").checkpoint, rows)
+    assert found.column_names == ["row", *(["time"] if last else []), "y+1", "y+2"]
+    if last:
+        assert found["time"][-1].as_py() == last
+        assert len(set(found["time"].to_pylist())) == found.num_rows == 37
+
+
+def test_each_forecast_has_its_group() -> None:
+    days = steps("2024-01-01", "D", 30)
+    rows = pa.table({"t": [*days, *days[:20]], "y": np.arange(50.0), "site": ["b"] * 30 + ["a"] * 20})
+    options = {
+        "time": "t",
+        "group": "site",
+        "window": 4,
+        "horizon": 2,
+        "target": "y",
+        "unsorted": "sort",
+        "split": "0.6,0.2,0.2",
+    }
+    made = tz.prepare("series", rows.slice(0, 40), **options)
+    found = predict(fit("linear", made, epochs=1, device="cpu").checkpoint, rows)
+    assert found.column_names == ["row", "group", "time", "y+1", "y+2"]
+    ends = {row["group"]: row["time"] for row in found.to_pylist()}
+    assert ends == {"a": datetime.date(2024, 1, 21), "b": datetime.date(2024, 1, 31)}
+    stands = rows["site"].to_pylist()
+    assert all(stands[row["row"]] == row["group"] for row in found.to_pylist())
 
 
 @pytest.mark.parametrize("target", ["", "12", "many"])

@@ -9,7 +9,7 @@ learn     from rows to a plan                tensors   specs                    
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -18,8 +18,10 @@ from tensorize.core.contracts import Traits
 from tensorize.loaders.series.options import SeriesOptions
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from tensorize.columns.reader import Rows
-    from tensorize.core.contracts import Learned, Piece, Plan, Run
+    from tensorize.core.contracts import Array, Learned, Piece, Plan, Run
     from tensorize.core.recipe import Recipe
     from tensorize.core.schema import Schema
     from tensorize.core.tensorset import TensorSet
@@ -73,6 +75,11 @@ class Series:
     def finish(self, plan: Plan, found: Any) -> Plan:
         """Add a note on categories that train has not."""
         return plan if found is None else replace(plan, notes=(*plan.notes, *unseen_notes(found, "all zero")))
+
+    def told(self, plan: Plan) -> Mapping[str, Callable[[Array], pa.Array]]:
+        """Of each forecast: its `group`, and the `time` of its first step."""
+        ahead = plan.state.tensors.ahead
+        return {} if ahead is None else ahead.columns()
 
     def batch(self, recipe: Recipe, stored: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return `series` (row, channel, step) float32 and `target` (row, target, step)."""

@@ -58,8 +58,8 @@ class Encode:
 class Samples:
     """The samples that start in a stretch, before they are spelt out.
 
-    `starts` and `source` hold an array (sample) int64 for each split: the first step of each, counted from that of the
-    stretch, and its source row. `observed` is (step) uint8.
+    `starts` holds an array (sample) int64 for each split: the first step of each, counted from that of the stretch. `told`
+    are other values of each by name, (sample) int64: its source row at least. `observed` is (step) uint8.
     """
 
     end: int
@@ -67,7 +67,7 @@ class Samples:
     target: Array
     observed: Array
     starts: list[Ints]
-    source: list[Array]
+    told: list[dict[str, Array]]
 
     def pieces(self, tensors: SeriesTensors) -> Iterator[Piece]:
         """The samples, a few MB at a time and split by split.
@@ -75,10 +75,11 @@ class Samples:
         Windows that are spelt out are many times their steps: a few are made at a time, as they are written.
         """
         count = max(1, PIECE_BYTES // max(1, 4 * tensors.cut.length * self.values.shape[1]))
-        for name, starts, source in zip(tensors.splits, self.starts, self.source, strict=True):
+        for name, starts, told in zip(tensors.splits, self.starts, self.told, strict=True):
             for first in range(0, len(starts), count):
                 chosen = slice(first, first + count)
-                yield Piece(name, self._spelt_out(tensors.cut, starts[chosen]) | {"row": source[chosen]})
+                others = {key: values[chosen] for key, values in told.items()}
+                yield Piece(name, self._spelt_out(tensors.cut, starts[chosen]) | others)
 
     def _spelt_out(self, cut: Cut, starts: Ints) -> dict[str, Array]:
         inside = starts[:, None] + np.arange(cut.length)
@@ -94,14 +95,18 @@ class MakeSamples:
     """Encodes a stretch and finds the samples that start in it."""
 
     encode: Encode
-    cut: Cut
+    tensors: SeriesTensors
 
     def __call__(self, stretch: Stretch) -> Samples:
         """Return the samples that start in the stretch, split by split."""
-        steps = self.cut.grid.at(stretch.start, stretch.stop)
-        chosen = [places - stretch.start for places in self.cut.by_part(self.cut.starts(stretch.start, stretch.end))]
-        source = [stretch.rows.source_at(steps.nearest(places) - stretch.first) for places in chosen]
-        return Samples(stretch.end, *self.encode(stretch, steps), steps.observed.view(np.uint8), chosen, source)
+        cut = self.tensors.cut
+        steps = cut.grid.at(stretch.start, stretch.stop)
+        chosen, told = [], []
+        for places in cut.by_part(cut.starts(stretch.start, stretch.end)):
+            chosen.append(places - stretch.start)
+            source = stretch.rows.source_at(steps.nearest(chosen[-1]) - stretch.first)
+            told.append({"row": source} | self.tensors.told(places))
+        return Samples(stretch.end, *self.encode(stretch, steps), steps.observed.view(np.uint8), chosen, told)
 
 
 @dataclass(frozen=True)
@@ -136,7 +141,7 @@ class MakeStarts:
         for part, (name, chosen) in enumerate(zip(self.tensors.splits, cut.by_part(cut.starts(begin, end)), strict=True)):
             source = stretch.rows.source_at(steps.nearest(chosen - begin) - stretch.first)
             values = {"start": cut.within(chosen, part), "row": source, "observed": observed[cut.inside(part, begin, end)]}
-            pieces.append(Piece(name, values))
+            pieces.append(Piece(name, values | self.tensors.told(chosen)))
         return pieces
 
 
@@ -161,7 +166,7 @@ def finished(plan: Plan, rows: Rows, run: Run) -> Iterator[Piece]:
 
 def _spelt_out(state: SeriesState, stream: RowPass, columns: tuple[str, ...], run: Run) -> Iterator[Piece]:
     tensors, cut = state.tensors, state.tensors.cut
-    make = MakeSamples(Encode(state.filler, tensors.fitted), cut)
+    make = MakeSamples(Encode(state.filler, tensors.fitted), tensors)
     # The last windows of a stretch take steps of the next.
     ahead = cut.span - 1 if cut.windows else 0
     for samples in run.engine.map(make, _stretches(cut, stream(columns), BLOCK_ROWS, ahead)):

@@ -154,7 +154,11 @@ class Grid:
 
     def stamps(self, places: Ints) -> Ints:
         """The times of grid places in microseconds since 1970, (step)."""
-        times = self.times(places)
+        return self.stamps_after(places, 0)
+
+    def stamps_after(self, places: Ints, steps: int) -> Ints:
+        """The times so many steps after some places in microseconds since 1970, (step): beyond the last row, too."""
+        times = self.times(places) + steps * self.step
         return times if self.scale is None else self.scale.times(times)
 
     @property

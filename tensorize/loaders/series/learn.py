@@ -29,7 +29,7 @@ from tensorize.loaders.series.options import SeriesOptions
 from tensorize.loaders.series.order import Order, Ordered, find_order
 from tensorize.loaders.series.pace import CalendarStep, Pace, pace_of, snap
 from tensorize.loaders.series.rows import RowPass
-from tensorize.loaders.series.tensors import SeriesTensors
+from tensorize.loaders.series.tensors import Ahead, SeriesTensors
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,32 @@ class _Checked:
         """What says where the rows of some ordinals, sorted, stand."""
         return partial(_place, self.kept, self.ordered.order, run)
 
-    def planned(self, cut: Cut, options: SeriesOptions, learned: Sequence[Learned], origin: str, notes: Sequence[str]) -> Plan:
+    def ahead(self, cut: Cut, group: str | None) -> Ahead:
+        """What is told of forecasts."""
+        runs = self.ordered.runs
+        groups = runs.groups if group is not None and runs is not None else None
+        timed = bool(self.clock.columns) and runs is not None
+        return Ahead.of(cut.grid, groups, timed=timed, zone=self._zone() if timed else None)
+
+    def _zone(self) -> str | None:
+        """The zone whose clocks show the times, where they are instants; None for times without a zone."""
+        if self.clock.zone is not None:
+            return None if self.clock.local else self.clock.zone
+        first = next(part for block, mask in self.kept if len(part := block.picked(mask)))
+        return "UTC" if self.clock.combined(first.slice(0, 1)).type.tz is not None else None
+
+    def planned(
+        self,
+        cut: Cut,
+        options: SeriesOptions,
+        learned: Sequence[Learned],
+        origin: str,
+        notes: Sequence[str],
+        *,
+        ahead: Ahead | None = None,
+    ) -> Plan:
         """The plan. Raises DataError for a split without a sample."""
-        tensors = SeriesTensors(Fitted(learned), cut, options, origin)
+        tensors = SeriesTensors(Fitted(learned), cut, options, origin, ahead)
         specs = tensors.specs()
         filler = Filler(cut.grid, self.gaps, self.clock, self.kept.rows.schema)
         made = {spec.name: tensors.describe(spec.name) for spec in specs}
@@ -111,7 +134,8 @@ def replay(rows: Rows, options: SeriesOptions, run: Run, learned: Sequence[Learn
     ordered = checked.ordered
     pace = None if step is None or ordered.runs is None else pace_of(ordered.runs, step, strict=False)
     cut, notes = find_cut(options, pace, ordered.runs, ordered.rows, checked.gaps, place=checked.place(run))
-    return checked.planned(cut, options, learned, "as the recipe says", notes)
+    ahead = checked.ahead(cut, options.group) if run.streams and cut.windows else None
+    return checked.planned(cut, options, learned, "as the recipe says", notes, ahead=ahead)
 
 
 def kept_rows(rows: Rows, options: SeriesOptions, run: Run) -> SelectedRows:

@@ -2,13 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import pyarrow as pa
+
 from tensorize.columns.fitted import Channelled, Fitted, channel_names
-from tensorize.core.contracts import TensorSpec
+from tensorize.core.contracts import Array, TensorSpec
+from tensorize.loaders.series.clock import DAY, SECOND
 from tensorize.loaders.series.cut import Cut
+from tensorize.loaders.series.grid import Grid, owners
 from tensorize.loaders.series.options import SeriesOptions
+from tensorize.loaders.series.runs import Ints
+
+
+@dataclass(frozen=True)
+class Ahead:
+    """What is told of the step after a window, which a forecast begins with: its time, as `kind`, and its group.
+
+    `kind` is None without times, `groups` without groups. Picklable.
+    """
+
+    kind: pa.DataType | None
+    groups: tuple[str, ...] | None
+
+    @classmethod
+    def of(cls, grid: Grid, groups: tuple[str, ...] | None, *, timed: bool, zone: str | None) -> Ahead:
+        """Times in the unit that holds them: days, seconds or microseconds; with a `zone`, instants as its clocks show them."""
+        if not timed:
+            return cls(None, groups)
+        parts = np.append(grid.origin, grid.step) if grid.scale is None else np.array([grid.scale.micros])
+        unit = "s" if not (parts % SECOND).any() else "us"
+        if zone is None and not (parts % DAY).any():
+            return cls(pa.date32(), groups)
+        return cls(pa.timestamp(unit, zone), groups)
+
+    def specs(self, count: int) -> Iterator[TensorSpec]:
+        """The tensors, all int64: `group`, an index into `groups`, and `time`, microseconds since 1970."""
+        for name, there in (("group", self.groups is not None), ("time", self.kind is not None)):
+            if there:
+                yield TensorSpec(name, (count,), "int64", ("row",), "meta")
+
+    def values(self, cut: Cut, places: Ints) -> dict[str, Array]:
+        """Their values for the windows that start at some places of the grid."""
+        found = {} if self.groups is None else {"group": owners(cut.grid.base, places)}
+        return found if self.kind is None else found | {"time": cut.grid.stamps_after(places, cut.length)}
+
+    def columns(self) -> dict[str, Callable[[Array], pa.Array]]:
+        """How their values (row) int64 are told: by names, and as times."""
+        found: dict[str, Callable[[Array], pa.Array]] = {}
+        if self.groups is not None:
+            found["group"] = lambda codes: pa.array(self.groups, pa.string()).take(pa.array(codes))
+        if self.kind is not None:
+            found["time"] = self._times
+        return found
+
+    def _times(self, micros: Array) -> pa.Array:
+        assert self.kind is not None
+        if pa.types.is_date(self.kind):
+            return pa.array((micros // DAY).astype(np.int32)).cast(self.kind)
+        return pa.array(micros // SECOND if self.kind.unit == "s" else micros).cast(self.kind)
 
 
 @dataclass(frozen=True)
@@ -25,6 +79,8 @@ class SeriesTensors:
     options: SeriesOptions
     origin: str
     """Where the statistics come from, in words."""
+    ahead: Ahead | None = None
+    """Where forecasts are made: what is told of each."""
 
     @property
     def is_index(self) -> bool:
@@ -45,7 +101,12 @@ class SeriesTensors:
         """Every tensor of every split. Raises DataError for a split without a sample."""
         made = self._index_specs if self.is_index else self._sample_specs
         counts = enumerate(zip(self.splits, self.cut.counts, strict=True))
-        return tuple(spec for part, (name, count) in counts for spec in made(count, part, name))
+        told = self.ahead.specs(self.cut.counts[0]) if self.ahead is not None else ()
+        return (*(spec for part, (name, count) in counts for spec in made(count, part, name)), *told)
+
+    def told(self, places: Ints) -> dict[str, Array]:
+        """What is told of the windows that start at some places of the grid."""
+        return {} if self.ahead is None else self.ahead.values(self.cut, places)
 
     def _sample_specs(self, count: int, part: int, split: str | None) -> Iterator[TensorSpec]:
         del part
