@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -76,3 +77,20 @@ class Categories:
     def from_json(cls, state: Mapping[str, Any]) -> Self:
         """The statistic with a state that `to_json` gave."""
         return cls(state["limit"], dict(state["counts"]), state["overflowed"])
+
+
+def order_notes(classes: Sequence[Value]) -> Iterator[str]:
+    """A note where the order of the names of classes is not that of the numbers in them: "10" comes before "2".
+
+    >>> list(order_notes(("a1", "a10", "a2")))
+    ['classes are in the order of their names, not of their numbers: label 1 is "a10"']
+    >>> list(order_notes((1, 2, 10)))
+    []
+    """
+    names = [name for name in classes if isinstance(name, str)]
+    if len(names) < len(classes) or len({re.sub(r"\d+", "#", name) for name in names}) != 1:
+        return
+    numbers = [[int(digits) for digits in re.findall(r"\d+", name)] for name in names]
+    at = next((row for row, wanted in enumerate(sorted(numbers)) if numbers[row] != wanted), None)
+    if at is not None:
+        yield f'classes are in the order of their names, not of their numbers: label {at} is "{names[at]}"'

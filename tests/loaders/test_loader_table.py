@@ -580,3 +580,14 @@ def test_an_integer_id_that_is_missing_is_told_and_the_ways_out_work(tmp_path, i
     assert len(prepare("table", path, id="order", type="order:category")["features"]) == 3
     kept = prepare("table", path, id="order", where="order is not missing")
     assert kept["id"].tolist() == [int(one) for one in ids if one.isdigit()]
+
+
+def test_classes_out_of_the_order_of_their_numbers_are_noted(tensorize, tmp_path):
+    rows = "".join(f"{row}.5,c{row % 3 * 5}\n" for row in range(1, 10))
+    (tmp_path / "t.csv").write_text("x,y\n" + rows)
+    done = tensorize("table", "t.csv", "--target", "y", "-o", "t.h5")
+    assert 'note: classes are in the order of their names, not of their numbers: label 1 is "c10"' in done.stdout
+    (tmp_path / "t.csv").write_text("x,y\n" + rows.replace(",c", ","))
+    done = tensorize("table", "t.csv", "--target", "y", "-o", "n.h5")
+    assert "class index of y: 0, 5, 10" in done.stdout
+    assert "order of their names" not in done.stdout

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -21,6 +20,7 @@ from tensorize.loaders.images.options import ImagesOptions
 from tensorize.loaders.images.pool import Decoder
 from tensorize.loaders.images.spans import CountSpan, DecodeSpan, FinishSpan, Form, KeptSpan, SpanFindings, spans_of
 from tensorize.loaders.images.state import ClassFolders, ImageShape, Normalize, State
+from tensorize.statistics.categories import order_notes
 from tensorize.statistics.histograms import Histogram
 
 _AXES = ("row", "channel", "height", "width")
@@ -96,7 +96,7 @@ def learn(rows: OpenedImages, options: ImagesOptions, run: Run) -> Plan:
     names = class_names(rows.source.listing)
     state = State(ClassFolders(classes=names) if names else None, rows.form.shape, normalize)
     codes, _ = _codes(rows.source.listing, state)
-    remarks = (*_on_listing(rows.source.listing), *_on_order(names or ()), *remarks)
+    remarks = (*_on_listing(rows.source.listing), *order_notes(names or ()), *remarks)
     own = ImagesPlan(options, splits, state, codes, kept, translucent, remarks)
     return _plan(rows, own, state.learned(), f", learned from {splits.names[0] or 'all images'}", is_open)
 
@@ -286,16 +286,6 @@ def _on_listing(listing: Listing) -> Iterator[str]:
     yield from listing.notes
     for path, count in listing.unlabelled.items():
         yield f"{plural(count, 'image')} of {path} left out, which {'is' if count == 1 else 'are'} in no class folder"
-
-
-def _on_order(classes: Sequence[str]) -> Iterator[str]:
-    """A note where the order of the names is not that of the numbers in them: 10 comes before 2."""
-    if len({re.sub(r"\d+", "#", name) for name in classes}) != 1:
-        return
-    numbers = [[int(digits) for digits in re.findall(r"\d+", name)] for name in classes]
-    if numbers != sorted(numbers):
-        row = next(row for row, name in enumerate(sorted(numbers)) if numbers[row] != name)
-        yield f'classes are in the order of their names, not of their numbers: label {row} is "{classes[row]}"'
 
 
 def _notes(own: ImagesPlan, remarks: tuple[str, ...]) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ from tensorize.columns.steps import plan_uses
 from tensorize.core.contracts import Learned, Piece, Plan, Run
 from tensorize.core.errors import DataError, plural
 from tensorize.loaders.table.tensors import BlockFindings, TableTensors
+from tensorize.statistics.categories import order_notes
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,7 @@ def learn(rows: Rows, options: ColumnOptions, run: Run) -> Plan:
     learned = learner.learn(run.engine, lambda: range(len(train.kept)), train)
     origin = f"learned from {'train' if options.split else 'all rows'}"
     notes += [*index_note(rows, options), *counting_notes(rows, options), *_code_notes(rows), *words, *learner.notes]
+    notes += [note for item in learned if item.role == "target" for note in order_notes(item.state.get("categories", ()))]
     return _plan(kept, options, assignment, _tensors(rows, options, learned, origin), notes)
 
 
