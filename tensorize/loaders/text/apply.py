@@ -39,13 +39,12 @@ def pieces(plan: Plan, rows: OpenedText, run: Run) -> Iterator[Piece]:
 
 
 def finished(plan: Plan, found: Unknown | None) -> Plan:
-    """The plan with a note on tokens outside the vocabulary."""
-    if found is None:
-        return plan
+    """The plan with a note on tokens outside the vocabulary. Those outside ASCII were noted before."""
     own: TextPlan = plan.state
-    said = "outside ASCII, now 0" if own.state.vocabulary is None else "outside the vocabulary, now <unk>"
+    if found is None or own.state.vocabulary is None:
+        return plan
     noun = "character" if own.options.level == "char" else "word"
-    note = f"{plural(found.count, f'{noun} is', f'{noun}s are')} {said}"
+    note = f"{plural(found.count, f'{noun} is', f'{noun}s are')} outside the vocabulary, now <unk>"
     return replace(plan, notes=(*plan.notes, note))
 
 

@@ -79,6 +79,12 @@ def count_tokens(store: ScratchStore, part: SplitLines, chunk: Chunk) -> int:
     return int(picked.stop - picked.start)
 
 
+def count_from(first: int, store: ScratchStore, part: SplitLines, chunk: Chunk) -> int:
+    """How many ids from `first` on a chunk holds in the lines of a part."""
+    held = store.load(chunk.ref)
+    return int(np.count_nonzero(held["ids"][tokens_of(part, chunk, held["counts"])] >= first))
+
+
 def line_counts(store: ScratchStore, part: SplitLines, chunk: Chunk) -> Array:
     """(line) int64: tokens in each line of a part that this chunk touches, as far as they lie in this chunk."""
     counts = store.load(chunk.ref, ["counts"])["counts"]

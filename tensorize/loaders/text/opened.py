@@ -38,6 +38,8 @@ class OpenedText:
     words: tuple[str, ...]
     """Every distinct word, in the order of first occurrence; empty at the level of characters."""
     source_lines: SourceLines
+    beyond_ascii: bool = False
+    """Whether there may be characters that the ASCII codes lack."""
     notes: tuple[str, ...] = ()
     """What makes it doubtful that the text is in the encoding."""
     schema: Schema = field(default_factory=Schema)
@@ -67,7 +69,7 @@ class _Reader:
     def __init__(self, options: TextOptions, run: Run, total: int) -> None:
         self._options, self._run, self._total, self._done = options, run, total, 0
         self._words, self._left_out = Words(options.case == "lower"), array("q")
-        self._controls, self._doubts = Controls(), list[str]()
+        self._controls, self._doubts, self._beyond = Controls(), list[str](), False
         self._chunks, self._tokens, self._line, self._open = list[Chunk](), 0, 0, False
 
     def opened(self, files: Sequence[TextFile]) -> OpenedText:
@@ -83,7 +85,7 @@ class _Reader:
         facts = Facts(name, len(files), self._total, f"{plural(lines, 'line')} × {plural(self._tokens, noun)}")
         left_out = SourceLines(np.array(self._left_out))
         notes = (*dict.fromkeys(self._doubts), *self._controls.notes())
-        return OpenedText(facts, tuple(self._chunks), lines, tuple(self._words.words), left_out, notes)
+        return OpenedText(facts, tuple(self._chunks), lines, tuple(self._words.words), left_out, self._beyond, notes)
 
     def read(self, file: TextFile) -> None:
         """Read one file, the next of the text."""
@@ -123,6 +125,7 @@ class _Reader:
         for piece in given:
             self._done += len(piece)
             self._controls.look(piece)
+            self._beyond = self._beyond or not piece.isascii()
             yield piece
 
     def _good_lines(self, file: TextFile) -> Iterator[bytes]:

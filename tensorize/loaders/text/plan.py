@@ -11,7 +11,7 @@ import numpy as np
 from tensorize.core.contracts import Array, Learned, Plan, Run, TensorSpec
 from tensorize.core.errors import DataError, UsageError, plural, some
 from tensorize.core.splits import sizes
-from tensorize.loaders.text.chunks import NEWLINE, SplitLines, count_ids, count_tokens, line_lengths, whole_lines
+from tensorize.loaders.text.chunks import NEWLINE, SplitLines, count_from, count_ids, count_tokens, line_lengths, whole_lines
 from tensorize.loaders.text.opened import OpenedText
 from tensorize.loaders.text.options import TextOptions
 from tensorize.loaders.text.state import ASCII, Length, TextState, TextVocabulary
@@ -56,7 +56,7 @@ def plan(rows: OpenedText, options: TextOptions, run: Run, learned: Sequence[Lea
 
 
 def _plan(rows: OpenedText, own: TextPlan, run: Run, learned: tuple[Learned, ...], origin: str) -> Plan:
-    notes = (*rows.notes, *_check_lengths(rows, own, run))
+    notes = (*rows.notes, *_check_lengths(rows, own, run), *_beyond_ascii(rows, own, run))
     specs = tuple(spec for part in own.parts for spec in _specs(rows, part, own, run))
     made = {spec.name: _described(spec.name, own, origin) for spec in specs}
     return Plan(learned, specs, notes=notes, made=made, state=own)
@@ -146,6 +146,17 @@ def _check_lengths(rows: OpenedText, own: TextPlan, run: Run) -> tuple[str, ...]
         said = f"{plural(total, 'line is', 'lines are')} longer than the longest train line, of {plural(length, 'token')}"
         raise DataError(said, some(longer, total), "say --length N: longer lines are cut there")
     return (f"{plural(total, 'line')} cut at {plural(length, 'token')}",)
+
+
+def _beyond_ascii(rows: OpenedText, own: TextPlan, run: Run) -> Iterator[str]:
+    """A note on the characters that the ASCII codes lack."""
+    if own.state.vocabulary is not None or not rows.beyond_ascii:
+        return
+    count = partial(count_from, ASCII, run.engine.store)
+    found = sum(sum(run.engine.map(partial(count, part), part.among(rows.chunks))) for part in own.parts)
+    if found:
+        total = sum(_tokens(rows, part, run) for part in own.parts)
+        yield f"{found:,} of {plural(total, 'character')} {'is' if found == 1 else 'are'} outside ASCII, now 0"
 
 
 def _specs(rows: OpenedText, part: SplitLines, own: TextPlan, run: Run) -> Iterator[TensorSpec]:

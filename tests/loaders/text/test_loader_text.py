@@ -86,8 +86,9 @@ def test_the_largest_vocabulary_keeps_the_most_frequent_words():
 
 def test_characters_beyond_ascii_are_zero_and_counted(tensorize, tmp_path):
     (tmp_path / "t.txt").write_text("aé€\x00b", encoding="utf-8")
-    done = tensorize("text", "t.txt", "--encode", "ids", "-o", "t.h5")
-    assert "2 characters are outside ASCII, now 0" in done.stdout
+    for more in (["--dry-run"], ["--per", "line"], ["--encode", "ids"]):
+        done = tensorize("text", "t.txt", "-o", "t.h5", "--force", *more)
+        assert done.stdout.count("2 of 5 characters are outside ASCII, now 0") == 1
     assert read(tmp_path / "t.h5")["ids"].tolist() == [97, 0, 0, 0, 98]
 
 
