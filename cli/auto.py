@@ -35,7 +35,8 @@ def command(
 ) -> None:
     """Prepare a source whatever is in it. Every choice is told, and is an option of the command that is printed."""
     from tensorize import pipeline
-    from tensorize.look.suggestion import attempt, default_out, suggest
+    from tensorize.look.front import default_out, named, readable, suggest
+    from tensorize.look.suggestion import attempt
 
     del debug
     given = flags.given({"split": split, "target": target})
@@ -46,8 +47,10 @@ def command(
     output.check()
     how = {"engine": engine, "workers": workers, "threads": threads, "scratch": scratch}
     with running(quiet or as_json, chunk_bytes, **how) as run:
-        found = suggest(only(source), kind=kind, out=target_file, run=run, check=False, **given)
-        found, result = attempt(found, run, output)
+        with readable(only(source)) as kept:
+            found = suggest(kept, kind=kind, run=run, check=False, **given)
+            found, result = attempt(found, run, output)
+        found = named(found, only(source), target_file)
     if as_json:
         print_json("auto", {**result_body(result), "suggestion": body(found)})
         return

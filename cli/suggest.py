@@ -42,7 +42,7 @@ def command(
     debug: flags.Debug = False,
 ) -> None:
     """Say what a source is and what is in it, and propose the command that prepares it."""
-    from tensorize.look.suggestion import suggest
+    from tensorize.look.front import suggest
 
     del debug
     given = flags.given({"split": split, "target": target})
@@ -54,6 +54,8 @@ def command(
     if not quiet:
         print_source(found)
         print_pictures(found.pictures)
+        for note in found.notes:
+            say(f"  {note}")
     print_choices(found)
     say()
     say(found.command)

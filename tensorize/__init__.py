@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tensorize.core.errors import DataError, RecipeError, RunError, TensorizeError, TensorizeWarning, UsageError
     from tensorize.core.recipe import Recipe
     from tensorize.core.tensorset import TensorSet
-    from tensorize.look.suggestion import suggest
+    from tensorize.look.front import suggest
     from tensorize.sources.fetch import fetch
 
 _WHERE = {
@@ -33,7 +33,7 @@ _WHERE = {
     "fetch": "tensorize.sources.fetch",
     "prepare": "tensorize.api",
     "read": "tensorize.api",
-    "suggest": "tensorize.look.suggestion",
+    "suggest": "tensorize.look.front",
     "verify": "tensorize.api",
 }
 

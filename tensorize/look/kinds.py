@@ -99,3 +99,8 @@ def _is_table(lines: list[bytes]) -> bool:
     widths = {len(cells) for cells in cut}
     numeric = sum(bool(_NUMBER.fullmatch(cell)) for cells in cut for cell in cells)
     return len(widths) == 1 and numeric >= 0.5 * sum(map(len, cut))
+
+
+def may_be_text(source: Any) -> bool:
+    """Whether files of no certain kind may be prose: their suffix is not that of a table."""
+    return _suffix(resolve(source)[0].name) not in (".csv", ".tsv", ".tab", ".parquet", ".pq")

@@ -10,8 +10,9 @@ from tensorize import pipeline
 from tensorize.core.contracts import Facts
 from tensorize.core.errors import DataError, TensorizeError
 from tensorize.look.choices import Choice, combined
+from tensorize.look.looks import LOOKS
 from tensorize.look.opened import fixes
-from tensorize.look.suggestion import LOOKS, Suggestion, attempt
+from tensorize.look.suggestion import Suggestion, attempt
 from tensorize.readers.open import is_path
 from tensorize.sources.files import STDIN, resolve
 

@@ -12,8 +12,9 @@ import pyarrow as pa
 from tensorize.columns.dates.notations import FORMS
 from tensorize.columns.dates.rows import Notation
 from tensorize.columns.dates.text import read_cells
-from tensorize.columns.options import TableOptions
+from tensorize.columns.options import ColumnOptions
 from tensorize.columns.reader import INDEX, Rows
+from tensorize.columns.roles import one
 from tensorize.core.errors import DataError, plural, shown
 from tensorize.look.choices import Choice
 from tensorize.look.picture import MOST, Picture
@@ -65,7 +66,7 @@ class Chooser:
     pictures: Mapping[str, Picture]
     twins: Mapping[str, str]
     targets: Sequence[str]
-    options: TableOptions
+    options: ColumnOptions
     rows: Rows
     strict: bool = False
     """Whether only what stands in the way is settled, and nothing is left out because it says nothing."""
@@ -76,17 +77,22 @@ class Chooser:
 
     def choices(self) -> list[Choice]:
         """Every choice, in the order of the columns. Raises DataError where no column is left, or a target is none."""
-        if self.options.id is not None or INDEX in self.pictures:
+        if self._id is not None or INDEX in self.pictures or "id" not in type(self.options).model_fields:
             self.ids = 1
         self._numbers()
         used = [name for name in self.pictures if self._choose(name)]
         for name in self.targets:
             self._check_target(self.pictures[name])
         self._missing([name for name in used if name not in self.targets])
-        if not [name for name in used if name not in self.targets]:
+        if not [name for name in used if name not in self.targets or self.options.target_stays_input]:
             reasons = [f"{choice.value[0]}  {choice.reason}" for choice in self.chosen if choice.option in ("drop", "id")]
             raise DataError("no column is left that a model could learn from", reasons[:8])
         return self.chosen
+
+    @property
+    def _id(self) -> str | None:
+        """The column that tells the rows, where one was named; a series has none."""
+        return one(self.options, "id")
 
     def _add(self, option: str, value: Any, reason: str) -> None:
         self.chosen.append(Choice(option, value, reason))
@@ -106,7 +112,7 @@ class Chooser:
     def _choose(self, name: str) -> bool:
         """Decide one column; whether it is used."""
         if name in self.targets or self.options.mentions(name) or name == INDEX:
-            return name in self.targets or name not in (*self.options.drop, self.options.id, INDEX)
+            return name in self.targets or name not in (*self.options.drop, self._id, INDEX)
         item = self.pictures[name]
         if (why := self._says_nothing(item)) is not None:
             return self._drop(name, why)

@@ -301,7 +301,10 @@ def _places(cells: pa.Array, start: int = 0) -> list[int]:
 def not_dates(column: str, bad: Sequence[str]) -> DataError:
     """The error for cells that are not dates in any form that is sure."""
     return DataError(
-        f'column "{column}" has cells that are not unambiguous dates', some([shown(cell) for cell in bad]), way_out(column, bad)
+        f'column "{column}" has cells that are not unambiguous dates',
+        some([shown(cell) for cell in bad]),
+        way_out(column, bad),
+        {"time_format": [f"{column}={guess}"]} if (guess := guessed(bad)) else {"drop": [column]},
     )
 
 
@@ -310,10 +313,15 @@ def way_out(column: str, bad: Sequence[str]) -> str:
     orders = [name for name, form in ORDERED.items() if bad and read_cells(pa.array([bad[0].strip()]), (form,)).ok[0]]
     if orders:
         return "say how they are written: " + " or ".join(f'--time-format "{column}={name}"' for name in orders)
-    guess = next((found for cell in bad[:8] if (found := _guess(cell))), None)
+    guess = guessed(bad)
     if guess is None:
         return "write dates as 2011-01-31 or 2011-01-31 13:00:00"
     return f'say how they are written: --time-format "{column}={guess}"'
+
+
+def guessed(bad: Sequence[str]) -> str | None:
+    """A notation that reads the first of some cells; None where none comes to mind."""
+    return next((found for cell in bad[:8] if (found := _guess(cell))), None)
 
 
 def _guess(cell: str) -> str | None:

@@ -52,10 +52,16 @@ def refuse_images(paths: Sequence[str], faults: Sequence[Fault]) -> None:
     broken = [fault for fault in faults if not isinstance(fault.error, TransparentError)]
     lines = [f"{paths[row]}  {error}" for row, error in broken or faults]
     if broken:
-        raise DataError(f"{plural(len(broken), 'image')} cannot be read", lines, "repair or remove them, or --on-bad skip")
+        raise DataError(
+            f"{plural(len(broken), 'image')} cannot be read",
+            lines,
+            "repair or remove them, or --on-bad skip",
+            {"on_bad": "skip"} | ({"alpha": "white"} if len(broken) < len(faults) else {}),
+        )
     if faults:
         what = plural(len(faults), "image is", "images are") + " transparent"
-        raise DataError(what, some(lines), "say what lies behind: --alpha white | black, or --alpha drop to ignore it")
+        hint = "say what lies behind: --alpha white | black, or --alpha drop to ignore it"
+        raise DataError(what, some(lines), hint, {"alpha": "white"})
 
 
 def leave_out(names: Sequence[str], faults: Sequence[Fault], rejects: Rejects) -> None:

@@ -145,12 +145,26 @@ def _agreed(listing: Listing, headers: Sequence[Header], options: ImagesOptions)
         )
     if options.height_and_width is None:
         sizes = [f"{header.height}×{header.width}" for header in headers]
-        _one(listing, sizes, "sizes", "bring them to one: --size HxW, with --fit crop | pad | stretch")
+        hint = "bring them to one: --size HxW, with --fit crop | pad | stretch"
+        _one(listing, sizes, "sizes", hint, {"size": _usual_size(headers)})
     height, width = options.height_and_width or headers[0][1:3]
     return ImageShape(height=height, width=width, bits=headers[0].bits)
 
 
-def _one(listing: Listing, values: Sequence[str], what: str, hint: str) -> str:
+LARGEST = 224
+"""What images of several sizes are brought to at most, where nobody says more."""
+
+
+def _usual_size(headers: Sequence[Header]) -> str:
+    """The size that most images have, else their median side; no more than `LARGEST`."""
+    (size, count), *_ = Counter((header.height, header.width) for header in headers).most_common(1)
+    if count * 2 > len(headers) and max(size) <= LARGEST:
+        return f"{size[0]}x{size[1]}" if size[0] != size[1] else str(size[0])
+    sides = sorted(min(header.height, header.width) for header in headers)
+    return str(min(sides[len(sides) // 2], LARGEST))
+
+
+def _one(listing: Listing, values: Sequence[str], what: str, hint: str, fix: dict[str, str] | None = None) -> str:
     """The one value that all images have. Raises DataError that lists the values with counts and examples."""
     counts = Counter(values)
     if len(counts) == 1:
@@ -159,7 +173,7 @@ def _one(listing: Listing, values: Sequence[str], what: str, hint: str) -> str:
         f"{value}  {plural(count, 'image')}, such as {listing.paths[values.index(value)]}"
         for value, count in counts.most_common()
     ]
-    raise DataError(f"the images have {len(counts)} {what}", some(lines), hint)
+    raise DataError(f"the images have {len(counts)} {what}", some(lines), hint, fix)
 
 
 def _settled(opened: OpenedImages, given: Source, faults: Sequence[Fault], decoder: Decoder, run: Run) -> OpenedImages:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tensorize.columns.dates.notations import UNITS
-from tensorize.columns.dates.text import to_time_of_day, unit_of, way_out
+from tensorize.columns.dates.text import guessed, to_time_of_day, unit_of, way_out
 from tensorize.core.contracts import Array, Mask
 from tensorize.core.errors import DataError, UsageError, plural, shown, some
 from tensorize.engine.packed import Distances, Packed, distances
@@ -168,7 +169,17 @@ class Clock:
             f'the time column "{self.columns[0]}" holds what is no time',
             some(said),
             self._way_out(bad),
+            self._fix(bad),
         )
+
+    def _fix(self, bad: Sequence[str]) -> dict[str, Any]:
+        """The notation of the times, if one reads the first of them."""
+        name = self.columns[0]
+        unit = unit_of(bad[0]) if bad and NUMBER.fullmatch(bad[0]) else None
+        if unit in UNITS:
+            return {"time": f"{name}:{unit}"}
+        guess = guessed(bad)
+        return {"time_format": [f"{name}={guess}"]} if guess else {}
 
     def _way_out(self, bad: Sequence[str]) -> str:
         """What to say: the unit of numbers, the format of dates, or how times are written."""

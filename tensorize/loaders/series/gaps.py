@@ -73,6 +73,7 @@ def check_gaps(grid: Grid, policies: Mapping[str, str]) -> None:
                 len(begins),
             ),
             f"say what to do: {_with_step(grid)}--gaps drop | ffill | interpolate | VALUE",
+            {"gaps": "ffill", **({"step": ["1b"]} if _with_step(grid) else {})},
         )
     bare = [steps.stamp[_unfillable(steps, grid, policies)] for steps in _missing(grid)]
     count = sum(map(len, bare))
@@ -81,6 +82,7 @@ def check_gaps(grid: Grid, policies: Mapping[str, str]) -> None:
             f"{plural(count, f'missing {noun} has', f'missing {noun}s have')} no row to be filled from",
             some([time_text(int(time)) for times in bare for time in times][:5], count),
             "leave out what is not complete: --gaps drop; or give a value: --gaps 0",
+            {"gaps": "drop"},
         )
 
 

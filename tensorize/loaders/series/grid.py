@@ -313,6 +313,7 @@ def _check_between(runs: Runs, origin: Ints, step: int, scale: CalendarScale | N
             f"{plural(len(times), 'time lies', 'times lie')} between the steps of one {noun}",
             some([time_text(int(time)) for time in times]),
             f"say what a step is, such as --step 15min; or put each row on the nearest: --step {_flag(step)} --snap",
+            {"step": [_flag(step)], "snap": True} if scale is None else None,
         )
 
 

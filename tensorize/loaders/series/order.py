@@ -136,6 +136,7 @@ class _Problems:
 
     lines: list[str] = field(default_factory=list)
     hints: list[str] = field(default_factory=list)
+    fix: dict[str, str] = field(default_factory=dict)
 
 
 def find_order(kept: SelectedRows, clock: Clock, options: SeriesOptions, run: Run, gaps_are_errors: bool) -> Ordered:
@@ -178,7 +179,8 @@ class _Timed:
         found = self._distinct(self._sorted(found, problems), problems)
         if problems.lines:
             self._add_gaps(found, problems)
-            raise DataError("the times are not in order", problems.lines, "say what to do: " + ", ".join(problems.hints))
+            hint = "say what to do: " + ", ".join(problems.hints)
+            raise DataError("the times are not in order", problems.lines, hint, problems.fix)
         return found
 
     @property
@@ -211,6 +213,7 @@ class _Timed:
         if self.options.unsorted == "error":
             problems.lines.append(f"{said} backward in time")
             problems.hints.append("--unsorted sort")
+            problems.fix["unsorted"] = "sort"
         stream = self._stream(found.order)
         buckets = sort_rows(stream, order_of(stream, self.clock, self.options.group), self.store)
         return self._again(found, replace(found.order, buckets=buckets), found.rows)
@@ -227,6 +230,7 @@ class _Timed:
             problems.lines.append(f"{plural(len(repeats), 'time is', 'times are')} repeated")
             problems.lines += [f"  {line}" for line in some([time_text(int(time)) for time in runs.times(runs.apart == 0)])]
             problems.hints.append("--duplicates first | mean")
+            problems.fix["duplicates"] = "first"
         note = f"{plural(len(repeats), 'repeated time')}: {_REPEATS.get(way, '')}"
         names = self.kept.rows.needs.roles.names
         onehot = [column_and(value, names)[0] for value in separate(self.options.onehot, names)]
@@ -242,3 +246,4 @@ class _Timed:
         if grid.missing and self.gaps_are_errors:
             problems.lines.append(f"{plural(grid.missing, grid.noun)} missing")
             problems.hints.append("--gaps drop | ffill | interpolate | VALUE")
+            problems.fix["gaps"] = "ffill"

@@ -141,6 +141,7 @@ def _on_calendar(runs: Runs, calendar: CalendarStep) -> Pace:
             f"{plural(len(off), 'time is', 'times are')} not on {where}, as --step {calendar} expects",
             some([time_text(int(time)) for time in off]),
             f"put each row on the {scale.noun(calendar.count)} in which it lies: --step {calendar} --snap",
+            {"step": [str(calendar)], "snap": True},
         )
     return Pace(calendar.count, _counted(runs, scale, times), scale, calendar)
 

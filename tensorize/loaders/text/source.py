@@ -130,4 +130,5 @@ def _not_text(file: TextFile, encoding: str, line: int, at: int, byte: bytes) ->
         f"{file.name} is not {encoding} text",
         [f"{file.name}:{line}  {said} at offset {at:,}"],
         "say how the file is written, such as --encoding latin-1 or --encoding utf-16",
+        {"encoding": "latin-1" if encoding == "cp1252" else "cp1252"},
     )
