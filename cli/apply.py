@@ -10,10 +10,12 @@ import typer
 from . import flags
 from .running import only, output_of, running
 from .show import print_result
+from .stdout import to_stdout
 
 Recipe = Annotated[Path, typer.Argument(metavar="RECIPE", help="A prepared file, or a recipe as .json.")]
 
 
+@to_stdout(out=".h5", rejects=".jsonl")
 def run_apply(
     options: dict[str, Any],
     recipe: Recipe,

@@ -9,9 +9,11 @@ from tensorize.core.units import parse_size
 from . import flags
 from .running import only, running
 from .show import print_json, print_result, result_body, say
+from .stdout import to_stdout
 from .suggest import As, Split, Target, body
 
 
+@to_stdout(out=".h5")
 def command(
     source: flags.Source,
     *,

@@ -11,11 +11,13 @@ from tensorize.core.units import size
 
 from . import flags
 from .show import print_json, say
+from .stdout import to_stdout
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="A prepared file.")]
 Target = Annotated[Path, typer.Argument(metavar="OUT", help="The file to write; its suffix names the format.")]
 
 
+@to_stdout(target="")
 def command(
     file: File,
     target: Target,

@@ -13,6 +13,7 @@ from tensorize.sources.targets import check_targets
 
 from . import flags
 from .show import print_json, say
+from .stdout import to_stdout
 
 if TYPE_CHECKING:
     from tensorize.train.export import Exported
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 Target = Annotated[Path, typer.Argument(metavar="OUT", help="The .onnx file to write.")]
 
 
+@to_stdout(target=".onnx")
 def command(
     model: flags.Model,
     target: Target,

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from tensorize.core.errors import UsageError
+
 from . import flags
 from .show import print_json, say
 
@@ -31,6 +33,8 @@ def command(
     from tensorize.sources.fetch import ORIGINALS, fetch
 
     del debug
+    if str(folder) == "-":
+        raise UsageError("a folder of downloads cannot go to standard output", hint="name a folder with -o")
     if not names:
         for name, original in ORIGINALS.items():
             say(f"{name:<12}  {original.summary}")

@@ -31,7 +31,13 @@ Source = Annotated[
 ]
 Out = Annotated[
     Path | None,
-    typer.Option("-o", "--out", metavar="FILE", help="The file to write; its suffix names the format.", rich_help_panel=OUTPUT),
+    typer.Option(
+        "-o",
+        "--out",
+        metavar="FILE",
+        help="The file to write; its suffix names the format. - is standard output.",
+        rich_help_panel=OUTPUT,
+    ),
 ]
 Format = Annotated[
     str | None,
@@ -78,7 +84,10 @@ Missing = Annotated[
 Rejects = Annotated[
     Path | None,
     typer.Option(
-        "--rejects", metavar="FILE", help="With --on-bad skip: list what is left out, as JSON lines.", rich_help_panel=OUTPUT
+        "--rejects",
+        metavar="FILE",
+        help="With --on-bad skip: list what is left out, as JSON lines; - is standard output.",
+        rich_help_panel=OUTPUT,
     ),
 ]
 Engine = Annotated[

@@ -6,6 +6,7 @@ Names and summaries come from tables, so that `--help` and completion import no 
 from __future__ import annotations
 
 import os
+import sys
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -17,6 +18,7 @@ from tensorize.core.errors import near
 from tensorize.core.version import __version__
 
 from .show import safe
+from .text import fitting
 
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
@@ -40,6 +42,10 @@ COMMANDS = {
 
 class Commands(TyperGroup):
     """The group: `tensorize COMMAND`."""
+
+    def get_help(self, ctx: Any) -> str:
+        """The help, in what standard output can show."""
+        return fitting(super().get_help(ctx), sys.stdout)
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Loaders first, then what works on prepared files. A plug-in whose name a terminal would obey is no command."""

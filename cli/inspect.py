@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +15,8 @@ from tensorize.storage.layout import escape
 
 from . import flags
 from .show import json_safe, print_json, print_schema, print_tensors, say, tensors_body
+from .stdout import to_stdout
+from .text import encodable
 
 if TYPE_CHECKING:
     from tensorize.core.tensorset import TensorSet
@@ -26,6 +29,7 @@ RecipeOut = Annotated[
 ]
 
 
+@to_stdout(out=".json")
 def command(
     file: File,
     *,
@@ -49,7 +53,7 @@ def command(
         if out is not None:
             tensors.recipe.save(out, force=force)
         elif recipe:
-            print(json_safe(tensors.recipe.to_json(indent=2)))
+            print(encodable(json_safe(tensors.recipe.to_json(indent=2)), sys.stdout))
         elif as_json:
             print_json("inspect", _body(file, tensors))
         else:

@@ -19,8 +19,11 @@ from tensorize.core.errors import RunError, TensorizeError
 from .group import root
 from .process import leave, take_over
 from .show import noting, print_error, print_traceback
+from .text import any_encoding
 
 INTERRUPTED = 130
+NO_ARGUMENTS = "NoArgsIsHelpError"
+"""What typer raises for a call without arguments, with the help as its message; it has no public name."""
 STARVED = ("Resource temporarily unavailable", "start new thread", "allocate memory", "bad_alloc", "not enough memory")
 """How libraries say that the system gave no memory, in errors of many types."""
 
@@ -29,6 +32,7 @@ def main(args: Sequence[str] | None = None) -> None:
     """Run `tensorize` with the arguments of the shell, or with `args`; end the process with its exit code."""
     given = list(sys.argv[1:] if args is None else args)
     interrupt = _Interrupt()
+    any_encoding()
     try:
         signal.signal(signal.SIGTERM, interrupt)
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
@@ -63,11 +67,14 @@ def _run(given: list[str], interrupt: _Interrupt) -> int:
     debug, as_json = "--debug" in given, "--json" in given
     try:
         with noting():
-            code = int(root().main(given, prog_name="tensorize", standalone_mode=False) or 0)
+            code = int(root().main(_as_flag(given), prog_name="tensorize", standalone_mode=False) or 0)
         if code == INTERRUPTED:
             raise KeyboardInterrupt
         return code
     except TyperException as error:
+        if type(error).__name__ == NO_ARGUMENTS:
+            print(error.format_message(), file=sys.stderr)
+            return int(getattr(error, "exit_code", 2))
         print_error(TensorizeError(error.format_message(), hint=_help_hint(error)), as_json, getattr(error, "exit_code", 2))
         return int(getattr(error, "exit_code", 2))
     except (Abort, KeyboardInterrupt):
@@ -86,6 +93,11 @@ def _run(given: list[str], interrupt: _Interrupt) -> int:
         else:
             print_error(told, as_json, told.exit_code)
         return told.exit_code
+
+
+def _as_flag(given: list[str]) -> list[str]:
+    """`help COMMAND` as `COMMAND --help`."""
+    return [*given[1:2], "--help"] if given[:1] == ["help"] else given
 
 
 def _follows_interrupt(error: BaseException | None) -> bool:

@@ -12,6 +12,7 @@ from tensorize.sources.targets import check_targets
 
 from . import flags
 from .show import print_json, say
+from .stdout import to_stdout
 
 File = Annotated[
     Path | None, typer.Argument(metavar="[FILE]", help="A prepared file, to draw its test scores and confusion matrix too.")
@@ -22,6 +23,7 @@ Out = Annotated[
 ]
 
 
+@to_stdout(out=".png")
 def command(
     model: flags.Model,
     file: File = None,

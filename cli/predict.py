@@ -17,6 +17,7 @@ from tensorize.sources.targets import check_targets
 from . import flags
 from .running import only, running
 from .show import print_json, print_rejects, rejects_body, say
+from .stdout import to_stdout
 
 if TYPE_CHECKING:
     from tensorize.train.predict import Predictions
@@ -33,6 +34,7 @@ Out = Annotated[
 ]
 
 
+@to_stdout(rejects=".jsonl")
 def run_predict(
     options: dict[str, Any],
     model: flags.Model,

@@ -13,6 +13,7 @@ from tensorize.core.options import Options
 from . import flags
 from .running import only, output_of, running
 from .show import print_result, safe
+from .stdout import to_stdout
 
 
 def loader_command(name: str) -> Callable[..., None]:
@@ -28,6 +29,7 @@ def loader_command(name: str) -> Callable[..., None]:
     return flags.as_command(command, [shared[0], *flags.option_parameters(options), *shared[1:]], safe(entry.summary))
 
 
+@to_stdout(out=".h5", rejects=".jsonl")
 def run_loader(
     kind: str,
     options: dict[str, Any],

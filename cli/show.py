@@ -19,6 +19,8 @@ from tensorize.core.contracts import Layout, TensorSpec
 from tensorize.core.errors import TensorizeError, TensorizeWarning, some
 from tensorize.core.units import seconds, size
 
+from .stdout import is_stdout, with_dash
+
 if TYPE_CHECKING:
     from tensorize.core.rejects import Rejects
     from tensorize.core.schema import Schema
@@ -43,7 +45,7 @@ def _written(char: str) -> str:
 
 def say(line: str = "") -> None:
     """Print one line of the result."""
-    print(safe(line))
+    print(with_dash(safe(line)))
 
 
 def json_safe(text: str) -> str:
@@ -59,7 +61,7 @@ def print_traceback(error: Exception) -> None:
     """Where an error was raised, and what it says, on stderr."""
     print("Traceback (most recent call last):", "".join(traceback.format_tb(error.__traceback__)), sep="\n", file=sys.stderr)
     lines = error.lines if isinstance(error, TensorizeError) else [str(error)]
-    print(f"{type(error).__name__}: " + "\n".join(map(safe, lines)), file=sys.stderr)
+    print(f"{type(error).__name__}: " + with_dash("\n".join(map(safe, lines))), file=sys.stderr)
 
 
 def print_json(command: str, body: Mapping[str, Any]) -> None:
@@ -79,7 +81,7 @@ def print_error(error: TensorizeError, as_json: bool, code: int) -> None:
         }
         print(_json({"error": body}))
         return
-    print(f"{_red('error')}: " + "\n".join(map(safe, error.lines)), file=sys.stderr)
+    print(f"{_red('error')}: " + with_dash("\n".join(map(safe, error.lines))), file=sys.stderr)
 
 
 @contextmanager
@@ -144,6 +146,8 @@ def _print_output(result: Result) -> None:
         say(f"{path}   {size(result.layout.nbytes)}   would be written (dry run)")
         return
     say(f"{path}   {size(path.stat().st_size)}   {seconds(result.seconds)}")
+    if is_stdout(path):
+        return
     say(f"next: tensorize inspect {path}")
     for source, _ in result.facts.unlabelled:
         new = path.with_stem(f"{path.stem}-{os.path.basename(os.path.normpath(source))}")

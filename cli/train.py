@@ -17,6 +17,7 @@ from tensorize.sources.targets import check_targets
 
 from . import flags
 from .show import number, print_json, print_table, safe, say
+from .stdout import is_stdout, to_stdout
 
 if TYPE_CHECKING:
     from tensorize.train import History
@@ -53,6 +54,7 @@ Out = Annotated[
 Resume = Annotated[bool, typer.Option("--resume", help="Go on from the model that is there.", rich_help_panel=flags.OUTPUT)]
 
 
+@to_stdout(out=".pt")
 def run_train(
     settings: dict[str, Any],
     file: File,
@@ -119,7 +121,7 @@ def _say_what_is_kept(path: Path) -> None:
     """After Ctrl-C: the file of the last finished epoch is whole."""
     from tensorize.train import Checkpoint
 
-    if path.exists():
+    if path.exists() and not is_stdout(path):
         done = Checkpoint.load(path)
         how = f"{path} holds epoch {len(done.epochs)} of {done.settings.epochs}; go on with the same command and --resume"
         print(safe(how), file=sys.stderr)
@@ -140,7 +142,8 @@ def _print(history: History, file: Path, path: Path, took: float) -> None:
     for note in history.notes:
         say(f"  note: {note}")
     say(f"{path}   {size(path.stat().st_size)}   {seconds(took)}")
-    say(f"next: tensorize evaluate {path} {file}")
+    if not is_stdout(path):
+        say(f"next: tensorize evaluate {path} {file}")
 
 
 def _shape(inputs: Shape) -> str:

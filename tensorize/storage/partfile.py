@@ -31,6 +31,8 @@ class PartFile:
     """
 
     def __init__(self, target: Path, *, force: bool = False) -> None:
+        if str(target) == "-":
+            raise UsageError("a file named - would be taken for standard output", hint="name another file")
         self.target, self._force = target, force
         self.path = target.with_name(f".{target.name}.part")
         if target.exists() and not force:

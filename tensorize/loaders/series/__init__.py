@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tensorize.columns.cells import unseen_notes
 from tensorize.core.contracts import Traits
 from tensorize.loaders.series.options import SeriesOptions
 
@@ -74,6 +73,8 @@ class Series:
 
     def finish(self, plan: Plan, found: Any) -> Plan:
         """Add a note on categories that train has not."""
+        from tensorize.columns.cells import unseen_notes
+
         return plan if found is None else replace(plan, notes=(*plan.notes, *unseen_notes(found, "all zero")))
 
     def told(self, plan: Plan) -> Mapping[str, Callable[[Array], pa.Array]]:
