@@ -20,7 +20,7 @@ NAMED = 8
 
 
 @dataclass(frozen=True)
-class Seen:
+class SeenImage:
     """What was seen of one image, before it is decoded."""
 
     size: str
@@ -48,7 +48,7 @@ def look_at(source: Any, given: Mapping[str, Any]) -> tuple[list[str], list[Choi
     return notes, [Choice("alpha", "white", f"{plural(clear, 'image has', 'images have')} an alpha channel: white lies behind")]
 
 
-def _seen(files: Any) -> Iterator[Seen]:
+def _seen(files: Any) -> Iterator[SeenImage]:
     """The images whose headers can be read."""
     limits = ImagesOptions.parse({}).limits
     for path in files:
@@ -56,7 +56,7 @@ def _seen(files: Any) -> Iterator[Seen]:
             header, _, data = read_header(path, limits)
             with open_image(data, header.format) as image:
                 alpha = "A" in image.mode or "transparency" in image.info
-                yield Seen(f"{header.height}×{header.width}", image.mode, alpha)
+                yield SeenImage(f"{header.height}×{header.width}", image.mode, alpha)
         except (ImageError, OSError, ValueError):
             continue
 
