@@ -1,0 +1,161 @@
+"""Every value of a prepared series beside an independent computation: pandas reads and sorts, numpy fills, scales and cuts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from check_table import channels, close
+from columns_anew import Column, column_and, typed
+from pandas_cells import CannotCheckError, read_cells
+from times_anew import steps_of, usual_step
+
+from tensorize import read
+
+NOT_CHECKED = {"split", "zone", "snap", "encode", "order", "where", "indicator"}
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The steps of all groups, one after the other: which row each is, −1 for none, and its group (step)."""
+
+    row: npt.NDArray[np.int64]
+    group: npt.NDArray[np.int64]
+
+
+def check_series(source: Path, made: Path) -> list[str]:
+    """The faults of the file `made` of a series, none where every value is as computed here."""
+    tensors = read(made)
+    recipe = json.loads(tensors.recipe.to_json())
+    options, names = recipe.get("options", {}), [item["name"] for item in recipe["schema"]["columns"]]
+    if NOT_CHECKED & options.keys():
+        return [f"unchecked: {', '.join(sorted(NOT_CHECKED & options.keys()))}"]
+    try:
+        rows, columns = typed(read_cells(source, options, names), names, options)
+        clock = clock_of(options, columns)
+        grid, labels = grid_of(columns, clock, options), tensors.labels("series", "channel")
+        values = dense(columns, grid, clock, options)
+        starts, length = cut(grid, options)
+    except CannotCheckError as error:
+        return [f"unchecked: {error}"]
+    if list(values) != list(labels):
+        return [f"channels: {list(labels)[:5]}, not {list(values)[:5]}"]
+    faults = _windows("series", tensors["series"].numpy(), list(values.values()), starts, length)
+    there = (grid.row >= 0)[starts[:, None] + np.arange(length)]
+    faults += [] if np.array_equal(tensors["observed"].numpy(), there) else ["observed differs"]
+    seen = grid.row[starts] >= 0
+    faults += [] if np.array_equal(tensors["row"].numpy()[seen], rows[grid.row[starts[seen]]]) else ["row differs"]
+    if options.get("target"):
+        plain = dense(columns, grid, clock, options | {"scale": "none"})
+        goal = [plain[name] for name in options["target"]]
+        faults += _windows("target", tensors["target"].numpy(), goal, starts + length, int(options.get("horizon", 0)))
+    return faults
+
+
+def _windows(what: str, found: npt.NDArray[Any], wanted: Sequence[npt.NDArray[Any]], starts: npt.NDArray[Any], length: int):
+    shape = (len(starts), len(wanted), length)
+    if found.shape != shape:
+        return [f"{what}: shape {found.shape}, not {shape}"]
+    places = starts[:, None] + np.arange(length)
+    off = [at for at, channel in enumerate(wanted) if not close(found[:, at].ravel(), channel[places].ravel())]
+    return [f"{what}: {len(off)} channels differ, the first is {off[0]}"] if off else []
+
+
+def clock_of(options: Mapping[str, Any], columns: Mapping[str, Column]) -> Column:
+    """The column of times."""
+    name = options.get("time", "")
+    name = name if name in columns else column_and(name, ":")[0]
+    if name not in columns:
+        raise CannotCheckError(f"time {name}")
+    return columns[name]
+
+
+def grid_of(columns: Mapping[str, Column], clock: Column, options: Mapping[str, Any]) -> Grid:
+    """Rows sorted by group and time, on the grid of the step."""
+    key = options.get("group")
+    names = columns[key].values if key else np.zeros(len(clock.values))
+    groups = list(dict.fromkeys(names.tolist()))
+    members = [np.flatnonzero(names == group) for group in groups]
+    for step in [value for value in options.get("step", ()) if ":" not in value] or usual_step(
+        [clock.values[at] for at in members]
+    ):
+        numbers = [steps_of(clock.values[at], step) for at in members]
+        if all(found is not None for found in numbers):
+            return _joined(members, numbers, options)
+    raise CannotCheckError("no step fits")
+
+
+def _joined(members: Sequence[Any], numbers: Sequence[Any], options: Mapping[str, Any]) -> Grid:
+    rows, group = [], []
+    for at, (member, number) in enumerate(zip(members, numbers, strict=True)):
+        row = np.full(int(number.max()) + 1, -1)
+        first = np.unique(number, return_index=True)
+        if len(first[0]) < len(number) and options.get("duplicates") != "first":
+            raise CannotCheckError("duplicates")
+        row[first[0]] = member[first[1]]
+        rows.append(row)
+        group.append(np.full(len(row), at))
+    return Grid(np.concatenate(rows), np.concatenate(group))
+
+
+def dense(columns: Mapping[str, Column], grid: Grid, clock: Column, options: Mapping[str, Any]) -> dict[str, npt.NDArray[Any]]:
+    """Name → every step of a channel (step) float64, gaps filled; statistics are those of the rows."""
+    missing = grid.row < 0
+    own = {name: column for name, column in columns.items() if name not in (clock.name, options.get("group"))}
+    own |= {clock.name: clock} if any(value.startswith(clock.name) for value in options.get("time_features", ())) else {}
+    kept = np.unique(grid.row[~missing])
+    there = channels({name: column.of(kept) for name, column in own.items()}, options | {"target": ()})
+    place = np.searchsorted(kept, grid.row)
+    found = {name: values[np.where(missing, 0, place)] for name, values in there.items()}
+    if not missing.any():
+        return found
+    policies = options.get("gaps", ())
+    if list(policies) == ["drop"]:
+        return {name: np.where(missing, np.nan, values) for name, values in found.items()}
+    if len(policies) != 1 or policies[0] not in ("ffill", "interpolate"):
+        raise CannotCheckError(f"gaps {policies}")
+    numbers = {column.name for column in own.values() if column.kind == "number"}
+    return {
+        name: _filled(np.where(missing, np.nan, values), policies[0] if name in numbers else "ffill", grid)
+        for name, values in found.items()
+    }
+
+
+def _filled(values: npt.NDArray[Any], policy: str, grid: Grid) -> npt.NDArray[Any]:
+    """Steps (step) without gaps, group by group: a line between, or the value before, are the same before and after scaling."""
+    out = np.empty_like(values)
+    for group in np.unique(grid.group):
+        at = grid.group == group
+        one = pd.Series(values[at].astype(float))
+        out[at] = one.interpolate() if policy == "interpolate" else one.ffill()
+    return out
+
+
+def cut(grid: Grid, options: Mapping[str, Any]) -> tuple[npt.NDArray[np.int64], int]:
+    """The first step of each sample (row), and its length."""
+    if options.get("fold"):
+        raise CannotCheckError("fold")
+    if options.get("period"):
+        length, stride = _period(options["period"], grid)
+    else:
+        length, stride = int(options["window"]), int(options.get("stride", 1))
+    span = length + int(options.get("horizon", 0))
+    starts: list[int] = []
+    for group in np.unique(grid.group):
+        at = np.flatnonzero(grid.group == group)
+        starts += range(int(at[0]), int(at[-1]) - span + 2, stride)
+    if "drop" in options.get("gaps", ()):
+        starts = [start for start in starts if (grid.row[start : start + span] >= 0).all()]
+    return np.array(starts, dtype=np.int64), length
+
+
+def _period(period: str, grid: Grid) -> tuple[int, int]:
+    if not str(period).isdigit():
+        raise CannotCheckError(f"period {period}")
+    return int(period), int(period)
