@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from pandas_cells import BAD, NUMBER_NA, CannotCheckError, is_number, plain
-from times_anew import moment, notation_of
+from times_anew import moments, notation_of
 
 _DATE = re.compile(r"(\d{4}-\d{1,2}-\d{1,2}|\d{1,4}[/.]\d{1,2}[/.]\d{1,4})([T ]\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?)?")
 Mask = npt.NDArray[np.bool_]
@@ -88,18 +88,24 @@ def decimal_of(frame: pd.DataFrame) -> str:
 
 def column_of(cells: npt.NDArray[Any], name: str, options: Mapping[str, Any]) -> Column:
     """A column of text (row) as values of its kind."""
-    more = set(options.get("na", ()))
+    more = {word for value in options.get("na", ()) for word in (value, *value.split(","))}
     places, words = pd.factorize(cells)
     kind = kind_of([word for word in words if word not in more], name, options)
     never = {*more, ""} if kind == "category" else {*more, *NUMBER_NA}
     absent = np.array([word in never or (kind != "category" and word.strip() in never) for word in words])
-    notation = notation_of(name, options)
-    read = {"number": lambda word: _number(word, options), "bool": _bool, "time": lambda word: moment(word, notation)}.get(
-        kind, str
-    )
-    values = [None if gone else read(word) for word, gone in zip(words, absent, strict=True)]
+    values = read_words(words, kind, name, options)
+    values = [None if gone else value for value, gone in zip(values, absent, strict=True)]
     bad = np.array([value is None and not gone for value, gone in zip(values, absent, strict=True)])
     return Column(name, kind, _array(values, kind)[places], absent[places], bad[places])
+
+
+def read_words(words: Sequence[str], kind: str, name: str, options: Mapping[str, Any]) -> list[Any]:
+    """Words as values of a kind, None for what is none."""
+    if kind == "time":
+        return moments(words, notation_of(name, options))
+    if kind == "number":
+        return [_number(word, options) for word in words]
+    return [_bool(word) for word in words] if kind == "bool" else list(words)
 
 
 def _array(values: list[Any], kind: str) -> npt.NDArray[Any]:

@@ -28,6 +28,14 @@ def notation_of(name: str, options: Mapping[str, Any]) -> str:
     return found
 
 
+def moments(words: Sequence[str], notation: str) -> list[np.datetime64 | None]:
+    """The times of many cells; those of one ISO form at once."""
+    if not notation and all(re.fullmatch(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?)?", word) for word in words):
+        stamps = pd.to_datetime(pd.Series(words), format="ISO8601", errors="coerce").to_numpy().astype("datetime64[us]")
+        return [None if np.isnat(stamp) else stamp for stamp in stamps]
+    return [moment(word, notation) for word in words]
+
+
 def moment(word: str, notation: str) -> np.datetime64 | None:
     """One cell as a time on the wall clock, in microseconds; None if it is none."""
     try:

@@ -26,7 +26,7 @@ _LINE = re.compile(rb"\r*\n|\r")
 
 @dataclass(frozen=True)
 class Way:
-    """One way of writing cells. `padded`: a space follows each delimiter."""
+    """One way of writing cells. `padded`: spaces follow each delimiter, and belong to it."""
 
     delimiter: str
     quote: str | None
@@ -192,7 +192,7 @@ class Finder:
         return other if other.score > found.score and enough and len(other.records) >= 0.5 * len(found.records) else found
 
     def _padded(self, fit: Fit) -> Fit:
-        """Where every delimiter is followed by a space, the space belongs to it. Raises DataError for one before it, too."""
+        """Where every delimiter is followed by spaces, they belong to it. Raises DataError for one before it, too."""
         if (fit.way.delimiter + " ").encode() not in self.sample.text:
             return fit
         padded = self.sample.fit(replace(fit.way, padded=True))

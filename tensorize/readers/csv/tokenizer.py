@@ -19,6 +19,7 @@ PADDING = "a delimiter lacks the space that follows it everywhere else"
 _NEWLINE = re.compile(rb"\r*\n|\r")
 LINE_ENDS = re.compile(rb"\r+\n?|\n")
 """Line ends, found in linear time: carriage returns without a line feed are one for each of them."""
+_SPACES = re.compile(rb" *")
 _BLANKS = re.compile(rb"[\r\n]+")
 
 
@@ -102,10 +103,12 @@ class Tokenizer:
                     break
                 at += 1
                 if self.padded:
-                    if at == len(text) and not final:
+                    after = _after_spaces(text, at)
+                    if self._longest and after - at > self._longest:
+                        raise _FaultError(LONG, at, at + self._longest)
+                    if after == len(text) and not final:
                         raise _MoreError
-                    padded = text[at : at + 1] == b" "
-                    fault, at = fault if padded or fault else PADDING, at + padded
+                    fault, at = fault or ("" if after > at else PADDING), after
         except _FaultError as error:
             stop = self._resume(text, error, final)
             return Record(start, stop, line, [], error.fault, False)
@@ -207,6 +210,13 @@ def _next_line(text: bytes, at: int) -> int:
     """After the next line end, or the end of the text."""
     found = _NEWLINE.search(text, at)
     return found.end() if found else len(text)
+
+
+def _after_spaces(text: bytes, at: int) -> int:
+    """After the spaces at an offset."""
+    found = _SPACES.match(text, at)
+    assert found is not None
+    return found.end()
 
 
 def _line_end(text: bytes, at: int, final: bool) -> int:

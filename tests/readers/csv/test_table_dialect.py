@@ -53,6 +53,8 @@ def notes(path: Path, **options: object) -> list[str]:
         ("a,b\n1,x,\n2,y,\n", ["a delimiter at the end of every row"]),
         ("The yearly report of sales\na,b\n1,x\n2,y\n", ["left out before the header: line 1"]),
         ("a, b\n1, x\n2, y\n", ['delimiter "," and a space']),
+        ("a,   b\n1,      x\n2, y\n", ['delimiter "," and a space']),
+        ('a,   b\n"1",      "x"\n"2", "y"\n', ['delimiter "," and a space']),
         ("a^b\n1^x\n2^y\n", ['delimiter "^"']),
     ],
 )
