@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -46,6 +47,8 @@ def command(
 
     del debug
     given = flags.given({"split": split, "target": target})
+    if not (as_json or quiet):
+        print_first(only(source), kind, given)
     with running(quiet or as_json, None, threads=threads) as run:
         found = suggest(only(source), kind=kind, out=out, run=run, **given)
     if as_json:
@@ -59,6 +62,25 @@ def command(
     print_choices(found)
     say()
     say(found.command)
+
+
+def print_first(source: str | list[str], kind: str | None, given: dict[str, Any]) -> None:
+    """The picture of the first rows of a large file, before the whole of it is read."""
+    from tensorize.core.errors import TensorizeError
+    from tensorize.look.front import suggest
+    from tensorize.look.head import head_of
+
+    with head_of(source) as head:
+        if head is None:
+            return
+        try:
+            found = suggest(head, kind=kind, check=False, **given)
+        except TensorizeError:
+            return
+        say(f"{source}   {found.facts.shape} of its first {size(found.facts.size)}; the whole of it follows")
+        print_pictures(found.pictures)
+        say()
+        sys.stdout.flush()
 
 
 def print_source(found: Suggestion) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tensorize import pipeline
@@ -26,6 +26,8 @@ from tensorize.look.suggestion import Suggestion, settled
 from tensorize.look.table import Chooser
 
 Look = Callable[..., Suggestion]
+CERTAIN = {"drop", "id", "missing", "indicator", "delimiter", "header", "names", "skip_lines", "encoding", "blank"}
+"""Choices that need no trying: the whole table was read with them, or they only leave out columns and fill cells."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,8 @@ class _Looked:
     def as_table(self, strict: bool) -> Suggestion:
         """As a table of rows."""
         options = TableOptions.parse(combined(self.given, self.table.choices))
-        return self._suggested("table", self._chosen(options, self.pictures, strict))
+        made = self._suggested("table", self._chosen(options, self.pictures, strict))
+        return replace(made, tried={choice.option for choice in made.choices} <= CERTAIN)
 
     def as_series(self, times: SteadyTimes | None, strict: bool) -> Suggestion:
         """As a series, by its times where there are some, else by position."""

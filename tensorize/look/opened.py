@@ -39,25 +39,34 @@ def fixes(error: TensorizeError, before: Mapping[str, Any]) -> list[Choice]:
 
 @contextmanager
 def opened(source: Any, given: Mapping[str, Any], run: RunOptions) -> Iterator[OpenTable]:
-    """Open a source as a table, every column of it. Raises TensorizeError for what no option settles."""
+    """Open a source as a table, every column of it. Raises TensorizeError for what no option settles.
+
+    Columns that mix numbers and words are read as text in a second turn: one that is read so from the start takes longer.
+    """
     choices: list[Choice] = []
+    mixed: list[str] = []
     with ExitStack() as stack:
         for turn in range(MOST_FIXES):
             options = combined(given, choices)
             reading = {name: value for name, value in options.items() if name in _reading()}
             parsed = TableOptions.parse({**reading, "drop": options.get("drop", [])})
+            own = None
             try:
                 with ExitStack() as tried:
                     own = tried.enter_context(running(run, Output(), parsed))
-                    rows = tried.enter_context(open_table(source, parsed, own, asked=_everything(parsed)))
+                    rows = tried.enter_context(open_table(source, parsed, own, asked=_everything(parsed, mixed)))
                     own.rejects.check()
                     stack.enter_context(tried.pop_all())
                 break
             except TensorizeError as error:
+                if error.fix.keys() == {"onehot"}:
+                    mixed += error.fix["onehot"]
+                    continue
                 more = fixes(error, options)
-                if not more or turn == MOST_FIXES - 1 or _loses_half(error, own):
+                if not more or turn == MOST_FIXES - 1 or (own is not None and _loses_half(error, own)):
                     raise
                 choices = [choice for choice in choices if choice.option not in {item.option for item in more}] + more
+        assert own is not None
         yield OpenTable(rows, own, tuple(choices))
 
 
@@ -71,13 +80,13 @@ def _reading() -> set[str]:
     return set(RowOptions.fields()) - {"where", "split", "seed", "type"}
 
 
-def _everything(options: TableOptions) -> Callable[[Sequence[str]], Needs]:
-    """Every column, and of each whatever it holds."""
+def _everything(options: TableOptions, mixed: Sequence[str]) -> Callable[[Sequence[str]], Needs]:
+    """Every column; those that are `mixed` as text."""
 
     def asked(names: Sequence[str]) -> Needs:
         dropped = columns([name for flag in options.drop for name in _named(flag, names)], names, "--drop")
         kept = tuple(name for name in names if name not in dropped)
-        return Needs(Roles(tuple(names), kept, (), ()), lenient=frozenset(kept), na=options.na_words)
+        return Needs(Roles(tuple(names), kept, (), ()), lenient=frozenset(mixed), na=options.na_words)
 
     return asked
 

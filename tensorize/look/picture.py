@@ -96,8 +96,12 @@ class Picture:
         )
 
 
-def picture_of(cells: pa.Array, column: Column, decimal: str, *, counts: bool, bars: bool) -> Picture:
-    """The picture of some cells (row) in the storage type of their column; `counts` says whether values are counted."""
+def picture_of(cells: pa.Array, column: Column, decimal: str, *, counts: bool, first: bool, alone: bool) -> Picture:
+    """The picture of some cells (row) in the storage type of their column.
+
+    counts: whether values are counted. first: whether it is the first block, of which a histogram is taken. alone: whether
+    there is no other, so that it can be said whether all values differ.
+    """
     there = cells.drop_null() if cells.null_count else cells
     known = Picture(column, len(cells), cells.null_count)
     if column.storage == "string":
@@ -115,10 +119,10 @@ def picture_of(cells: pa.Array, column: Column, decimal: str, *, counts: bool, b
         low=finite.min().item(),
         high=finite.max().item(),
         rising=len(finite) == len(cells) and bool((finite[1:] > finite[:-1]).all()),
-        unlike=len(values.counts) == len(finite) if not values.overflowed else _all_differ(finite),
+        unlike=not alone or (_all_differ(finite) if values.overflowed else len(values.counts) == len(finite)),
         first=finite[0].item(),
         last=finite[-1].item(),
-        bars=_bars(finite) if bars else (),
+        bars=_bars(finite) if first else (),
     )
 
 

@@ -19,13 +19,20 @@ class _Look:
     blocks: Blocks
     decimal: str
     counted: frozenset[str]
-    bars: bool = False
+    first: bool = False
 
     def __call__(self, index: int) -> list[Picture]:
         block = self.blocks.read(index)
         batch = block.batch if block.bad is None else block.picked(~block.bad)
         return [
-            picture_of(batch.column(item.name), item, self.decimal, counts=item.name in self.counted, bars=self.bars)
+            picture_of(
+                batch.column(item.name),
+                item,
+                self.decimal,
+                counts=item.name in self.counted,
+                first=self.first,
+                alone=len(self.blocks) == 1,
+            )
             for item in self.blocks.rows.schema.columns
         ]
 
@@ -33,7 +40,7 @@ class _Look:
 def pictures_of(rows: Rows, run: Run) -> dict[str, Picture]:
     """Column → its picture, from one pass over all rows."""
     blocks, decimal = Blocks(rows), getattr(rows, "decimal", ".")
-    found = _Look(blocks, decimal, frozenset(rows.schema.names), bars=True)(0)
+    found = _Look(blocks, decimal, frozenset(rows.schema.names), first=True)(0)
     counted = frozenset(picture.name for picture in found if picture.distinct is not None)
     rest = range(1, len(blocks))
     for done, more in enumerate(run.engine.map(_Look(blocks, decimal, counted), rest), start=2):

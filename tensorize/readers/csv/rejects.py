@@ -141,6 +141,7 @@ def mixed_error(columns: Sequence[Mixed], places: dict[int, str], *, local: bool
         f"{plural(len(columns), 'column mixes', 'columns mix')} numbers and words",
         details,
         hint + "; or leave out the rows whose cells are no numbers: --on-bad skip",
+        {"onehot": [column.name for column in columns]},
     )
 
 
@@ -287,6 +288,7 @@ def _dressed_error(columns: Sequence[Mixed], details: Sequence[str]) -> DataErro
         details,
         f"take the signs off: --strip '{signs}'{thousands}"
         + f'; or say that they are categories: --onehot "{columns[0].name}"',
+        {"onehot": [column.name for column in columns]},
     )
 
 
