@@ -17,7 +17,11 @@ from tensorize.core.errors import plural
 from tensorize.look.choices import Choice
 from tensorize.look.picture import Picture
 
+UNLIKE = 0.95
+"""The least share of different times in one series."""
 LEAST_ROWS = 12
+LOOKED_AT = 200_000
+"""Rows whose times are looked at."""
 STEADY = 0.75
 """The least share of the distances in time that are the usual one."""
 ONWARD = 0.9
@@ -38,10 +42,13 @@ class SteadyTimes:
 
 
 def find_times(rows: Rows, pictures: Mapping[str, Picture], time: str | None = None) -> SteadyTimes | None:
-    """The column that orders the rows in steady steps; None if there is none. `time` is one that was named."""
+    """The column that orders the rows, or those of each group, in steady steps; None if there is none.
+
+    `time` is one that was named. The first rows tell; that the others follow is for a trial to show.
+    """
     for name, item in pictures.items():
         if name == time or (time is None and _may_be_time(item)):
-            found = _times(rows, name)
+            found = _times(rows, pictures, name)
             if found is not None:
                 return found
     return None
@@ -56,24 +63,58 @@ def _may_be_time(item: Picture) -> bool:
     return item.kind in ("time", "category")
 
 
-def _times(rows: Rows, name: str) -> SteadyTimes | None:
-    """The times of a column in every notation that reads all of it: the one whose steps are steady."""
-    cells = pa.chunked_array(list(_cells(rows, name))).combine_chunks()
-    paces = [(*_pace(values), notation, values) for notation, values in _readings(cells)]
-    for share, usual, notation, values in sorted(paces, key=lambda pace: -pace[0])[:1]:
+def _times(rows: Rows, pictures: Mapping[str, Picture], name: str) -> SteadyTimes | None:
+    """The times of a column in the notation and the groups in which their steps are the steadiest."""
+    cells = _cells(rows, name)
+    others = [item for item in pictures.values() if item.name != name and _may_be_group(item)]
+    paces: list[tuple[float, int, str | None, str | None, Array]]
+    paces = [(*_pace(values), notation, None, values) for notation, values in _readings(cells)]
+    if not any(share >= STEADY for share, *_ in paces):
+        codes = {item.name: _codes(_cells(rows, item.name)) for item in others}
+        paces = [
+            (*_pace(values, group), notation, other, values)
+            for notation, values in _readings(cells)
+            for other, group in codes.items()
+        ]
+    for share, usual, notation, group, values in sorted(paces, key=lambda pace: -pace[0])[:1]:
         if share >= STEADY:
-            flags = [Choice("time", name, f'"{name}" tells the time: {_said(usual)} from row to row')]
-            if notation:
-                flags.append(Choice("time_format", [f"{name}={notation}"], "the only way to read these dates in steady steps"))
-            if (np.diff(values) < 0).any():
-                flags.append(Choice("unsorted", "sort", "the times go backward"))
-            return SteadyTimes(name, tuple(flags), usual)
+            backward = group is None and bool((np.diff(values) < 0).any())
+            return SteadyTimes(name, tuple(_flags(name, usual, notation, group, backward=backward)), usual)
     return None
 
 
-def _cells(rows: Rows, name: str) -> Iterator[pa.Array]:
+def _flags(name: str, usual: int, notation: str | None, group: str | None, *, backward: bool) -> Iterator[Choice]:
+    """The options that name the times."""
+    each = f' of each "{group}"' if group else ""
+    yield Choice("time", name, f'"{name}" tells the time: {_said(usual)} from row to row{each}')
+    if notation:
+        yield Choice("time_format", [f"{name}={notation}"], "the only way to read these dates in steady steps")
+    if group:
+        yield Choice("group", group, "a series of its own for each value")
+    if backward:
+        yield Choice("unsorted", "sort", "the times go backward")
+
+
+def _may_be_group(item: Picture) -> bool:
+    """A column of few values for its rows, each of which has enough."""
+    few = item.distinct is not None and 2 <= item.distinct * LEAST_ROWS <= max(item.rows, 2 * LEAST_ROWS)
+    return few and not item.missing and (item.kind == "category" or item.column.storage == "int64")
+
+
+def _codes(cells: pa.Array) -> Array:
+    """(row): the same number for the same text."""
+    codes: Array = cells.dictionary_encode().indices.to_numpy(zero_copy_only=False)
+    return codes
+
+
+def _cells(rows: Rows, name: str) -> pa.Array:
+    """The first cells of a column as text, (row)."""
+    found: list[pa.Array] = []
     for partition in rows.partitions:
-        yield rows.read(partition, {name}).unpacked().column(name).cast(pa.string())
+        found.append(rows.read(partition, {name}).unpacked().column(name).cast(pa.string()))
+        if sum(map(len, found)) >= LOOKED_AT:
+            break
+    return pa.chunked_array(found).combine_chunks()
 
 
 def _readings(cells: pa.Array) -> Iterator[tuple[str | None, Array]]:
@@ -87,25 +128,27 @@ def _readings(cells: pa.Array) -> Iterator[tuple[str | None, Array]]:
                 yield notation, found.wall
 
 
-def _pace(values: Array) -> tuple[float, int]:
+def _pace(values: Array, group: Array | None = None) -> tuple[float, int]:
     """The share of the distances of times (row) that are as usual, and the usual one in microseconds.
 
-    Months, quarters and years are as usual within three days.
+    Within each value of `group` (row), where there are groups. Months, quarters and years are as usual within three days.
     """
-    unlike = np.unique(values)
-    if len(unlike) < LEAST_ROWS or len(unlike) * 2 < len(values):
-        return 0.0, 0
     onward = np.diff(values)
-    if max((onward > 0).mean(), (onward < 0).mean()) < ONWARD:
+    if group is None:
+        unlike = np.unique(values)
+        if max((onward > 0).mean(), (onward < 0).mean()) < ONWARD or len(unlike) < UNLIKE * len(values):
+            return 0.0, 0
+        apart = np.diff(unlike)
+    else:
+        order = np.lexsort((np.arange(len(values)), group))
+        apart = np.diff(values[order])[np.diff(group[order]) == 0]
+    if len(apart) < LEAST_ROWS - 1 or (apart > 0).mean() < ONWARD:
         return 0.0, 0
-    apart = np.diff(unlike)
-    steps, counts = np.unique(apart, return_counts=True)
+    steps, counts = np.unique(apart[apart > 0], return_counts=True)
     usual = int(steps[counts.argmax()])
     slack = 3 * DAY if usual >= 28 * DAY else 0
-    days = usual == DAY
-    alike = np.abs(apart - usual) <= slack
-    weekend = (apart == 3 * DAY) if days else np.zeros(len(apart), dtype=bool)
-    return float((alike | weekend).mean()), usual
+    alike = (np.abs(apart - usual) <= slack) | ((apart == 3 * DAY) if usual == DAY else False)
+    return float(alike.mean()), usual
 
 
 def _said(usual: int) -> str:

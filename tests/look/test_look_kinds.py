@@ -75,6 +75,15 @@ def test_a_target_is_the_next_step(write: WriteTable) -> None:
     assert dict(found.options) == {"target": ["value"], "time": "time", "window": 7, "horizon": 1}
 
 
+def test_a_series_for_each_group(write: WriteTable) -> None:
+    frame = pd.concat([pd.read_csv(write(series(dates("D")))).assign(shop=name, n=1) for name in ("a", "b", "c")])
+    one_by_one = suggest(write(frame.to_csv(index=False)))
+    assert dict(one_by_one.options) == {"time": "time", "group": "shop", "window": 7, "drop": ["n"]}
+    interleaved = suggest(write(frame.sort_values(["time", "shop"]).to_csv(index=False)))
+    assert interleaved.kind == "series"
+    assert interleaved.options["group"] == "shop"
+
+
 def test_dates_without_a_pace_are_a_table(write: WriteTable) -> None:
     odd = pd.Timestamp("2011-01-01") + pd.to_timedelta(np.cumsum(np.arange(1, ROWS + 1) ** 2 % 17 + 1), unit="D")
     assert suggest(write(series(odd.strftime("%Y-%m-%d")))).kind == "table"
