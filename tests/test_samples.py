@@ -221,6 +221,7 @@ def test_lenet_has_the_shapes_of_the_tutorial_and_a_step_lowers_its_loss(run: Ru
     assert float(second) < float(first)
 
 
+@pytest.mark.long
 def test_digits_are_told_apart_by_four_models(run: Run, folder: Path, tmp_path: Path) -> None:
     said = run(folder / "digits.py", tmp_path)
     assert len(list(tmp_path.glob("?/*.png"))) == 1797
@@ -230,6 +231,7 @@ def test_digits_are_told_apart_by_four_models(run: Run, folder: Path, tmp_path: 
     assert min(right.values()) > 92
 
 
+@pytest.mark.long
 def test_lenet_on_a_share_of_cifar10_runs_by_the_settings_of_the_tutorial(run: Run, folder: Path, data: Path) -> None:
     said = run(folder / "cifar10.py", data / "cifar10/cifar10-images.tar.xz", "--share", 0.1)
     assert "pictures: train 5,000 test 1,000" in said

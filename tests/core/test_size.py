@@ -65,10 +65,10 @@ SIZES = {"small": 110, "large": 440}
 """MB. What is kept in memory of what was parsed, 64 MB, is full with either."""
 JOBS = [
     ("table", table, {"onehot": "c"}, ".h5"),
-    ("table", table, {"split": "0.8,0.1,0.1", "encode": "ids"}, ".pt"),
-    ("series", series, {"time": "at", "window": 24, "encode": "index"}, ".h5"),
+    pytest.param("table", table, {"split": "0.8,0.1,0.1", "encode": "ids"}, ".pt", marks=pytest.mark.long),
+    pytest.param("series", series, {"time": "at", "window": 24, "encode": "index"}, ".h5", marks=pytest.mark.long),
     ("series", series, {"time": "at", "period": "day"}, ".pt"),
-    ("text", text, {"level": "word", "encode": "ids"}, ".h5"),
+    pytest.param("text", text, {"level": "word", "encode": "ids"}, ".h5", marks=pytest.mark.long),
     ("text", text, {"encode": "ids"}, ".pt"),
 ]
 

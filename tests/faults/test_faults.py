@@ -1,6 +1,6 @@
 """Faults in the middle of a run: afterwards the target is the old complete file, the new complete file, or absent.
 
-`make test-faults` kills 200 times for each writer, `make test` 20 times (TENSORIZE_KILLS says how often), and writes what
+`make test-faults` kills 200 times for each writer, `make test` 8 times (TENSORIZE_KILLS says how often), and writes what
 was tried into docs/reliability.md (TENSORIZE_RELIABILITY names the page).
 """
 
@@ -13,7 +13,7 @@ from itertools import product
 import pytest
 from harness import CALLS, LIMITS, WITH_WORKERS, WRITERS, Harness, code_of
 
-KILLS = int(os.environ.get("TENSORIZE_KILLS", "20"))
+KILLS = int(os.environ.get("TENSORIZE_KILLS", "8"))
 FULL = KILLS >= 200
 EACH = pytest.mark.parametrize("writer", WRITERS)
 
