@@ -63,16 +63,16 @@ def opened(source: Any, given: Mapping[str, Any], run: RunOptions) -> Iterator[O
                     mixed += error.fix["onehot"]
                     continue
                 more = fixes(error, options)
-                if not more or turn == MOST_FIXES - 1 or (own is not None and _loses_half(error, own)):
+                if not more or turn == MOST_FIXES - 1 or (own is not None and _loses_most(error, own)):
                     raise
                 choices = [choice for choice in choices if choice.option not in {item.option for item in more}] + more
         assert own is not None
         yield OpenTable(rows, own, tuple(choices))
 
 
-def _loses_half(error: TensorizeError, run: Run) -> bool:
-    """Whether more than half of the rows would have to be left out: this is another kind of file."""
-    return "max_bad" in error.fix and int(error.fix["max_bad"]) * 2 > run.rejects.seen
+def _loses_most(error: TensorizeError, run: Run) -> bool:
+    """Whether more than three of four rows would have to be left out: this is another kind of file."""
+    return "max_bad" in error.fix and int(error.fix["max_bad"]) * 4 > run.rejects.seen * 3
 
 
 def _reading() -> set[str]:
