@@ -12,13 +12,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from check_table import channels, close
-from columns_anew import Column, column_and, typed
+from columns_anew import Column, column_and, flagged, typed
 from pandas_cells import CannotCheckError, read_cells
 from times_anew import steps_of, usual_step
 
 from tensorize import read
 
-NOT_CHECKED = {"split", "zone", "snap", "encode", "order", "where", "indicator"}
+NOT_CHECKED = {"split", "zone", "encode", "order", "where"}
 
 
 @dataclass(frozen=True)
@@ -67,25 +67,33 @@ def _windows(what: str, found: npt.NDArray[Any], wanted: Sequence[npt.NDArray[An
     return [f"{what}: {len(off)} channels differ, the first is {off[0]}"] if off else []
 
 
-def clock_of(options: Mapping[str, Any], columns: Mapping[str, Column]) -> Column:
-    """The column of times."""
-    name = options.get("time", "")
+def clock_of(options: Mapping[str, Any], columns: Mapping[str, Column]) -> Column | None:
+    """The column of times, None where rows follow each other without one."""
+    name = options.get("time")
+    if name is None:
+        return None
     name = name if name in columns else column_and(name, ":")[0]
     if name not in columns:
         raise CannotCheckError(f"time {name}")
     return columns[name]
 
 
-def grid_of(columns: Mapping[str, Column], clock: Column, options: Mapping[str, Any]) -> Grid:
-    """Rows sorted by group and time, on the grid of the step."""
+def grid_of(columns: Mapping[str, Column], clock: Column | None, options: Mapping[str, Any]) -> Grid:
+    """Rows sorted by group and time, on the grid of the step; as they are where there is no time."""
+    if clock is None:
+        rows = len(next(iter(columns.values())).values)
+        return Grid(np.arange(rows), np.zeros(rows, dtype=np.int64))
     key = options.get("group")
     names = columns[key].values if key else np.zeros(len(clock.values))
     groups = list(dict.fromkeys(names.tolist()))
     members = [np.flatnonzero(names == group) for group in groups]
+    if any((np.diff(member) > 1).any() or (np.diff(clock.values[member]).astype(int) < 0).any() for member in members):
+        as_text = sorted(groups, key=lambda group: f"{group:g}" if isinstance(group, float) else group)
+        members = [np.flatnonzero(names == group) for group in as_text]  # rows out of order are sorted by group, then time
     for step in [value for value in options.get("step", ()) if ":" not in value] or usual_step(
         [clock.values[at] for at in members]
     ):
-        numbers = [steps_of(clock.values[at], step) for at in members]
+        numbers = [steps_of(clock.values[at], step, snap=bool(options.get("snap"))) for at in members]
         if all(found is not None for found in numbers):
             return _joined(members, numbers, options)
     raise CannotCheckError("no step fits")
@@ -107,8 +115,9 @@ def _joined(members: Sequence[Any], numbers: Sequence[Any], options: Mapping[str
 def dense(columns: Mapping[str, Column], grid: Grid, clock: Column, options: Mapping[str, Any]) -> dict[str, npt.NDArray[Any]]:
     """Name → every step of a channel (step) float64, gaps filled; statistics are those of the rows."""
     missing = grid.row < 0
-    own = {name: column for name, column in columns.items() if name not in (clock.name, options.get("group"))}
-    own |= {clock.name: clock} if any(value.startswith(clock.name) for value in options.get("time_features", ())) else {}
+    time = clock.name if clock is not None else None
+    parts = flagged(options, "time_features")
+    own = {name: column for name, column in columns.items() if name in parts or name not in (time, options.get("group"))}
     kept = np.unique(grid.row[~missing])
     there = channels({name: column.of(kept) for name, column in own.items()}, options | {"target": ()})
     place = np.searchsorted(kept, grid.row)

@@ -67,7 +67,7 @@ def policy(name: str, kind: str, options: Mapping[str, Any]) -> str:
 
 def typed(frame: pd.DataFrame, names: Sequence[str], options: Mapping[str, Any]) -> tuple[Rows, dict[str, Column]]:
     """The source rows that are kept, (row) int64, and name → Column of them."""
-    ragged = (frame.isna().any(axis=1) | (frame.iloc[:, 0] == BAD)).to_numpy()
+    ragged = (frame.isna().any(axis=1) | (frame.iloc[:, 0] == BAD)).to_numpy(dtype=bool)
     whole = frame[~ragged]
     known = {"decimal": decimal_of(whole)} | dict(options)
     columns = {name: column_of(whole[name].to_numpy(), name, known) for name in names}

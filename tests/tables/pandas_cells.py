@@ -19,7 +19,8 @@ BAD = "\x00bad"
 UNNAMED = "Unnamed: 0"
 FIRST_LINES = 40
 """A header stands among these."""
-DELIMITERS = (",", ";", "\t", "|", "whitespace", "^", "~", "\x1f", "\x01")
+csv.field_size_limit(1 << 30)
+DELIMITERS = (",", ";", "\t", "|", "whitespace", "^", "~", "\x1f", "\x01", " ")
 
 
 class CannotCheckError(Exception):
@@ -85,13 +86,22 @@ def _named(text: str, delimiter: str, quote: str | None, options: Mapping[str, A
         names = [UNNAMED if not at and not name.strip() else name.strip() for at, name in enumerate(first)]
         if len(names) > 1 and not names[-1] and all(not record[-1] for record in records):
             names[-1] = "\x00none"  # every line ends in a delimiter
-        yield Layout(delimiter, quote, start + 1, tuple(given_names(options) or names))
+        if fits(options, len(second or first)):
+            yield Layout(delimiter, quote, start + 1, tuple(given_names(options) or names))
 
 
 def _numbered(text: str, delimiter: str, quote: str | None, options: Mapping[str, Any]) -> Iterator[Layout]:
     for start, records in _starts(text, delimiter, quote):
         width = len(records[0])
+        if not fits(options, width):
+            continue
         yield Layout(delimiter, quote, start, tuple(given_names(options) or (f"c{at + 1}" for at in range(width))))
+
+
+def fits(options: Mapping[str, Any], width: int) -> bool:
+    """Whether the names of a flag, if there is one, are as many as the cells, but for a delimiter at the end of the line."""
+    given = given_names(options)
+    return not given or width in (len(given), len(given) + 1)
 
 
 def given_names(options: Mapping[str, Any]) -> list[str]:

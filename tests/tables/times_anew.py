@@ -70,11 +70,17 @@ def _year_and_part(word: str) -> pd.Timestamp | None:
     return None
 
 
-def steps_of(times: Times, step: str) -> npt.NDArray[np.int64] | None:
-    """The number of each time (row), which need not be sorted, on a grid of `step`; None if one is not on it."""
+def steps_of(times: Times, step: str, *, snap: bool = False) -> npt.NDArray[np.int64] | None:
+    """The number of each time (row), which need not be sorted, on a grid of `step`; None if one is not on it.
+
+    With `snap` each is put on the nearest step.
+    """
     span = re.fullmatch(r"(\d+) ?(mo|q|y|b)", step)
     if span is None:
         delta, since = pd.Timedelta(step).to_timedelta64(), times - times.min()
+        if snap:
+            since = times - np.datetime64(0, "us") + delta // 2
+            return (since // delta).astype(np.int64) - int((since // delta).min())
         return None if (since % delta).astype(int).any() else (since // delta).astype(np.int64)
     many, unit = int(span[1]), span[2]
     days = times.astype("datetime64[D]")
