@@ -67,8 +67,7 @@ class _Looked:
 
     def _suggested(self, kind: str, found: Sequence[Choice]) -> Suggestion:
         choices = (*self.table.choices, *found)
-        options = combined(self.given, choices)
-        return Suggestion(kind, self.source, self.table.rows.facts, choices, options, tuple(self.pictures.values()))
+        return Suggestion(kind, self.source, self.table.rows.facts, choices, self.given, tuple(self.pictures.values()))
 
 
 @contextmanager
@@ -107,14 +106,14 @@ def look_at_text(source: Any, given: Mapping[str, Any], run: pipeline.RunOptions
         own.append(Choice("level", "word", "a token is a word; --level char --charset corpus for characters"))
     if not strict and "encode" not in given:
         own.append(Choice("encode", "ids", "a number for each token, not a row of zeros and ones"))
-    return Suggestion("text", source, Facts(""), tuple(own), combined(given, own))
+    return Suggestion("text", source, Facts(""), tuple(own), given)
 
 
 def look_at_images(source: Any, given: Mapping[str, Any], run: pipeline.RunOptions, strict: bool = False) -> Suggestion:
     """Classes, sizes and modes; what does not fit together is found as they are read."""
     del run, strict
     notes, choices = look_at(source, given)
-    return Suggestion("images", source, Facts(""), tuple(choices), combined(given, choices), notes=tuple(notes))
+    return Suggestion("images", source, Facts(""), tuple(choices), given, notes=tuple(notes))
 
 
 LOOKS: Mapping[str, Look] = {

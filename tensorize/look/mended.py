@@ -9,7 +9,7 @@ from typing import Any
 from tensorize import pipeline
 from tensorize.core.contracts import Facts
 from tensorize.core.errors import DataError, TensorizeError
-from tensorize.look.choices import Choice, combined
+from tensorize.look.choices import Choice
 from tensorize.look.looks import LOOKS
 from tensorize.look.opened import fixes
 from tensorize.look.suggestion import Suggestion, attempt
@@ -54,4 +54,4 @@ def _found(error: DataError, kind: str, source: Any, given: Mapping[str, Any]) -
 def _from(error: DataError, kind: str, source: Any, given: Mapping[str, Any]) -> Suggestion | None:
     """What the error itself says, for a kind that has no look of its own."""
     choices: list[Choice] = fixes(error, given)
-    return Suggestion(kind, source, Facts(""), tuple(choices), combined(given, choices)) if choices else None
+    return Suggestion(kind, source, Facts(""), tuple(choices), given) if choices else None

@@ -55,11 +55,13 @@ def find_times(rows: Rows, pictures: Mapping[str, Picture], time: str | None = N
 
 
 def _may_be_time(item: Picture) -> bool:
-    """Dates, text that may be dates, or years that go up."""
+    """Dates, text that may be dates, or years and days such as 20240131 that go up."""
     if item.rows < LEAST_ROWS or item.missing:
         return False
     if item.column.storage == "int64":
-        return item.rising and item.low >= 1000 and item.high < 2500 and "year" in item.name.lower()
+        years = item.low >= 1000 and item.high < 2500 and "year" in item.name.lower()
+        days = item.low > 18_000_000 and item.high < 22_000_000 and "date" in item.name.lower()
+        return item.rising and (years or days)
     return item.kind in ("time", "category")
 
 

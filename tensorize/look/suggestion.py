@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -26,8 +26,8 @@ class Suggestion:
     source: Any
     facts: Facts
     choices: tuple[Choice, ...]
-    options: Mapping[str, Any]
-    """Those that were given, and those that were chosen."""
+    given: Mapping[str, Any]
+    """Options that were settled before."""
     pictures: tuple[Picture, ...] = ()
     """One for each column."""
     notes: tuple[str, ...] = field(default=())
@@ -37,6 +37,11 @@ class Suggestion:
     """Further flags of the command."""
     tried: bool = False
     """Whether it is known to work."""
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Those that were given, and those that were chosen."""
+        return combined(self.given, self.choices)
 
     @property
     def argv(self) -> list[str]:
@@ -69,6 +74,11 @@ def attempt(made: Suggestion, run: pipeline.RunOptions, output: pipeline.Output)
             more = fixes(error, made.options)
             if not more or turn == MOST_FIXES - 1:
                 raise
-            choices = (*made.choices, *more)
-            made = replace(made, choices=choices, options=combined(made.options, more))
+            made = replace(made, choices=(*_still(made.choices, more), *more))
     raise AssertionError
+
+
+def _still(choices: Sequence[Choice], more: Sequence[Choice]) -> list[Choice]:
+    """The choices that stand beside newer ones: of a column that is dropped nothing else is made."""
+    dropped = [[name] for choice in more if choice.option == "drop" for name in choice.value]
+    return [choice for choice in choices if choice.value not in dropped]

@@ -36,6 +36,7 @@ PACES = {
     "months as words": (dates("MS", "%b %Y"), {"time": "time", "window": 12}),
     "quarters": (dates("QS"), {"time": "time", "window": 4}),
     "years": (dates("YS", "%Y", "1950-01-01"), None),
+    "days of eight digits": (dates("D", "%Y%m%d"), None),
     "day first": (dates("D", "%d/%m/%Y"), {"time": "time", "time_format": ["time=day-first"], "window": 7}),
     "month first": (dates("MS", "%m/%d/%Y"), {"time": "time", "time_format": ["time=month-first"], "window": 12}),
     "years of two digits": (dates("D", "%d-%b-%y"), {"time": "time", "time_format": ["time=%d-%b-%y"], "window": 7}),
@@ -53,8 +54,9 @@ def test_a_steady_pace_is_a_series(write: WriteTable, pace: str) -> None:
     path = write(series(times))
     found = suggest(path)
     if wanted is None:
-        path = write(series(times).replace("time,", "year,"))
-        found, wanted = suggest(path), {"time": "year", "window": 5}
+        name, window = ("year", 5) if pace == "years" else ("date", 7)
+        path = write(series(times).replace("time,", f"{name},"))
+        found, wanted = suggest(path), {"time": name, "window": window}
     assert (found.kind, dict(found.options)) == ("series", wanted)
     made = ts.prepare(found.kind, path, **found.options)
     values = pd.read_csv(path)["value"].to_numpy()[:: -1 if pace == "backward" else 1]

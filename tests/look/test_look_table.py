@@ -97,6 +97,12 @@ def test_text_that_holds_too_many_values_is_left_out(write: WriteTable) -> None:
     assert found.choices[0].reason == '"note" holds 200 different texts'
 
 
+def test_dates_of_which_some_cannot_be_read_are_left_out(write: WriteTable) -> None:
+    cells = [f"{row % 28 + 1} Mar {row * row % 307 + 1700}" for row in range(3000)] + ["-/-"]
+    found = suggest(write("size,day\n" + "".join(f"{row % 7},{day}\n" for row, day in enumerate(cells))))
+    assert dict(found.options) == {"drop": ["day"]}
+
+
 @pytest.mark.parametrize("encoding", ["cp1252", "latin-1", "utf-16-le"])
 def test_another_encoding(write: WriteTable, encoding: str) -> None:
     text = table(size=size, city=lambda row: ["Köln", "Bern"][row % 2])
