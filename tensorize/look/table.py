@@ -10,13 +10,13 @@ from typing import Any
 import pyarrow as pa
 
 from tensorize.columns.dates.notations import FORMS
-from tensorize.columns.dates.rows import Notation
 from tensorize.columns.dates.text import read_cells
 from tensorize.columns.options import ColumnOptions
 from tensorize.columns.reader import INDEX, Rows
 from tensorize.columns.roles import one
 from tensorize.core.errors import DataError, plural, shown
 from tensorize.look.choices import Choice
+from tensorize.look.dates import notation_to_say
 from tensorize.look.picture import MOST, Picture
 from tensorize.readers.csv.infer import SIGNS, are_numbers
 
@@ -143,21 +143,15 @@ class Chooser:
         return True
 
     def _date(self, item: Picture) -> bool:
+        name = item.name
         try:
-            self._notation(item.name)
+            notation = notation_to_say(self.rows, name)
         except DataError as error:
-            return self._drop(item.name, error.what.removeprefix(f'column "{item.name}"').lstrip(": "))
-        self._add("time_features", [item.name], f'"{item.name}" holds dates: month, weekday, hour …')
+            return self._drop(name, error.what.removeprefix(f'column "{name}"').lstrip(": "))
+        if notation:
+            self._add("time_format", [f"{name}={notation}"], f'how the dates of "{name}" are written')
+        self._add("time_features", [name], f'"{name}" holds dates: month, weekday, hour …')
         return True
-
-    def _notation(self, name: str) -> None:
-        """Raise DataError for dates whose day cannot be told from the month."""
-        notation = Notation(name)
-        for partition in self.rows.partitions:
-            cells = self.rows.read(partition, {name}).unpacked().column(name)
-            if pa.types.is_string(cells.type):
-                notation.look(cells)
-        notation.found()
 
     def _text(self, item: Picture) -> bool:
         if item.is_mixed or item.numbers == item.there:

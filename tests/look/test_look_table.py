@@ -103,6 +103,12 @@ def test_dates_of_which_some_cannot_be_read_are_left_out(write: WriteTable) -> N
     assert dict(found.options) == {"drop": ["day"]}
 
 
+def test_a_notation_that_reads_all_dates_is_said(write: WriteTable) -> None:
+    cells = [f"{row % 12 + 1}/{row * row % 28 + 1}/{row * 7 % 29 + 60}" for row in range(3000)]
+    found = suggest(write("size,day\n" + "".join(f"{row % 7},{day}\n" for row, day in enumerate(cells))))
+    assert dict(found.options) == {"time_format": ["day=%m/%d/%y"], "time_features": ["day"]}
+
+
 @pytest.mark.parametrize("encoding", ["cp1252", "latin-1", "utf-16-le"])
 def test_another_encoding(write: WriteTable, encoding: str) -> None:
     text = table(size=size, city=lambda row: ["Köln", "Bern"][row % 2])
