@@ -146,5 +146,7 @@ def test_only_limits_can_be_other_than_the_recipes(tmp_path: Path) -> None:
     source = table(tmp_path / "d.csv")
     recipe = prepare("table", source, drop="second").recipe
     assert recipe.apply(source, limits={"max_cell": "64MB"})["features"].shape == (9, 1)
-    with pytest.raises(UsageError, match=r"--max-pixels, --scale cannot be changed for a recipe of table"):
+    with pytest.raises(UsageError, match="--scale cannot be changed for a recipe of table"):
+        recipe.apply(source, limits={"scale": "none"})
+    with pytest.raises(UsageError, match='there is no option "max_pixels"'):
         recipe.apply(source, limits={"max_pixels": 9, "scale": "none"})

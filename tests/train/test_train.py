@@ -341,7 +341,8 @@ def test_windows_are_judged_beside_the_value_one_window_before(meter: TensorSet)
     assert target is not None
     assert found.trivial_is == "the value 48 steps before"
     assert found.trivial["mae"] == pytest.approx(np.abs(before - target[:, 0].numpy()).mean(), rel=1e-5)
-    assert predict(checkpoint, "samples/meter-synthetic.csv").column_names == ["row", *(f"kwh+{step}" for step in range(1, 13))]
+    names = ["row", "time", *(f"kwh+{step}" for step in range(1, 13))]
+    assert predict(checkpoint, "samples/meter-synthetic.csv").column_names == names
     assert inputs.shape[2] == 48
 
 
