@@ -14,7 +14,7 @@ from tensorize.columns.dates.text import read_cells
 from tensorize.columns.options import ColumnOptions
 from tensorize.columns.reader import INDEX, Rows
 from tensorize.columns.roles import one
-from tensorize.core.errors import DataError, plural, shown
+from tensorize.core.errors import DataError, plural, shown, some
 from tensorize.look.choices import Choice
 from tensorize.look.dates import notation_to_say
 from tensorize.look.picture import MOST, Picture
@@ -85,8 +85,12 @@ class Chooser:
             self._check_target(self.pictures[name])
         self._missing([name for name in used if name not in self.targets])
         if not [name for name in used if name not in self.targets or self.options.target_stays_input]:
-            reasons = [f"{choice.value[0]}  {choice.reason}" for choice in self.chosen if choice.option in ("drop", "id")]
-            raise DataError("no column is left that a model could learn from", reasons[:8])
+            reasons = [choice.reason for choice in self.chosen if choice.option in ("drop", "id")]
+            raise DataError(
+                f"no column is left that a model could learn from, of {plural(self.rows.rows, 'row')}",
+                some(reasons),
+                "say what to make of one: --onehot COL, or --raw COL with tensorize table",
+            )
         return self.chosen
 
     @property

@@ -161,6 +161,7 @@ def _check_ids(kept: SelectedRows, tensors: TableTensors) -> None:
             f"{plural(cells.total, 'row has', 'rows have')} no id",
             cells.lines(places),
             f'keep the ids as text: --type "{name}:category"; or the rows that have one: --where "{name} is not missing"',
+            {"type": [f"{name}:category"]},
         )
 
 
