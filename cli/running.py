@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tensorize.core.units import parse_size
+from tensorize.sources.targets import default_out
 
 from .progress import progress
 
@@ -18,15 +19,6 @@ if TYPE_CHECKING:
 def only(source: list[str]) -> str | list[str]:
     """One source as what it is: `-`, a folder, a glob."""
     return source if len(source) > 1 else source[0]
-
-
-def default_out(source: list[str]) -> Path:
-    """Where the result goes when nothing is said: the source's name with `.h5`, in the folder one is in."""
-    first = Path(source[0])
-    stem = "stdin" if source[0] == "-" else first.resolve().name
-    for suffix in (".gz", ".zst", first.suffix):
-        stem = stem.removesuffix(suffix) if suffix else stem
-    return Path("".join(char for char in stem if char not in "*?[]") or "out").with_suffix(".h5")
 
 
 def output_of(source: list[str], out: Path | None, format: str | None, max_size: str | None, **more: Any) -> Output:

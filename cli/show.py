@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from tensorize.core.contracts import Layout, TensorSpec
+from tensorize.core.contracts import Facts, Layout, TensorSpec
 from tensorize.core.errors import TensorizeError, TensorizeWarning, some
 from tensorize.core.units import seconds, size
 
@@ -199,13 +199,7 @@ def result_body(result: Result) -> dict[str, Any]:
     """A run as JSON."""
     facts, output = result.facts, result.output
     return {
-        "source": {
-            "name": facts.source,
-            "files": facts.files,
-            "bytes": facts.size,
-            "shape": facts.shape,
-            "notes": list(facts.notes),
-        },
+        "source": source_body(facts),
         "schema": [column.model_dump() for column in result.schema.columns],
         "tensors": tensors_body(result.layout.tensors, result.made),
         "notes": list(result.notes),
@@ -214,6 +208,17 @@ def result_body(result: Result) -> dict[str, Any]:
         if output.path is None
         else {"path": str(output.path), "bytes": _bytes(result), "dry_run": output.dry_run},
         "seconds": round(result.seconds, 3),
+    }
+
+
+def source_body(facts: Facts) -> dict[str, Any]:
+    """What is known of a source as JSON."""
+    return {
+        "name": facts.source,
+        "files": facts.files,
+        "bytes": facts.size,
+        "shape": facts.shape,
+        "notes": list(facts.notes),
     }
 
 

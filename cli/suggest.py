@@ -13,7 +13,7 @@ from tensorize.core.units import size
 
 from . import flags
 from .running import only, running
-from .show import print_json, say
+from .show import print_json, say, source_body
 
 if TYPE_CHECKING:
     from tensorize.look.choices import Choice
@@ -146,16 +146,9 @@ def print_choices(found: Suggestion) -> None:
 
 def body(found: Suggestion) -> dict[str, Any]:
     """A suggestion as JSON."""
-    facts = found.facts
     return {
         "kind": found.kind,
-        "source": {
-            "name": facts.source,
-            "files": facts.files,
-            "bytes": facts.size,
-            "shape": facts.shape,
-            "notes": list(facts.notes),
-        },
+        "source": source_body(found.facts),
         "columns": [_column(item) for item in found.pictures],
         "choices": [choice_body(choice) for choice in found.choices],
         "notes": list(found.notes),

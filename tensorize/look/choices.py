@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tensorize.core.options import as_list
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -23,12 +25,11 @@ class Choice:
 
 
 def combined(given: Mapping[str, Any], choices: Iterable[Choice]) -> dict[str, Any]:
-    """The options that were given, and those that were chosen: lists are put together, and nothing given is replaced."""
+    """The options that were given, and those that were chosen: lists are put together, of single values the last one holds."""
     found: dict[str, Any] = {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
     for choice in choices:
         if isinstance(choice.value, list):
-            before = found.get(choice.option, [])
-            held = [before] if isinstance(before, str) else list(before)
+            held = list(as_list(found.get(choice.option)))
             found[choice.option] = held + [value for value in choice.value if value not in held]
         else:
             found[choice.option] = choice.value

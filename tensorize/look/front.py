@@ -18,6 +18,7 @@ from tensorize.look.looks import LOOKS, look_at_rows
 from tensorize.look.suggestion import Suggestion, settled
 from tensorize.readers.open import is_path
 from tensorize.sources.files import STDIN, resolve
+from tensorize.sources.targets import default_out
 
 STDIN_NAME = "stdin"
 
@@ -94,7 +95,7 @@ def named(made: Suggestion, source: Any, out: str | Path | None) -> Suggestion:
     """The suggestion under the names that the user knows."""
     if isinstance(made.source, Path) and made.source.name == STDIN_NAME:
         made = replace(made, source=source, facts=replace(made.facts, source=f"<{STDIN_NAME}>"))
-    return replace(made, out=os.fspath(out) if out is not None else default_out(made.source))
+    return replace(made, out=os.fspath(out if out is not None else _default_out(made.source)))
 
 
 def _check_kind(kind: str | None) -> None:
@@ -102,13 +103,6 @@ def _check_kind(kind: str | None) -> None:
         raise UsageError(f'there is no kind "{kind}" to look for{near(kind, LOOKS)}', hint="kinds: " + ", ".join(LOOKS))
 
 
-def default_out(source: Any) -> str:
-    """Where the result goes if nothing is said: the name of the source with `.h5`, in the folder one is in."""
-    first = source[0] if isinstance(source, list | tuple) else source
-    if not is_path(first):
-        return "out.h5"
-    name = os.fspath(first)
-    stem = STDIN_NAME if name == STDIN else Path(name).resolve().name
-    for suffix in (".gz", ".zst", Path(name).suffix):
-        stem = stem.removesuffix(suffix) if suffix else stem
-    return ("".join(char for char in stem if char not in "*?[]") or "out") + ".h5"
+def _default_out(source: Any) -> Path:
+    """Where the result goes if nothing is said."""
+    return default_out(source if isinstance(source, list | tuple) else [source]) if is_path(source) else Path("out.h5")

@@ -11,13 +11,14 @@ from typing import Any
 
 from tensorize.core import registry
 from tensorize.core.errors import DataError, UsageError
+from tensorize.loaders.images.errors import ImageError
 from tensorize.loaders.images.folders import SUFFIXES
+from tensorize.loaders.images.header import format_of
 from tensorize.readers.open import is_path
 from tensorize.sources.files import InputFile, resolve
 
 HEAD_BYTES = 64 << 10
 MOST_FILES = 20_000
-_PICTURES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*")
 _MARKS = (b"\t", b",", b";", b"|")
 _NUMBER = re.compile(rb"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*")
 _TABLES = (".csv", ".tsv", ".tab", ".dat", ".parquet", ".pq", ".txt", ".gz", ".zst")
@@ -35,12 +36,22 @@ def kind_of(source: Any) -> tuple[str, Any]:
         return _of_folder(first, source)
     files = resolve(source)
     head, suffix = files[0].head(), _suffix(files[0].name)
-    if suffix in SUFFIXES or head.startswith(_PICTURES) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
+    if suffix in SUFFIXES:
         return "images", source
     known = [entry.load() for entry in registry.table("readers").values()]
     if any(head.startswith(tuple(reader.magic)) or suffix in reader.suffixes for reader in known):
         return "table", source
+    if _is_picture(head):
+        return "images", source
     return ("table" if _is_table(_lines(files[0])) else "text"), source
+
+
+def _is_picture(head: bytes) -> bool:
+    """Whether a file begins as an image does. Two letters are no sign: `BMI,age` begins as a BMP does."""
+    try:
+        return format_of(head) != "BMP"
+    except ImageError:
+        return False
 
 
 def _suffix(name: str) -> str:

@@ -11,7 +11,7 @@ from tensorize.columns.options import RowOptions, TableOptions
 from tensorize.columns.reader import Needs, Roles, Rows
 from tensorize.core.contracts import Run
 from tensorize.core.errors import TensorizeError
-from tensorize.core.options import columns
+from tensorize.core.options import as_list, columns
 from tensorize.look.choices import Choice, combined
 from tensorize.pipeline import Output, RunOptions, running
 from tensorize.readers.open import open_table
@@ -33,7 +33,7 @@ def fixes(error: TensorizeError, before: Mapping[str, Any]) -> list[Choice]:
     return [
         Choice(name, value, error.what)
         for name, value in error.fix.items()
-        if before.get(name) != value and not (isinstance(value, list) and set(value) <= set(before.get(name, ())))
+        if before.get(name) != value and not (isinstance(value, list) and set(value) <= set(as_list(before.get(name))))
     ]
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tensorize.core.contracts import Array
+from tensorize.core.contracts import BLOCK_ROWS, Array
 from tensorize.core.schema import Column
 from tensorize.readers.csv.infer import are_numbers
 from tensorize.statistics.categories import Categories
@@ -68,7 +68,7 @@ class Picture:
     @property
     def all_differ(self) -> bool:
         """Whether it is known that no value occurs twice."""
-        return self.there > 1 and (self.rising or (self.unlike and self.rows <= 65_536))
+        return self.there > 1 and (self.rising or (self.unlike and self.rows <= BLOCK_ROWS))
 
     @property
     def is_mixed(self) -> bool:
@@ -132,7 +132,7 @@ def _all_differ(values: Array) -> bool:
 
 
 def _bars(values: Array) -> tuple[int, ...]:
-    """How many values (row) lie in each part of their range; integers of few values have a bar for each."""
+    """How many values (row) lie in each part of their range."""
     low, high = float(values.min()), float(values.max())
     if not np.isfinite(high - low):
         return ()

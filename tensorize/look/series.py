@@ -70,13 +70,12 @@ def _times(rows: Rows, pictures: Mapping[str, Picture], name: str) -> SteadyTime
     cells = _cells(rows, name)
     others = [item for item in pictures.values() if item.name != name and _may_be_group(item)]
     paces: list[tuple[float, int, str | None, str | None, Array]]
-    paces = [(*_pace(values), notation, None, values) for notation, values in _readings(cells)]
+    readings = list(_readings(cells))
+    paces = [(*_pace(values), notation, None, values) for notation, values in readings]
     if not any(share >= STEADY for share, *_ in paces):
         codes = {item.name: _codes(_cells(rows, item.name)) for item in others}
         paces = [
-            (*_pace(values, group), notation, other, values)
-            for notation, values in _readings(cells)
-            for other, group in codes.items()
+            (*_pace(values, group), notation, other, values) for notation, values in readings for other, group in codes.items()
         ]
     for share, usual, notation, group, values in sorted(paces, key=lambda pace: -pace[0])[:1]:
         if share >= STEADY:

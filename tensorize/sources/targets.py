@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,3 +40,12 @@ def _paths(source: Any) -> Iterator[Path]:
         if isinstance(name, str) and "\0" not in name:
             found = [name] if os.path.exists(name) else glob.glob(name, recursive=True) if glob.has_magic(name) else []
             yield from map(Path, found)
+
+
+def default_out(source: Sequence[str | os.PathLike[str]]) -> Path:
+    """Where the result goes when nothing is said: the first source's name with `.h5`, in the folder one is in."""
+    first = Path(source[0])
+    stem = "stdin" if os.fspath(source[0]) == "-" else first.resolve().name
+    for suffix in (".gz", ".zst", first.suffix):
+        stem = stem.removesuffix(suffix) if suffix else stem
+    return Path("".join(char for char in stem if char not in "*?[]") or "out").with_suffix(".h5")

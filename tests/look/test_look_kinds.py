@@ -108,6 +108,11 @@ def test_numbers_in_a_text_file_are_a_table(write: WriteTable) -> None:
     assert suggest(write("x  y\n1  2\n3  5\n4  4\n", "x.txt")).kind == "table"
 
 
+@pytest.mark.parametrize("name", ["x.csv", "x.txt", "x"])
+def test_a_table_that_begins_as_a_picture_does_is_a_table(write: WriteTable, name: str) -> None:
+    assert suggest(write("BMI,age\n21.5,30\n25.1,41\n30.2,50\n", name)).kind == "table"
+
+
 def picture(path: Path, size: tuple[int, int] = (8, 8), mode: str = "RGB") -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new(mode, size, (90, 60, 30, 128)[: len(mode)] if len(mode) > 1 else 90).save(path)

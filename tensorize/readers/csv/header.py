@@ -223,15 +223,13 @@ def _check_names(names: Sequence[str], place: str) -> None:
     """Raise DataError for an empty or a repeated name, all of them at once."""
     empty = [str(index + 1) for index, name in enumerate(names) if not name.strip()]
     if empty:
-        full = ",".join(name if name.strip() else f"c{index + 1}" for index, name in enumerate(names))
+        full = [name if name.strip() else f"c{index + 1}" for index, name in enumerate(names)]
         raise DataError(
             f"{place}  column {', '.join(empty[:20])} of the header has no name",
-            hint=f'name all columns: --names "{full}"' if _may_be_flag(names) else "name all columns with --names a,b,…",
-            fix={
-                "names": _as_flags(
-                    full.split(",") if _may_be_flag(names) else [n if n.strip() else f"c{at + 1}" for at, n in enumerate(names)]
-                )
-            },
+            hint=f'name all columns: --names "{",".join(full)}"'
+            if _may_be_flag(names)
+            else "name all columns with --names a,b,…",
+            fix={"names": _as_flags(full)},
         )
     twice = [name for name, times in Counter(names).items() if times > 1]
     if twice:
