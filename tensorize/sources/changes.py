@@ -99,3 +99,39 @@ class WatchedFile(io.FileIO):
     def _check(self) -> None:
         if Stamp.of(os.fstat(self.fileno())) != self._stamp:
             raise source_changed(self._called)
+
+
+class RandomFile(io.FileIO):
+    """A file to be read anywhere, that must stay as it was: looked at as it is opened, and after every read.
+
+    Raises DataError if the file has changed.
+    """
+
+    def __init__(self, name: str, path: str | os.PathLike[str], stamp: Stamp) -> None:
+        super().__init__(os.fspath(path), "rb")
+        self._called, self._stamp = name, stamp
+        try:
+            self._check()
+        except DataError:
+            self.close()
+            raise
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Up to `size` bytes from where one is, or all to the end."""
+        data = super().read(-1 if size is None else size) or b""
+        self._check()
+        return data
+
+    def readall(self) -> bytes:
+        """All to the end."""
+        return self.read()
+
+    def readinto(self, buffer: Any) -> int:
+        """Read into a buffer."""
+        count = super().readinto(buffer) or 0
+        self._check()
+        return count
+
+    def _check(self) -> None:
+        if Stamp.of(os.fstat(self.fileno())) != self._stamp:
+            raise source_changed(self._called)

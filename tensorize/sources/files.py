@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO, Protocol, cast
 
 from tensorize.core.errors import DataError, RunError, UsageError, near
-from tensorize.sources.changes import Stamp, WatchedFile, source_changed
+from tensorize.sources.changes import RandomFile, Stamp, WatchedFile, source_changed
 from tensorize.sources.streams import is_file, open_stream, spooled
 
 STDIN = "-"
@@ -119,13 +119,29 @@ class InputFile:
                 raise source_changed(self.name)
 
     def __getstate__(self) -> dict[str, Any]:
-        """What was kept of a pipe is open in this process alone."""
-        return {**self.__dict__, "_held": None}
+        """What was kept of a pipe is open in this process alone; others find it under the path that the system gives it."""
+        if self._held is None:
+            return self.__dict__
+        kept = Path(f"/proc/{os.getpid()}/fd/{self._held.fileno()}")
+        there = {"path": kept, "_stamp": Stamp.of(os.fstat(self._held.fileno()))} if kept.exists() else {}
+        return {**self.__dict__, "_held": None, **there}
 
     def head(self, count: int = 16) -> bytes:
         """The first bytes as stored on disk."""
         with self._raw() as raw:
             return raw.read(count) or b""
+
+    def random(self) -> io.RawIOBase:
+        """The bytes as stored, to be read anywhere: a seekable binary file of its own.
+
+        Raises DataError here, and after any read, where the file is not what it was.
+        """
+        if self._stamp is None:
+            return _Positioned(self._checked)
+        try:
+            return RandomFile(self.name, self.path, self._stamp)
+        except OSError as error:
+            raise DataError(f"{self.name} cannot be read: {error.strerror}") from error
 
     def open(self) -> BinaryIO:
         """Open for reading, from the start; `.gz` and `.zst` are recognised by content and decompressed.
@@ -185,6 +201,17 @@ class _Positioned(io.RawIOBase):
         buffer[: len(data)] = data
         self._at += len(data)
         return len(data)
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._at}.get(whence)
+        self._at = max(0, offset + (os.fstat(self._file.fileno()).st_size if start is None else start))
+        return self._at
 
 
 def resolve(source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> list[InputFile]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shlex
 import stat
@@ -9,7 +10,7 @@ import tempfile
 import threading
 from contextlib import suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from tensorize.core.errors import DataError, RunError
 from tensorize.core.limits import check_pipe
@@ -65,19 +66,26 @@ def open_stream(name: str, path: Path, status: os.stat_result) -> IO[bytes]:
     )
 
 
+class _Kept(io.FileIO):
+    """A file that is closed, without a warning, once nobody holds it."""
+
+    def __del__(self) -> None:
+        self.close()
+
+
 def spooled(name: str, stream: IO[bytes]) -> IO[bytes]:
     """Return the bytes of a stream in a nameless temporary file.
 
     Raises DataError for more than `--max-pipe` bytes, RunError where there is no room for them.
     """
-    held = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the source
+    with tempfile.TemporaryFile() as file:
+        held = _Kept(os.dup(file.fileno()), "r+b")
     try:
         done = 0
         while piece := stream.read(_COPY_BYTES):
             done += len(piece)
             check_pipe(name, done)
-            held.write(piece)
-        held.flush()
+            _write(held, piece)
     except OSError as error:
         held.close()
         raise RunError(
@@ -86,4 +94,10 @@ def spooled(name: str, stream: IO[bytes]) -> IO[bytes]:
     except DataError:
         held.close()
         raise
-    return held
+    return cast(IO[bytes], held)
+
+
+def _write(file: io.FileIO, data: bytes) -> None:
+    at = 0
+    while at < len(data):
+        at += file.write(memoryview(data)[at:])
