@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, runtime_checkable
 
 from tensorize.core.contracts import Facts, Mask, Run
 from tensorize.core.options import Options
@@ -15,6 +15,7 @@ from tensorize.core.schema import Kind, Schema
 
 if TYPE_CHECKING:
     from tensorize.engine.packed import Packed
+    from tensorize.sources.files import InputFile
 
 
 NUMBER_NA = ("", "NA", "NaN", "nan", "null", "N/A")
@@ -153,5 +154,18 @@ class Reader(Protocol):
 
         `needs` tells from all column names what is wanted. Invalid rows go to `run.rejects`, or are a DataError where it
         does not skip. Raises DataError for what cannot be read.
+        """
+        ...
+
+
+@runtime_checkable
+class Recognises(Protocol):
+    """A reader whose `magic` does not tell its files from others, such as workbooks, which begin as every ZIP archive does."""
+
+    @staticmethod
+    def recognises(file: InputFile) -> bool | None:
+        """Whether a file that begins with `magic`, or any file where that is empty, is of this format.
+
+        None if its content does not tell: then the suffix does. False is never overruled by the suffix.
         """
         ...

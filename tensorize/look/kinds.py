@@ -9,12 +9,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from tensorize.core import registry
 from tensorize.core.errors import DataError, UsageError
 from tensorize.loaders.images.errors import ImageError
 from tensorize.loaders.images.folders import SUFFIXES
 from tensorize.loaders.images.header import format_of
-from tensorize.readers.open import is_path
+from tensorize.readers.open import is_path, readers_of
 from tensorize.sources.files import InputFile, resolve
 
 HEAD_BYTES = 64 << 10
@@ -38,8 +37,7 @@ def kind_of(source: Any) -> tuple[str, Any]:
     head, suffix = files[0].head(), _suffix(files[0].name)
     if suffix in SUFFIXES:
         return "images", source
-    known = [entry.load() for entry in registry.table("readers").values()]
-    if any(head.startswith(tuple(reader.magic)) or suffix in reader.suffixes for reader in known):
+    if any(readers_of(files[0])):
         return "table", source
     if _is_picture(head):
         return "images", source

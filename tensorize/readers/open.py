@@ -10,7 +10,7 @@ from typing import Any
 
 from tensorize.columns.dates.rows import with_dates
 from tensorize.columns.options import ColumnOptions, of_reader, said_flags
-from tensorize.columns.reader import Needs, Reader, Rows
+from tensorize.columns.reader import Needs, Reader, Recognises, Rows
 from tensorize.columns.roles import needs, needs_of
 from tensorize.core import registry
 from tensorize.core.contracts import Run
@@ -70,11 +70,30 @@ def _chosen(held: Any, options: ColumnOptions, files: bool, *, applies: bool) ->
             raise UsageError(f"--reader {MEMORY} reads what Python holds, not files", hint="omit it")
         return named
     first: InputFile = held[0]
-    readers = _readers()
-    head, suffix = first.head(), _suffix(first.name)
-    by_content = next((name for name, reader in readers.items() if head.startswith(tuple(reader.magic))), None)
-    by_suffix = next((name for name, reader in readers.items() if suffix in reader.suffixes), None)
+    by_content, by_suffix = readers_of(first)
     return by_content or (named if named != MEMORY else None) or by_suffix or DEFAULT
+
+
+def readers_of(file: InputFile) -> tuple[str | None, str | None]:
+    """The names of the readers that a file belongs to by its content, and by its suffix; None where that does not tell.
+
+    A reader may have a function `recognises`: see `tensorize.columns.reader.Recognises`.
+    """
+    readers = _readers()
+    head, suffix = file.head(), _suffix(file.name)
+    verdicts = {name: _recognises(reader, head, file) for name, reader in readers.items()}
+    by_content = next((name for name, verdict in verdicts.items() if verdict), None)
+    fits = (name for name, reader in readers.items() if suffix in reader.suffixes and verdicts[name] is not False)
+    return by_content, next(fits, None)
+
+
+def _recognises(reader: Reader, head: bytes, file: InputFile) -> bool | None:
+    """Whether a file is of the format of a reader; None if its content does not tell."""
+    if reader.magic and not head.startswith(tuple(reader.magic)):
+        return False if isinstance(reader, Recognises) else None
+    if isinstance(reader, Recognises):
+        return reader.recognises(file)
+    return True if reader.magic else None
 
 
 def _suffix(name: str) -> str:
