@@ -10,8 +10,10 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 import pyarrow.csv as pacsv
+import pyarrow.ipc
 import pyarrow.parquet as pq
 import pytest
+from pyarrow import feather
 
 from tensorize import prepare
 
@@ -35,6 +37,22 @@ HELD: dict[str, Callable[[pa.Table], Any]] = {
         {name: column.cast(pa.large_string()) if column.type == pa.string() else column for name, column in columns(table)}
     ),
 }
+
+
+def ipc_file(table: pa.Table, path: Path, rows: int, compression: str | None) -> None:
+    options = pa.ipc.IpcWriteOptions(compression=compression)
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema, options=options) as writer:
+        writer.write_table(table, rows)
+
+
+WRITTEN: dict[str, Callable[[pa.Table, Path], None]] = {
+    "an Arrow file": lambda table, path: ipc_file(table, path, 100_000, None),
+    "an Arrow file of small batches": lambda table, path: ipc_file(table, path, 37, None),
+    "an Arrow file, lz4": lambda table, path: ipc_file(table, path, 300, "lz4"),
+    "an Arrow file, zstd": lambda table, path: ipc_file(table, path, 300, "zstd"),
+    "Feather": lambda table, path: feather.write_feather(table, str(path)),
+}
+"""How the rows are written as Arrow files of several kinds."""
 
 
 def columns(table: pa.Table) -> Iterator[tuple[str, pa.ChunkedArray]]:
@@ -74,6 +92,11 @@ def all_alike(kind: str, path: Path, table: pa.Table, **options: Any) -> None:
         for threads in (1, 2):
             made = prepare(kind, path.with_suffix(".parquet"), **options, chunk_bytes=size, threads=threads)
             assert made.equals(expected), (rows, size)
+    for way, write in WRITTEN.items():
+        write(table, path.with_suffix(".arrow"))
+        for threads in (1, 2):
+            made = prepare(kind, path.with_suffix(".arrow"), **options, chunk_bytes=300, threads=threads)
+            assert made.equals(expected), way
     for way, held in HELD.items():
         if way != "polars":
             assert prepare(kind, held(table), **options).equals(expected), way

@@ -3,37 +3,32 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tensorize.columns.reader import Needs, Partition
-from tensorize.columns.rows import partitioned
-from tensorize.core.contracts import Facts, Run
-from tensorize.core.errors import DataError, plural, some
-from tensorize.core.schema import Column, Schema
-from tensorize.engine.packed import Packed, batch_of
-from tensorize.readers.tables import Origins, is_clock, one_array
-from tensorize.readers.types import schema_of, stored
+from tensorize.columns.reader import Needs
+from tensorize.core.contracts import Run
+from tensorize.core.errors import DataError
+from tensorize.readers.typed import TypedRows, typed_rows, unreadable
 from tensorize.sources.files import InputFile
 
+FORM = "Parquet"
 _INDEX = re.compile(r"__index_level_\d+__")
 """How pandas calls an index without a name that it writes beside the columns: it is left out, as from a DataFrame."""
 
 
 @dataclass(frozen=True)
 class ParquetFile:
-    """One file and its footer. Picklable: who reads opens the file anew."""
+    """One file and its footer. See `TypedFile`; a piece is some row groups."""
 
-    name: str
+    source: InputFile = field(compare=False, repr=False)
     path: str
     metadata: Any
     """pyarrow.parquet.FileMetaData."""
-    source: InputFile = field(compare=False, repr=False)
 
     @classmethod
     def of(cls, file: InputFile) -> Self:
@@ -41,7 +36,7 @@ class ParquetFile:
         path = str(file.readable)
         try:
             with pq.ParquetFile(path, pre_buffer=False) as opened:
-                return cls(file.name, path, opened.metadata, file)
+                return cls(file, path, opened.metadata)
         except (pa.ArrowException, OSError) as error:
             raise _unreadable(file.name, error) from None
 
@@ -51,15 +46,20 @@ class ParquetFile:
         found = self.metadata.schema.to_arrow_schema()
         return pa.schema([item for item in found if not _INDEX.fullmatch(item.name)])
 
-    def read(self, groups: Sequence[int], columns: Sequence[str], threads: bool) -> pa.Table:
+    @property
+    def rows(self) -> int:
+        """How many rows the footer says."""
+        return int(self.metadata.num_rows)
+
+    def read(self, where: Sequence[int], columns: Sequence[str], threads: bool) -> pa.Table:
         """Some row groups (row) of some columns. Raises DataError if the file has changed, or is damaged."""
         self.source.check()
         try:
             with pq.ParquetFile(self.path, metadata=self.metadata, pre_buffer=False, page_checksum_verification=True) as opened:
-                table = opened.read_row_groups(groups, columns=list(columns), use_threads=threads)
+                table = opened.read_row_groups(where, columns=list(columns), use_threads=threads)
         except (pa.ArrowException, OSError) as error:
             self.source.check()
-            raise _unreadable(self.name, error) from None
+            raise _unreadable(self.source.name, error) from None
         self.source.check()
         return table.select(list(columns))
 
@@ -80,135 +80,28 @@ class ParquetFile:
         schema = self.metadata.schema
         return {schema.column(at).path: at for at in range(len(schema))}
 
+    def parts(self, size: int) -> list[tuple[int, tuple[int, ...]]]:
+        """(rows, row groups) of each piece: small row groups are read together."""
+        return list(self._parts(size))
+
+    def _parts(self, size: int) -> Iterator[tuple[int, tuple[int, ...]]]:
+        groups: list[int] = []
+        rows = held = 0
+        for number in range(self.metadata.num_row_groups):
+            group = self.metadata.row_group(number)
+            if groups and held + group.total_byte_size > size:
+                yield rows, tuple(groups)
+                groups, rows, held = [], 0, 0
+            groups.append(number)
+            rows, held = rows + group.num_rows, held + group.total_byte_size
+        if rows:
+            yield rows, tuple(groups)
+
 
 def _unreadable(name: str, error: Exception) -> DataError:
-    said = " ".join(str(error).split())[:200]
-    return DataError(f"{name} cannot be read as Parquet: {said}", hint="is it whole? Fetch or write it again")
+    return unreadable(name, FORM, error)
 
 
-@dataclass(frozen=True)
-class ParquetRows:
-    """Parquet files whose footers were read. See `tensorize.columns.reader.Rows`; a partition is some row groups of a file."""
-
-    files: tuple[ParquetFile, ...]
-    schema: Schema
-    facts: Facts
-    needs: Needs
-    partitions: tuple[Partition, ...]
-    origins: Origins
-    clocks: frozenset[str]
-    """Columns of times that come as timestamp[us]."""
-    whole: frozenset[str]
-    threads: bool
-    """Whether columns are decoded by several threads."""
-    codes: tuple[str, ...] = ()
-    bad: int = 0
-
-    @property
-    def rows(self) -> int:
-        """Rows of all files."""
-        last = self.partitions[-1]
-        return last.row + last.rows
-
-    def read(self, partition: Partition, columns: Collection[str] | None = None) -> Packed:
-        """Some row groups, or some of their columns, in the storage types of the schema."""
-        at, groups = partition.where
-        items = [item for item in self.schema.columns if columns is None or item.name in columns]
-        if not items:
-            return Packed.of(batch_of({}, partition.rows))
-        file = self.files[at]
-        table = file.read(groups, [item.name for item in items], self.threads)
-        if table.num_rows != partition.rows:
-            raise _unreadable(file.name, ValueError(f"{table.num_rows} rows where the footer says {partition.rows}"))
-        found: dict[str, pa.Array] = {}
-        for item in items:
-            cells = one_array(table.column(item.name))
-            table = table.drop_columns([item.name])  # its cells are free once they are converted
-            found[item.name] = self._stored(cells, item, partition, file)
-        return Packed.of(batch_of(found, partition.rows))
-
-    def _stored(self, cells: pa.Array, item: Column, partition: Partition, file: ParquetFile) -> pa.Array:
-        clock = item.name in self.clocks
-        if cells.null_count and (clock or item.name in self.whole):
-            raise _unreadable(file.name, ValueError(f'column "{item.name}" has nulls, and its statistics say that it has none'))
-        return stored(cells, item, self.needs.na, partial(self.origins.one, partition.row), clock)
-
-    def invalid(self, start: int, count: int) -> None:
-        """Every row can be read, or none."""
-        del start, count
-
-    def place(self, rows: Sequence[int]) -> list[str]:
-        """Such as `houses.parquet:212`: the row in its file, from 1."""
-        return self.origins.place(rows)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-
-def parquet_rows(source: Sequence[InputFile], needs: Callable[[Sequence[str]], Needs], run: Run) -> ParquetRows:
+def parquet_rows(source: Sequence[InputFile], needs: Callable[[Sequence[str]], Needs], run: Run) -> TypedRows:
     """Read the footers, and share the row groups out: small ones of a file make one partition, up to `run.partition_bytes`."""
-    files = tuple(ParquetFile.of(file) for file in source)
-    fields = _common(files)
-    wanted = needs(fields.names)
-    schema = schema_of(fields, wanted)
-    counts = [(file.name, file.metadata.num_rows) for file in files]
-    rows = sum(count for _, count in counts)
-    if not rows:
-        raise DataError(f"{files[0].name} has no row", hint="columns: " + ", ".join(fields.names))
-    run.rejects.saw(rows, "row")
-    full = frozenset(name for name in wanted.wanted if all(file.nulls(name) == 0 for file in files))
-    clocks = frozenset(name for name in wanted.clocks & full if is_clock(fields.field(name).type))
-    return ParquetRows(
-        files,
-        schema,
-        _facts(files, rows, len(fields)),
-        wanted,
-        partitioned(part for at, file in enumerate(files) for part in _parts(at, file, run.partition_bytes)),
-        Origins.of(counts),
-        clocks,
-        frozenset(item.name for item in schema.columns if item.storage in ("int64", "bool")) & full,
-        run.engine.workers > 1,
-    )
-
-
-def _facts(files: Sequence[ParquetFile], rows: int, width: int) -> Facts:
-    name = files[0].name if len(files) == 1 else f"{files[0].name} … {files[-1].name}"
-    shape = f"{plural(rows, 'row')} × {plural(width, 'column')}"
-    return Facts(name, len(files), sum(file.source.size for file in files), shape, ("Parquet",))
-
-
-def _common(files: Sequence[ParquetFile]) -> pa.Schema:
-    """The columns, which all files must share, of the first one's types: whole numbers and fractions become fractions."""
-    first = files[0].fields
-    for file in files[1:]:
-        other = file.fields
-        if set(other.names) != set(first.names):
-            odd = sorted(set(other.names) ^ set(first.names))
-            raise DataError(
-                f"{file.name} has other columns than {files[0].name}: {', '.join(odd)}", hint="name files of the same columns"
-            )
-        unlike = [name for name in first.names if other.field(name).type != first.field(name).type]
-        if unlike:
-            lines = [f"{name}: {first.field(name).type} and {other.field(name).type}" for name in unlike]
-            raise DataError(
-                f"{file.name} has other types than {files[0].name}", some(lines), "write the files with the same types"
-            )
-    return first
-
-
-def _parts(at: int, file: ParquetFile, size: int) -> Iterator[tuple[int, tuple[int, tuple[int, ...]]]]:
-    """(rows, (file, row groups)) of each partition of a file."""
-    groups: list[int] = []
-    rows = held = 0
-    for number in range(file.metadata.num_row_groups):
-        group = file.metadata.row_group(number)
-        if groups and held + group.total_byte_size > size:
-            yield rows, (at, tuple(groups))
-            groups, rows, held = [], 0, 0
-        groups.append(number)
-        rows, held = rows + group.num_rows, held + group.total_byte_size
-    if rows:
-        yield rows, (at, tuple(groups))
+    return typed_rows([ParquetFile.of(file) for file in source], FORM, needs, run)
