@@ -8,7 +8,7 @@ python := $(VENV)/bin/python
 pip := $(python) -m pip --quiet --disable-pip-version-check install --constraint constraints.txt
 inputs := $(python) pyproject.toml constraints.txt
 
-.PHONY: demo test test-long test-pollution try-headers try-tables test-faults check install bench bench-train cifar10 train-cifar clean
+.PHONY: demo test test-long test-pollution test-hints try-headers try-tables test-faults check install bench bench-train cifar10 train-cifar clean
 
 demo: $(VENV)/.base ## prepare the synthetic wine file and show what was made
 	$(VENV)/bin/tensorize wine samples/wine-synthetic.csv --onehot quality --split 0.8,0.1,0.1 -o $(VENV)/wine.h5 --force
@@ -19,6 +19,11 @@ test: $(VENV)/.test ## run the tests; TENSORIZE_DATA and TENSORIZE_CORPORA add t
 
 test-long: $(VENV)/.test ## run the tests that take a minute or more each
 	$(python) -m pytest -n 2 --dist worksteal -m long $(ARGS)
+
+test-hints: $(VENV)/.test ## follow the command in which each message of the tests ends, and print those that do not work
+	mkdir -p build && rm -f build/hints.jsonl
+	TENSORIZE_HINTS=$(CURDIR)/build/hints.jsonl $(python) -m pytest -n 3 --dist worksteal $(ARGS)
+	$(python) tests/follow.py build/hints.jsonl
 
 test-faults: $(VENV)/.test ## kill, starve and interrupt it, 200 times for each format; writes docs/reliability.md
 	TENSORIZE_KILLS=200 TENSORIZE_RELIABILITY=docs/reliability.md $(python) -m pytest tests/faults $(ARGS)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import sys
 import traceback
 import warnings
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from tensorize.core.contracts import Facts, Layout, TensorSpec
 from tensorize.core.errors import TensorizeError, TensorizeWarning, some
+from tensorize.core.shell import joined
 from tensorize.core.units import seconds, size
 
 from .stdout import is_stdout, with_dash
@@ -151,7 +151,7 @@ def _print_output(result: Result) -> None:
     say(f"next: tensorize inspect {path}")
     for source, _ in result.facts.unlabelled:
         new = path.with_stem(f"{path.stem}-{os.path.basename(os.path.normpath(source))}")
-        say(f"      tensorize apply {' '.join(map(shlex.quote, (str(path), source, '-o', str(new))))}")
+        say(f"      tensorize apply {joined((str(path), source, '-o', str(new)))}")
 
 
 def print_schema(schema: Schema) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from follow import following
 
 ROOT = Path(__file__).parent.parent
 collect_ignore = ["fuzz/fuzz.py"]  # a program of its own, for `make fuzz`
@@ -86,7 +87,7 @@ def tensorize(tmp_path: Path) -> Command:
             **settings,
         )
 
-    return run
+    return _followed(run, tmp_path)
 
 
 @pytest.fixture(scope="session")
@@ -136,7 +137,13 @@ def warm(forked: Command, tmp_path: Path) -> Command:
     def run(*args: object, cwd: Path = tmp_path, **options: object) -> subprocess.CompletedProcess[str]:
         return forked(_installed(), *args, cwd=cwd, **options)
 
-    return run
+    return _followed(run, tmp_path)
+
+
+def _followed(run: Command, folder: Path) -> Command:
+    """The same, which also follows the hints of what fails, for `make test-hints`."""
+    file = os.environ.get("TENSORIZE_HINTS")
+    return following(run, folder, file) if file else run
 
 
 def refused(tensorize: Command, *args: object) -> str:

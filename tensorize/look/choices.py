@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from tensorize.core.options import as_list
+from tensorize.core.shell import joined
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Choice:
     @property
     def flag(self) -> str:
         """As it is written on the command line."""
-        return shlex.join(flags_of({self.option: self.value}))
+        return joined(flags_of({self.option: self.value}))
 
 
 def combined(given: Mapping[str, Any], choices: Iterable[Choice]) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from tensorize import pipeline
 from tensorize.core.contracts import Facts
 from tensorize.core.errors import DataError
+from tensorize.core.shell import joined
 from tensorize.look.choices import Choice, combined, command_of
 from tensorize.look.opened import fixes
 from tensorize.look.picture import Picture
@@ -53,7 +53,7 @@ class Suggestion:
     @property
     def command(self) -> str:
         """The command as a line for a shell."""
-        return shlex.join(self.argv)
+        return joined(self.argv)
 
 
 def settled(made: Suggestion, run: pipeline.RunOptions) -> Suggestion:

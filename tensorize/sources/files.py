@@ -6,7 +6,6 @@ import codecs
 import glob
 import io
 import os
-import shlex
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO, Protocol, cast
 
 from tensorize.core.errors import DataError, RunError, UsageError, near
+from tensorize.core.shell import quoted
 from tensorize.sources.changes import RandomFile, Stamp, WatchedFile, source_changed
 from tensorize.sources.streams import is_file, open_stream, spooled
 
@@ -169,7 +169,7 @@ class InputFile:
             if magic.startswith(known):
                 raise DataError(
                     f"{self.name} is {what}, not text",
-                    hint=hint.replace("{python}", shlex.quote(sys.executable)).replace("{name}", shlex.quote(self.name)),
+                    hint=hint.replace("{python}", quoted(sys.executable)).replace("{name}", quoted(self.name)),
                 )
 
     def _raw(self) -> io.RawIOBase:

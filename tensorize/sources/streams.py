@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import shlex
 import stat
 import tempfile
 import threading
@@ -14,6 +13,7 @@ from typing import IO, cast
 
 from tensorize.core.errors import DataError, RunError
 from tensorize.core.limits import check_pipe
+from tensorize.core.shell import quoted
 
 WRITER_SECONDS = 15.0
 """How long a named pipe may wait for a program that writes to it."""
@@ -29,7 +29,7 @@ def is_file(path: Path, status: os.stat_result, name: str) -> bool:
         raise DataError(f"{name} is a device, not a file: it may never end", hint="name a file, or - for standard input")
     if stat.S_ISREG(status.st_mode) and not status.st_size and path.resolve().parts[1:2] in (("proc",), ("sys",)):
         raise DataError(
-            f"{name} is made by the system as it is read", hint=f"copy it to a file first: cat {shlex.quote(name)} > copy.txt"
+            f"{name} is made by the system as it is read", hint=f"copy it to a file first: cat {quoted(name)} > copy.txt"
         )
     return stat.S_ISREG(status.st_mode)
 

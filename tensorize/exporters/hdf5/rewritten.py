@@ -8,7 +8,6 @@ from their places as ever.
 from __future__ import annotations
 
 import os
-import shlex
 import signal
 import struct
 import subprocess
@@ -21,6 +20,7 @@ from pydantic import BaseModel, ConfigDict
 
 from tensorize.core.errors import DataError, RunError, TensorizeError, TensorizeWarning
 from tensorize.core.limits import check_header, header_limit
+from tensorize.core.shell import quoted
 from tensorize.core.units import size
 from tensorize.engine.child import child_command, child_environment
 from tensorize.exporters.hdf5.index import Index, NoIndexError, Offset, Place, Strings, check_places, read_index, read_strings
@@ -135,7 +135,7 @@ def _tell(path: Path, scanned: Scanned, is_cut: bool) -> None:
 
 
 def _convert(path: Path) -> str:
-    return f"tensorize convert {shlex.quote(str(path))} {shlex.quote(str(path.with_stem(f'{path.stem}-new')))}"
+    return f"tensorize convert {quoted(str(path))} {quoted(str(path.with_stem(f'{path.stem}-new')))}"
 
 
 def _ask(path: Path) -> tuple[dict[str, Any], bytes]:

@@ -12,7 +12,6 @@ import math
 import os
 import re
 import resource
-import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
@@ -23,6 +22,7 @@ import h5py
 import numpy as np
 
 from tensorize.core.errors import shown
+from tensorize.core.shell import quoted
 from tensorize.engine.memory_limit import limit_memory
 from tensorize.exporters.hdf5 import NAMES, VERSION
 
@@ -162,7 +162,7 @@ def _offset(found: _Found, key: str, item: Any) -> int:
 def _unpack(path: str) -> str:
     """The command line that makes every dataset contiguous."""
     stem, suffix = os.path.splitext(path)
-    return f"store them plainly: h5repack -f NONE -l CONTI {shlex.quote(path)} {shlex.quote(f'{stem}-plain{suffix}')}"
+    return f"store them plainly: h5repack -f NONE -l CONTI {quoted(path)} {quoted(f'{stem}-plain{suffix}')}"
 
 
 def _strings(found: _Found, key: str, item: Any) -> dict[str, int]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from tensorize.core.errors import DataError, plural, some
+from tensorize.core.shell import quoted
 
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 SPLITS = ("train", "val", "test")
@@ -158,7 +158,7 @@ def _refuse_mixed(where: str, splits: Mapping[str, str], others: Sequence[str]) 
     raise DataError(
         f"{where} holds split folders beside others",
         [f"split  {', '.join(splits)}", f"other  {', '.join(some(others))}"],
-        f"move the others out, or name one folder, such as {shlex.quote(os.path.join(where, one))}",
+        f"move the others out, or name one folder, such as {quoted(os.path.join(where, one))}",
     )
 
 
@@ -170,7 +170,7 @@ def _refuse_twins(where: str, splits: Mapping[str, str]) -> None:
         raise DataError(
             f"{where} has several folders for one split",
             [f"{name}  {splits[name]}" for name in twins],
-            f"join them, or name one, such as {shlex.quote(os.path.join(where, twins[0]))}",
+            f"join them, or name one, such as {quoted(os.path.join(where, twins[0]))}",
         )
 
 
@@ -272,7 +272,7 @@ def _on_one_class(parts: Sequence[SplitFolder], classes: Sequence[str] | None) -
     [(name, inside)] = parts[0].folder.folders.items()
     names = list(_filled(inside))
     if len(names) > 1 and not inside.images:
-        path = shlex.quote(os.path.join(parts[0].where, name))
+        path = quoted(os.path.join(parts[0].where, name))
         yield f"one class, {shown_path(name)}: its {len(names)} folders are no classes; to make them classes, name {path}"
 
 

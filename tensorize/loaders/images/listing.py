@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import tarfile
 import zipfile
 from collections import Counter
@@ -16,6 +15,7 @@ import numpy as np
 
 from tensorize.core.contracts import Array
 from tensorize.core.errors import DataError, UsageError, plural
+from tensorize.core.shell import quoted
 from tensorize.core.splits import Ranked, find_cuts, hash_keys, sizes, stratified
 from tensorize.loaders.images.folders import SPLITS, SUFFIXES, arrange, is_image, kind_of, read_folder, shown_path
 from tensorize.loaders.images.options import ImagesOptions
@@ -160,7 +160,7 @@ def _by_folder(listing: Listing, splits: Sequence[str], options: ImagesOptions) 
         raise DataError(
             f"{listing.name} is split into {' and '.join(names)} without a train folder",
             hint=f"statistics and classes come from train images; to learn from one folder, name it: "
-            f"tensorize images {shlex.quote(os.path.join(listing.name, first))} -o images.h5",
+            f"tensorize images {quoted(os.path.join(listing.name, first))} -o images.h5",
         )
     return Splits(names, np.array([names.index(split) for split in splits], dtype=np.int8))
 

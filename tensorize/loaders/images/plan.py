@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
@@ -12,6 +11,7 @@ import numpy as np
 
 from tensorize.core.contracts import Array, Learned, Piece, Plan, Run, TensorSpec
 from tensorize.core.errors import DataError, RecipeError, near, plural
+from tensorize.core.shell import quoted
 from tensorize.loaders.images.errors import Fault, refuse_images
 from tensorize.loaders.images.listing import Listing, Splits, class_names, splits_of
 from tensorize.loaders.images.normalize import Normalizer, fixed_normalization
@@ -166,7 +166,7 @@ def _codes(listing: Listing, state: State) -> tuple[Array | None, tuple[str, ...
     unknown = [str(name) for name in names if name not in known]
     if unknown:
         lines = [f"{name}{near(name, known)}" for name in unknown]
-        every = shlex.quote(os.path.join(listing.name, "**", "*.*"))
+        every = quoted(os.path.join(listing.name, "**", "*.*"))
         raise DataError(
             f"the recipe knows no {plural(len(lines), 'class', 'classes')} of these names",
             lines,
