@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from tensorize.columns.dates.notations import DAY_FIRST, MONTH_FIRST, forms_of
-from tensorize.columns.dates.text import DAY, read_cells
+from tensorize.columns.dates.text import DAY, read_cells, to_time_of_day
 from tensorize.columns.reader import Rows
 from tensorize.core.contracts import Array
 from tensorize.core.errors import plural
@@ -28,6 +30,7 @@ ONWARD = 0.9
 """The least share of the rows that go the same way in time as the others."""
 WINDOWS = ((DAY // 24, 60), (DAY, 24), (7 * DAY, 7), (28 * DAY, 4), (85 * DAY, 12), (300 * DAY, 4))
 """(microseconds, steps): a shorter pace than that has windows of so many steps."""
+_HOUR = re.compile(r"(^|[_\s.-])(h|hh|hr|hrs|hour|hours|stunde|heure)$", re.IGNORECASE)
 YEARS = ROWS = 5
 """Steps in a window of years, or of rows without a time."""
 
@@ -48,10 +51,46 @@ def find_times(rows: Rows, pictures: Mapping[str, Picture], time: str | None = N
     """
     for name, item in pictures.items():
         if name == time or (time is None and _may_be_time(item)):
-            found = _times(rows, pictures, name)
+            found = _two_columns(rows, pictures, name) or _times(rows, pictures, name)
             if found is not None:
                 return found
     return None
+
+
+def _two_columns(rows: Rows, pictures: Mapping[str, Picture], name: str) -> SteadyTimes | None:
+    """The times of a column of days and one of hours, or of times of day, which are steady together and not alone."""
+    clocks = [item.name for item in pictures.values() if item.name != name and _may_be_clock(item)]
+    cells = _cells(rows, name) if clocks else pa.array([], pa.string())
+    for notation, days in _readings(cells) if clocks else ():
+        if (days % DAY).any() or _pace(days)[0] >= STEADY:
+            continue
+        for clock in clocks:
+            hours = _hours(_cells(rows, clock))
+            share, usual = _pace(days + hours) if hours is not None else (0.0, 0)
+            if share >= STEADY:
+                backward = bool((np.diff(days + hours) < 0).any())
+                return SteadyTimes(
+                    name, tuple(_flags(f"{name}+{clock}", usual, notation, None, dated=name, backward=backward)), usual
+                )
+    return None
+
+
+def _may_be_clock(item: Picture) -> bool:
+    """Whole hours of a column that is called so, or text that may be times of day."""
+    if item.missing or item.distinct is None or item.distinct < 2:
+        return False
+    if item.column.storage == "int64":
+        return bool(_HOUR.search(item.name)) and item.low >= 0 and item.high <= 23
+    return item.kind == "category"
+
+
+def _hours(cells: pa.Array) -> Array | None:
+    """Hours or times of day as microseconds, (row); None where a cell is neither."""
+    with suppress(pa.ArrowInvalid):
+        hours: Array = cells.cast(pa.int64()).to_numpy(zero_copy_only=False)
+        return hours * (DAY // 24)
+    found, ok = to_time_of_day(cells)
+    return found if ok.all() else None
 
 
 def _may_be_time(item: Picture) -> bool:
@@ -80,16 +119,17 @@ def _times(rows: Rows, pictures: Mapping[str, Picture], name: str) -> SteadyTime
     for share, usual, notation, group, values in sorted(paces, key=lambda pace: -pace[0])[:1]:
         if share >= STEADY:
             backward = group is None and bool((np.diff(values) < 0).any())
-            return SteadyTimes(name, tuple(_flags(name, usual, notation, group, backward=backward)), usual)
+            return SteadyTimes(name, tuple(_flags(name, usual, notation, group, dated=name, backward=backward)), usual)
     return None
 
 
-def _flags(name: str, usual: int, notation: str | None, group: str | None, *, backward: bool) -> Iterator[Choice]:
-    """The options that name the times."""
+def _flags(time: str, usual: int, notation: str | None, group: str | None, *, dated: str, backward: bool) -> Iterator[Choice]:
+    """The options that name the times; `dated` is the column of dates among them."""
     each = f' of each "{group}"' if group else ""
-    yield Choice("time", name, f'"{name}" tells the time: {_said(usual)} from row to row{each}')
+    told = " and ".join(f'"{name}"' for name in ([dated, time.removeprefix(dated + "+")] if time != dated else [dated]))
+    yield Choice("time", time, f"{told} {'tell' if time != dated else 'tells'} the time: {_said(usual)} from row to row{each}")
     if notation:
-        yield Choice("time_format", [f"{name}={notation}"], "the only way to read these dates in steady steps")
+        yield Choice("time_format", [f"{dated}={notation}"], "the only way to read these dates in steady steps")
     if group:
         yield Choice("group", group, "a series of its own for each value")
     if backward:

@@ -159,3 +159,35 @@ def test_what_is_no_source_is_no_command(tensorize: Command) -> None:
     assert "there is no file" in tensorize("nowhere.csv").stderr
     with pytest.raises(UsageError, match="no kind"):
         suggest({"a": [1, 2]}, kind="imagse")
+
+
+DAYS_AND_HOURS = {
+    "whole hours": ("h", "hr", lambda times: times.hour, "%Y-%m-%d", {}),
+    "times of day": ("15min", "clock", lambda times: times.strftime("%H:%M"), "%Y-%m-%d", {}),
+    "day first": ("6h", "Hour", lambda times: times.hour, "%d/%m/%Y", {"time_format": ["day=day-first"]}),
+    "backward": ("-1h", "hour", lambda times: times.hour, "%Y-%m-%d", {"unsorted": "sort"}),
+}
+
+
+@pytest.mark.parametrize("name", DAYS_AND_HOURS)
+def test_days_and_hours_in_two_columns_are_one_time(write: WriteTable, name: str) -> None:
+    freq, column, told, form, more = DAYS_AND_HOURS[name]
+    times = pd.date_range("2011-01-25 00:00", periods=24 * 12, freq=freq)
+    values = np.arange(len(times)) * 37 % 101 / 4
+    path = write(pd.DataFrame({"day": times.strftime(form), column: told(times), "value": values}).to_csv(index=False))
+    found = suggest(path)
+    window = 60 if freq == "15min" else 24
+    assert (found.kind, dict(found.options)) == ("series", {"time": f"day+{column}", **more, "window": window})
+    assert f'"day" and "{column}" tell the time' in found.choices[0].reason
+    made = ts.prepare("series", path, **found.options, raw=["value"])
+    values = values[::-1] if name == "backward" else values
+    np.testing.assert_array_equal(made["series"][:, -1].numpy(), np.lib.stride_tricks.sliding_window_view(values, window))
+
+
+def test_numbers_that_are_no_hours_of_a_day_are_none(write: WriteTable) -> None:
+    rows = [f"2011-01-{day:02},{order},{day * order % 7}" for day in range(1, 29) for order in (3, 1, 2)]
+    found = suggest(write("\n".join(["day,hour,value", *rows]) + "\n"))
+    assert "day+hour" not in found.options.values()
+    rows = [f"2011-01-{day:02},{(day * 7 + 3) % 24},{day % 7}.5" for day in range(1, 29)]
+    found = suggest(write("\n".join(["day,hour,value", *rows]) + "\n"))
+    assert found.options["time"] == "day"
