@@ -96,9 +96,8 @@ def _each(names: Sequence[str], cells: FaultyCells, policy: str) -> str:
 
 def endless_error(cells: FaultyCells, places: Sequence[str]) -> DataError:
     """The error for numbers that are infinite, or too large for float64."""
-    hint = "say that the word means missing: --na inf, with --missing drop | mean | median; or drop the column"
-    fix = {"na": ["inf,-inf,Inf,-Inf,Infinity,-Infinity"]}
-    return DataError(f"{plural(cells.total, 'number is', 'numbers are')} infinite", cells.lines(places), hint, fix)
+    hint = "say that infinite means missing: --na inf, with --missing drop | mean | median; or drop the column"
+    return DataError(f"{plural(cells.total, 'number is', 'numbers are')} infinite", cells.lines(places), hint, {"na": ["inf"]})
 
 
 def unseen_error(cells: FaultyCells, places: Sequence[str], targets: Sequence[str], fixed: Sequence[str]) -> DataError:

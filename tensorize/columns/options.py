@@ -17,7 +17,7 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 
 from tensorize.columns.dates.notations import check_notation
-from tensorize.columns.reader import INDEX
+from tensorize.columns.reader import INDEX, INFINITE
 from tensorize.core import registry
 from tensorize.core.errors import UsageError
 from tensorize.core.options import OWN, READING, BadOptions, Options, Several, SplitOptions, column_and, flag
@@ -83,7 +83,9 @@ class RowOptions(SplitOptions, BadOptions):
     reading: Annotated[SerializeAsAny[Options], BeforeValidator(_read_by)] = Options()
     type: Several = flag((), "Override a column's kind: COL:number, COL:category, COL:bool or COL:time.", "COL:KIND")
     na: Several = flag(
-        (), "More words that mean a missing value, besides the empty cell (and NA, NaN, null in number columns).", "WORDS"
+        (),
+        "More words that mean a missing value, besides the empty cell (NA, NaN, null in numbers); inf: infinite numbers.",
+        "WORDS",
     )
     where: str | None = flag(None, 'Keep only the rows for which this holds, such as "quality > 3 and pH < 3.5".', "CONDITION")
 
@@ -91,7 +93,8 @@ class RowOptions(SplitOptions, BadOptions):
     def na_words(self) -> tuple[str, ...]:
         """The words of `na`, each as it was given and split on commas."""
         parts = (part.strip() for flag in self.na if "," in flag for part in flag.split(","))
-        return tuple(dict.fromkeys((*self.na, *(part for part in parts if part))))
+        words = dict.fromkeys((*self.na, *(part for part in parts if part)))
+        return tuple(dict.fromkeys((*words, *(INFINITE if "inf" in words else ()))))
 
     written: ClassVar[tuple[str, ...]] = ("reader", "na")
 

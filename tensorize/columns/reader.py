@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 NUMBER_NA = ("", "NA", "NaN", "nan", "null", "N/A")
 """What means a missing value in a column of numbers, or of true and false; in a column of words only the empty cell does."""
+INFINITE = tuple(sign + word for word in ("inf", "Inf", "INF", "infinity", "Infinity", "INFINITY") for sign in ("", "-", "+"))
+"""The spellings of infinite numbers: all of them are missing where one says that `inf` is."""
 INDEX = "Unnamed: 0"
 """The name of a first column that has none, as pandas gives it: an index, unless a flag names it."""
 

@@ -141,8 +141,8 @@ class Chooser:
         if item.infinite:
             self._add(
                 "na",
-                ["inf,-inf,Inf,-Inf,Infinity,-Infinity"],
-                f'"{item.name}" holds {plural(item.infinite, "infinite number")}',
+                ["inf"],
+                f'"{item.name}" holds {plural(item.infinite, "infinite number")}: they count as missing',
             )
         return True
 

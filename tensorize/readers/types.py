@@ -84,6 +84,7 @@ def stored(cells: pa.Array, column: Column, na: tuple[str, ...], place: Callable
         return _text(_cast(cells, pa.string(), column, place), na)
     if pa.types.is_floating(cells.type):
         cells = _without_nan(cells)
+        cells = _without(pc.is_inf(cells), cells) if "inf" in na else cells
     elif pa.types.is_decimal(cells.type) and cells.type.precision > EXACT_DIGITS:
         cells = pc.cast(cells, pa.string())
     return _cast(cells, _STORED[column.storage], column, place)
@@ -118,8 +119,12 @@ def _decoded(cells: pa.DictionaryArray) -> pa.Array:
 def _without_nan(cells: pa.Array) -> pa.Array:
     """Null in place of NaN; the cells themselves where there is none."""
     cells = pc.cast(cells, pa.float64())
-    nan = pc.is_nan(cells)
-    return pc.if_else(nan, pa.scalar(None, pa.float64()), cells) if pc.any(nan).as_py() else cells
+    return _without(pc.is_nan(cells), cells)
+
+
+def _without(some: pa.BooleanArray, cells: pa.Array) -> pa.Array:
+    """Null in place of some numbers; the cells themselves where there are none of those."""
+    return pc.if_else(some, pa.scalar(None, pa.float64()), cells) if pc.any(some).as_py() else cells
 
 
 def _text(cells: pa.Array, na: tuple[str, ...]) -> pa.Array:

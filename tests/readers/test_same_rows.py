@@ -155,3 +155,12 @@ def test_the_bikes(data: Path, tmp_path: Path) -> None:
     table = bikes(tmp_path / "b.csv", data / "bikes/hour.csv")
     all_alike("bikes", tmp_path / "b.csv", table, split="0.8,0.2")
     all_alike("series", tmp_path / "b.csv", table, time="dteday+hr", step="1h", window=24, gaps="ffill")
+
+
+def test_infinite_numbers_that_count_as_missing(tmp_path: Path) -> None:
+    values = ["1.5", "inf", "-Infinity", "2.25", "+INF", "", "-inf", "7"]
+    (tmp_path / "m.csv").write_text("x,y\n" + "".join(f"{value},{at}\n" for at, value in enumerate(values)))
+    table = pa.table({"x": [float(value) if value else None for value in values], "y": range(len(values))})
+    all_alike("table", tmp_path / "m.csv", table, na="inf", missing="median", indicator=True)
+    made = prepare("table", tmp_path / "m.csv", na="inf", missing="x=drop", raw=["x"])
+    assert made["features"][:, 0].tolist() == [1.5, 2.25, 7]
