@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from tensorize.core import registry
@@ -62,7 +63,7 @@ def run_loader(
         try:
             result = pipeline.prepare(kind, only(source), options, run, output)
         except DataError as error:
-            more = _kept({"--format": format, "--rejects": rejects, "--max-size": max_size}, force)
+            more = _kept({"--format": format, "--rejects": rejects, "--max-size": max_size}, force or _was_listed(rejects))
             raise mended(error, kind, only(source), options, out=str(output.path), more=more) from None
     print_result(kind, result, as_json=as_json, quiet=quiet, verbose=verbose)
 
@@ -72,6 +73,11 @@ def mended(error: DataError, kind: str, source: str | list[str], options: dict[s
     from tensorize.look.mended import with_command
 
     return with_command(error, kind, source, options, **more)
+
+
+def _was_listed(rejects: Path | None) -> bool:
+    """Whether a failed call has left its list of rejects, which the next one replaces."""
+    return rejects is not None and rejects.exists()
 
 
 def _kept(flags: dict[str, Any], force: bool) -> list[str]:

@@ -179,6 +179,6 @@ def verify_recipe(path: Path) -> None:
     if end is None:
         raise DataError(
             f"{path} carries no digest, so that a change cannot be found",
-            hint="tensorize inspect --recipe -o FILE writes one",
+            hint="write it anew from the prepared file: tensorize inspect FILE --recipe -o recipe.json",
         )
     check_digest(path, end.start(1))

@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +60,8 @@ def following(run: Callable[..., Any], folder: Path, file: str) -> Callable[...,
     def watched(*args: object, **options: Any) -> Any:
         done = run(*args, **options)
         line = last_line(done.stderr) if isinstance(done.stderr, str) else ""
+        if done.returncode == 1 and not line:
+            noted(file, args, None, [str(done.stderr)])
         if done.returncode in (1, 2) and line and "input" not in options:
             at = Path(options.get("cwd") or folder)
             with tempfile.TemporaryDirectory() as made:
@@ -67,22 +69,29 @@ def following(run: Callable[..., Any], folder: Path, file: str) -> Callable[...,
                 if sum(path.stat().st_size for path in at.rglob("*") if path.is_file()) < LARGEST:
                     shutil.copytree(at, copy, symlinks=True, ignore_dangling_symlinks=True)
                     works, said = follow(line.replace(str(at), str(copy)), copy, options.get("env"))
-                    note = {"test": os.environ["PYTEST_CURRENT_TEST"], "call": [*map(str, args)], "works": works, "said": said}
-                    with Path(file).open("a") as notes:
-                        notes.write(json.dumps(note) + "\n")
+                    noted(file, args, works, said)
         return done
 
     return watched
 
 
+def noted(file: str, call: Sequence[object], works: bool | None, said: Sequence[str]) -> None:
+    """Note one failed call: whether its hint works, None if it ends in no command."""
+    note = {"test": os.environ["PYTEST_CURRENT_TEST"], "call": [*map(str, call)], "works": works, "said": said}
+    with Path(file).open("a") as notes:
+        notes.write(json.dumps(note) + "\n")
+
+
 def main(file: str) -> None:
     """Print how many hints were followed, and each that does not work; exit with 1 if there is one."""
     notes = [json.loads(line) for line in Path(file).read_text().splitlines()]
-    broken = [note for note in notes if not note["works"]]
+    followed = [note for note in notes if note["works"] is not None]
+    broken = [note for note in followed if not note["works"]]
     for note in broken:
         print(note["test"], " ".join(note["call"]), *note["said"], sep="\n  ")
-    print(f"{len(notes)} hints followed, {len(broken)} do not work")
-    sys.exit(bool(broken) or not notes)
+    without = len(notes) - len(followed)
+    print(f"{len(followed)} hints followed, {len(broken)} do not work; {without} failures of data end in no command")
+    sys.exit(bool(broken) or not followed)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tensorize.core.errors import UsageError
+from tensorize.core.shell import quoted
 
 
 def check_targets(targets: Iterable[str | os.PathLike[str] | None], *sources: Any) -> None:
@@ -27,7 +28,15 @@ def check_targets(targets: Iterable[str | os.PathLike[str] | None], *sources: An
             if target.exists() and os.path.samefile(target, source):
                 raise UsageError(f"{target} is an input, and would be overwritten", hint="write to another file")
             if source.is_dir() and target.resolve().is_relative_to(source.resolve()):
-                raise UsageError(f"{target} lies in {source}, the folder that is read", hint="write to a file outside of it")
+                raise UsageError(
+                    f"{target} lies in {source}, the folder that is read",
+                    hint=f"write to a file outside of it, such as -o {quoted(_beside(target, source))}",
+                )
+
+
+def _beside(target: Path, folder: Path) -> str:
+    """The same name beside a folder."""
+    return os.path.join(os.path.relpath(folder.resolve().parent), target.name)
 
 
 def _paths(source: Any) -> Iterator[Path]:
@@ -43,9 +52,14 @@ def _paths(source: Any) -> Iterator[Path]:
 
 
 def default_out(source: Sequence[str | os.PathLike[str]]) -> Path:
-    """Where the result goes when nothing is said: the first source's name with `.h5`, in the folder one is in."""
+    """Where the result goes when nothing is said: the first source's name with `.h5`, in the folder one is in.
+
+    Beside a folder that is read, if one is inside of it.
+    """
     first = Path(source[0])
     stem = "stdin" if os.fspath(source[0]) == "-" else first.resolve().name
     for suffix in (".gz", ".zst", first.suffix):
         stem = stem.removesuffix(suffix) if suffix else stem
-    return Path("".join(char for char in stem if char not in "*?[]") or "out").with_suffix(".h5")
+    name = Path("".join(char for char in stem if char not in "*?[]") or "out").with_suffix(".h5")
+    inside = first.is_dir() and Path.cwd().is_relative_to(first.resolve())
+    return Path(os.path.relpath(first.resolve().parent)) / name if inside else name

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Command
+from follow import follow, last_line
 
 from tensorize.core import registry
 
@@ -164,6 +165,8 @@ def test_above_the_limit_all_are_listed_and_nothing_is_written(tensorize: Comman
     assert f"are bad, and --max-bad is {len(case.listed) - 1}" in done.stderr
     check_list(case, f"bad{suffix}", tmp_path / "r.jsonl")
     assert not (tmp_path / "x.h5").exists()
+    works, said = follow(last_line(done.stderr), tmp_path)
+    assert works, said
 
 
 def test_apply_lists_the_same(tensorize: Command, tmp_path: Path, kind: str) -> None:

@@ -9,6 +9,7 @@ from PIL import Image
 
 import tensorize
 from tensorize import UsageError
+from tensorize.sources.targets import check_targets, default_out
 
 TABLE = b"x,y\n" + b"".join(b"%d,%d\n" % (n, n % 2) for n in range(40))
 
@@ -76,3 +77,16 @@ def test_files_that_other_commands_read_stay_too(tensorize: Command, tmp_path: P
         done = tensorize(*command, "--force")
         assert (done.returncode, "is an input, and would be overwritten" in done.stderr) == (2, True), (command, done.stderr)
     assert {name: (tmp_path / name).read_bytes() for name in kept} == kept
+
+
+def test_inside_a_folder_that_is_read_the_default_is_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "cats/small").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    assert default_out(["cats"]) == Path("cats.h5")
+    monkeypatch.chdir(tmp_path / "cats")
+    assert default_out(["."]) == Path("../cats.h5")
+    assert default_out(["small"]) == Path("small.h5")
+    monkeypatch.chdir(tmp_path / "cats/small")
+    assert default_out([".."]) == Path("../../cats.h5")
+    with pytest.raises(UsageError, match=r"such as -o \.\./\.\./x\.h5"):
+        check_targets(["x.h5"], "..")
