@@ -51,6 +51,7 @@ STATE = {
     "tensorize.transforms.base made": "a module class needs torch, so it is made on first use instead of on import",
     "tensorize.core.limits _HEADER": "a context variable: each context has its own value",
     "tensorize.core.limits _PIPE": "a context variable: each context has its own value",
+    "tensorize.core.limits _TIMEOUT": "a context variable: each context has its own value",
 }
 """The only objects of modules that change while the program runs, and why."""
 

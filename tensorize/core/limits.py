@@ -14,6 +14,9 @@ HEADER_BYTES = 256 << 20
 """Bytes in each part of a prepared file that has to be held in memory beside the tensors: the recipe, the names, the texts."""
 PIPE_BYTES = 4 << 30
 """Bytes of a pipe that are kept before a larger limit is asked for."""
+TIMEOUT = 60.0
+"""Seconds that a place elsewhere may send nothing."""
+_TIMEOUT: ContextVar[float] = ContextVar("tensorize_timeout", default=TIMEOUT)
 _PIPE: ContextVar[int] = ContextVar("tensorize_max_pipe", default=PIPE_BYTES)
 _HEADER: ContextVar[int] = ContextVar("tensorize_max_header", default=HEADER_BYTES)
 
@@ -63,3 +66,13 @@ def check_pipe(name: str, found: int) -> None:
             f"{name} brings more than {size(_PIPE.get())}: does it end?",
             hint=f"save it to a file first, and name that; or allow more: --max-pipe {4 * _PIPE.get()}",
         )
+
+
+def allow_timeout(seconds: float) -> None:
+    """Set how long a place elsewhere may send nothing from here on, for a command."""
+    _TIMEOUT.set(seconds)
+
+
+def timeout() -> float:
+    """Seconds that a place elsewhere may send nothing before the run ends."""
+    return _TIMEOUT.get()

@@ -1,4 +1,4 @@
-"""Where raw bytes are: a path, a glob, a list of them, or `-` for standard input."""
+"""Where raw bytes are: a path, a glob, an address, a list of them, or `-` for standard input."""
 
 from __future__ import annotations
 
@@ -13,8 +13,11 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO, Protocol, cast
 
 from tensorize.core.errors import DataError, RunError, UsageError, near
+from tensorize.core.limits import timeout
 from tensorize.core.shell import quoted
+from tensorize.sources.addresses import is_address, parse_address
 from tensorize.sources.changes import RandomFile, Stamp, WatchedFile, source_changed
+from tensorize.sources.ranges import Remote, RemoteFile, RemoteStream
 from tensorize.sources.streams import is_file, open_stream, spooled
 
 STDIN = "-"
@@ -77,6 +80,9 @@ class InputFile:
     _held: IO[bytes] | None = field(default=None, compare=False, repr=False)
     _stamp: Stamp | None = field(default=None, compare=False, repr=False)
     _blocks: dict[int, int] = field(default_factory=dict, compare=False, repr=False)
+    _remote: Remote | None = field(default=None, compare=False, repr=False)
+    _copies: list[IO[bytes]] = field(default_factory=list, compare=False, repr=False)
+    """What was copied of a file elsewhere for one who needs a path, if anything."""
 
     @classmethod
     def at(cls, path: Path, name: str) -> InputFile:
@@ -90,27 +96,52 @@ class InputFile:
         except OSError as error:
             raise DataError(f"{name} cannot be read: {error.strerror}") from error
 
+    @classmethod
+    def elsewhere(cls, name: str) -> list[InputFile]:
+        """The files that an address names: one of a web server, or the objects of a store, a pattern in sorted order.
+
+        Raises UsageError for what is not there, RunError for what is refused or does not come in time.
+        """
+        address = parse_address(name)
+        if not address.is_web:
+            from tensorize.sources.objects import stored_files
+
+            return [cls(found.name, Path(found.name), _remote=found) for found in stored_files(address)]
+        from tensorize.sources.http import WebFile, open_web
+
+        web = open_web(address, timeout())
+        kept, remote = (None, web) if isinstance(web, WebFile) else (web, None)
+        return [cls(address.shown, Path(address.shown), kept, _remote=remote)]
+
     @property
     def size(self) -> int:
-        """Bytes on disk (compressed ones, where it is compressed)."""
+        """Bytes as stored (compressed ones, where it is compressed)."""
+        if self._remote is not None:
+            return self._remote.size
         return self._stamp.size if self._stamp is not None else os.fstat(self._checked.fileno()).st_size
 
     @property
     def readable(self) -> Path:
         """A path under which any process of ours can open it, also what was kept of a pipe, as long as this one lives.
 
-        Raises UsageError for a pipe where the system has no such path.
+        Of a file elsewhere, a copy. Raises UsageError for a pipe, or a copy, where the system has no such path.
         """
-        if self._held is None:
+        if self._remote is not None and not self._copies:
+            with io.BufferedReader(RemoteStream(self._remote), _BUFFER) as stream:
+                self._copies.append(spooled(self.name, cast(IO[bytes], stream)))
+        held = self._copies[0] if self._copies else self._held
+        if held is None:
             return self.path
-        path = Path(f"/proc/{os.getpid()}/fd/{self._held.fileno()}")
+        path = Path(f"/proc/{os.getpid()}/fd/{held.fileno()}")
         if not path.exists():
             raise UsageError(f"{self.name} cannot be read in pieces on this system", hint="save it to a file first")
         return path
 
     def check(self) -> None:
         """Raise DataError if the file is not what it was, for one who opens its path by himself."""
-        if self._stamp is not None:
+        if self._remote is not None:
+            self._remote.check()
+        elif self._stamp is not None:
             try:
                 now = Stamp.of(self.path.stat())
             except OSError:
@@ -121,14 +152,14 @@ class InputFile:
     def __getstate__(self) -> dict[str, Any]:
         """What was kept of a pipe is open in this process alone; others find it under the path that the system gives it."""
         if self._held is None:
-            return self.__dict__
+            return {**self.__dict__, "_copies": []}
         kept = Path(f"/proc/{os.getpid()}/fd/{self._held.fileno()}")
         there = {"path": kept, "_stamp": Stamp.of(os.fstat(self._held.fileno()))} if kept.exists() else {}
         return {**self.__dict__, "_held": None, **there}
 
     def head(self, count: int = 16) -> bytes:
         """The first bytes as stored on disk."""
-        with self._raw() as raw:
+        with io.BufferedReader(self._raw(), max(count, 1)) as raw:
             return raw.read(count) or b""
 
     def random(self) -> io.RawIOBase:
@@ -136,6 +167,8 @@ class InputFile:
 
         Raises DataError here, and after any read, where the file is not what it was.
         """
+        if self._remote is not None:
+            return RemoteFile(self._remote)
         if self._stamp is None:
             return _Positioned(self._checked)
         try:
@@ -173,6 +206,8 @@ class InputFile:
                 )
 
     def _raw(self) -> io.RawIOBase:
+        if self._remote is not None:
+            return RemoteStream(self._remote)
         if self._stamp is None:
             return _Positioned(self._checked)
         try:
@@ -228,6 +263,8 @@ def resolve(source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -
     name = os.fspath(source)
     if name == STDIN:
         return [_stdin()]
+    if is_address(name):
+        return InputFile.elsewhere(name)
     path = Path(name)
     if path.is_dir():
         inside = sorted(entry.name for entry in path.iterdir())[:5]
