@@ -53,6 +53,7 @@ READERS = {
     "csv": ("tensorize.readers.csv:Csv", "Delimited text, such as CSV and TSV: every cell is checked."),
     "parquet": ("tensorize.readers.parquet:Parquet", "Parquet files, a row group at a time."),
     "arrow": ("tensorize.readers.arrow:Arrow", "Arrow IPC files and Feather, a record batch at a time."),
+    "excel": ("tensorize.readers.excel:Excel", "Workbooks: .xlsx, .xlsm, .xlsb, .xls and .ods."),
     "memory": ("tensorize.readers.memory:Memory", "What Python holds: data frames, Arrow tables, mappings, rows, arrays."),
 }
 

@@ -22,8 +22,8 @@ from tensorize.readers.csv.dialect import Dialect
 from tensorize.readers.csv.infer import NUMBERS, WORDS, Seen, is_code, look, look_bools, plain, pointed
 from tensorize.readers.types import to_bools
 
-FRACTION, TIME = pa.float64(), pa.timestamp("us")
-_SEEN = {FRACTION: Seen.FLOAT, TIME: Seen.TIME}
+WHOLE, FRACTION, TIME = pa.int64(), pa.float64(), pa.timestamp("us")
+_SEEN = {WHOLE: Seen.INT, FRACTION: Seen.FLOAT, TIME: Seen.TIME}
 _NOTHING: Mapping[str, pa.DataType] = MappingProxyType({})
 
 TRAILING = "\0"
