@@ -20,7 +20,7 @@ HEAD_BYTES = 64 << 10
 MOST_FILES = 20_000
 _MARKS = (b"\t", b",", b";", b"|")
 _NUMBER = re.compile(rb"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*")
-_TABLES = (".csv", ".tsv", ".tab", ".dat", ".parquet", ".pq", ".txt", ".gz", ".zst")
+_TABLES = (".csv", ".tsv", ".tab", ".dat", ".parquet", ".pq", ".xlsx", ".xls", ".ods", ".txt", ".gz", ".zst")
 
 
 def kind_of(source: Any) -> tuple[str, Any]:

@@ -17,7 +17,6 @@ from tensorize.columns.reader import Needs, Rows
 from tensorize.core.contracts import Run
 from tensorize.engine.packed import Packed, pack
 from tensorize.readers.csv.dialect import Dialect
-from tensorize.readers.csv.first_line import is_number
 from tensorize.readers.csv.options import CsvOptions
 from tensorize.readers.csv.parse import ChunkParser, parsed
 from tensorize.readers.csv.parse_block import Read, Summary
@@ -78,7 +77,7 @@ class ReadCells:
 
     def __call__(self, batch: pa.RecordBatch) -> tuple[Summary, Packed]:
         reader, columns, typed = self.reader, {}, {}
-        words = any(is_number(word) for word in reader.na)
+        words = any(map(_is_number, reader.na))
         for name in reader.wanted:
             cells = batch.column(reader.dialect.places[name])
             if words or name in reader.text | reader.lenient | reader.bools:
@@ -89,6 +88,15 @@ class ReadCells:
         table = pa.table(columns) if columns else pa.Table.from_batches([batch.select([])])
         found = parsed(table, reader, typed)
         return Summary.of(Read(found, batch.nbytes, batch.num_rows)), pack(found.columns)
+
+
+def _is_number(word: str) -> bool:
+    """Whether a word that means missing is a number, such as -999 or inf."""
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
 
 
 def _as_text(cells: pa.Array) -> pa.Array:

@@ -25,6 +25,7 @@ _BUFFER = 128 << 10
 _FREE_BYTES = 64 << 20
 """Up to here a compressed file may grow as it likes."""
 _MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
+_READ = "table and series read it, unless --reader names another reader"
 _UNPACK = "unpack it first"
 _TO_PARQUET = (
     'write it as Parquet: {python} -c "import sys, pyarrow.feather as f, pyarrow.parquet as p; '
@@ -32,8 +33,8 @@ _TO_PARQUET = (
 )
 _PICTURE = "tensorize images reads folders of pictures"
 _NO_TEXT = {
-    b"PAR1\x15": ("a Parquet file", "table and series read it, unless --reader names another reader"),
-    b"PK\x03\x04": ("a ZIP archive, as .xlsx and .npz are", "unpack it first; of a spreadsheet, save the sheet as CSV"),
+    b"PAR1\x15": ("a Parquet file", _READ),
+    b"PK\x03\x04": ("a ZIP archive, as .xlsx and .npz are", _UNPACK),
     b"\xfd7zXZ\0": ("compressed by xz", _UNPACK),
     b"BZh91AY&SY": ("compressed by bzip2", _UNPACK),
     b"\x89HDF\r\n\x1a\n": ("an HDF5 file", "raw data are asked for; tensorize inspect shows a prepared file"),
@@ -46,7 +47,7 @@ _NO_TEXT = {
         "write it as CSV: {python} -c \"import sys, numpy; numpy.savetxt('out.csv', numpy.load(sys.argv[1]), delimiter=',')\""
         " {name}",
     ),
-    b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": ("an old Excel workbook (.xls), or another Office file", "save the sheet as CSV"),
+    b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": ("an old Excel workbook (.xls), or another Office file", "name a workbook .xls"),
     b"7z\xbc\xaf\x27\x1c": ("a 7z archive", _UNPACK),
     b"Rar!\x1a\x07": ("a RAR archive", _UNPACK),
     b"\x04\x22\x4d\x18": ("compressed by lz4", _UNPACK),
@@ -196,8 +197,8 @@ class InputFile:
         return cast(BinaryIO, pa.CompressedInputStream(pa.PythonFile(raw, mode="r"), compression))
 
     def _check_text(self, magic: bytes) -> None:
-        if magic.startswith(b"PK\x03\x04") and self.path.suffix.lower() in (".xlsx", ".xlsm", ".ods"):
-            raise DataError(f"{self.name} is a workbook, not text", hint="save the sheet as CSV")
+        if magic.startswith(b"PK\x03\x04") and self.path.suffix.lower() in (".xlsx", ".xlsm", ".xlsb", ".ods"):
+            raise DataError(f"{self.name} is a workbook, not text", hint=_READ)
         for known, (what, hint) in _NO_TEXT.items():
             if magic.startswith(known):
                 raise DataError(

@@ -63,7 +63,7 @@ def test_a_file_that_is_no_text_is_called_what_it_is(tmp_path: Path, name: str, 
     path = tmp_path / name
     path.write_bytes(head + b"\0" * 100)
     with pytest.raises(DataError, match=said):
-        prepare("table", path)
+        prepare("table", path, reader="csv")
 
 
 @pytest.mark.parametrize("name", ["h.arrow", """a "b" 'c' $(touch harmed) `d`.arrow""", "-x.arrow"])
