@@ -54,6 +54,8 @@ READERS = {
     "parquet": ("tensorize.readers.parquet:Parquet", "Parquet files, a row group at a time."),
     "arrow": ("tensorize.readers.arrow:Arrow", "Arrow IPC files and Feather, a record batch at a time."),
     "excel": ("tensorize.readers.excel:Excel", "Workbooks: .xlsx, .xlsm, .xlsb, .xls and .ods."),
+    "jsonl": ("tensorize.readers.jsonl:Jsonl", "JSON Lines: an object on each line; objects in objects become columns."),
+    "json": ("tensorize.readers.json:Json", "JSON: an array of objects, read record by record."),
     "memory": ("tensorize.readers.memory:Memory", "What Python holds: data frames, Arrow tables, mappings, rows, arrays."),
 }
 
