@@ -49,7 +49,7 @@ CASES: dict[str, tuple[str, tuple[str, ...], str, str, Callable[[Path], Path]]] 
     "max-columns": ("table", ("--drop", "second"), "1", "2", table),
     "max-header": ("table", ("--drop", "second"), "10B", "8KB", table),
     "max-cell": ("table", (), "4", "5", table),
-    "max-record": ("table", (), "33", "34", objects),
+    "max-record": ("table", (), "30", "31", objects),
     "max-expansion": ("table", (), "2", "1000", packed),
     "max-distinct": ("text", WORDS, "4", "5", text),
     "max-word": ("text", WORDS, "8", "9B", text),
