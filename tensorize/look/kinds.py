@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from tensorize.core.errors import DataError, UsageError
+from tensorize.core.errors import DataError
 from tensorize.loaders.images.errors import ImageError
 from tensorize.loaders.images.folders import SUFFIXES
 from tensorize.loaders.images.header import format_of
@@ -20,11 +20,10 @@ HEAD_BYTES = 64 << 10
 MOST_FILES = 20_000
 _MARKS = (b"\t", b",", b";", b"|")
 _NUMBER = re.compile(rb"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*")
-_TABLES = (".csv", ".tsv", ".tab", ".dat", ".parquet", ".pq", ".xlsx", ".xls", ".ods", ".txt", ".gz", ".zst")
 
 
 def kind_of(source: Any) -> tuple[str, Any]:
-    """(kind, source): what it is, and what to read, which for a folder of tables is a glob.
+    """(kind, source): what it is, and what to read.
 
     Raises UsageError for what is not there, DataError for a folder that holds nothing of use.
     """
@@ -33,15 +32,17 @@ def kind_of(source: Any) -> tuple[str, Any]:
     first = source[0] if isinstance(source, list | tuple) else source
     if os.path.isdir(first):
         return _of_folder(first, source)
-    files = resolve(source)
-    head, suffix = files[0].head(), _suffix(files[0].name)
-    if suffix in SUFFIXES:
-        return "images", source
-    if any(readers_of(files[0])):
-        return "table", source
-    if _is_picture(head):
-        return "images", source
-    return ("table" if _is_table(_lines(files[0])) else "text"), source
+    return _of_file(resolve(source)[0]), source
+
+
+def _of_file(file: InputFile) -> str:
+    if _suffix(file.name) in SUFFIXES:
+        return "images"
+    if any(readers_of(file)):
+        return "table"
+    if _is_picture(file.head()):
+        return "images"
+    return "table" if _is_table(_lines(file)) else "text"
 
 
 def _is_picture(head: bytes) -> bool:
@@ -58,24 +59,15 @@ def _suffix(name: str) -> str:
 
 
 def _of_folder(folder: Any, source: Any) -> tuple[str, Any]:
-    """Images if there are any, else the tables of the most frequent suffix."""
+    """Images if there are any, else the tables or texts."""
     names = list(islice(_walk(folder), MOST_FILES))
     if any(_suffix(name) in SUFFIXES for name in names):
         return "images", source
-    for suffix in _TABLES:
-        inside = [name for name in names if name.lower().endswith(suffix)]
-        if inside:
-            pattern = os.path.join(os.fspath(folder), "*" + suffix)
-            return (
-                kind_of(pattern)
-                if any(os.sep not in name for name in inside)
-                else kind_of(os.path.join(os.fspath(folder), "**", "*" + suffix))
-            )
-    if isinstance(source, list | tuple) and len(source) > 1:
-        raise UsageError("several folders are not one source", hint="name one of them")
-    raise DataError(
-        f"{folder} holds no images and no tables", hint="name a file, a glob such as 'data/*.csv', or a folder of images"
-    )
+    if not names:
+        raise DataError(
+            f"{folder} holds no images and no tables", hint="name a file, a glob such as 'data/*.csv', or a folder of images"
+        )
+    return _of_file(resolve(source)[0]), source
 
 
 def _walk(folder: Any) -> Iterator[str]:

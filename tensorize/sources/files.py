@@ -17,6 +17,7 @@ from tensorize.core.limits import timeout
 from tensorize.core.shell import quoted
 from tensorize.sources.addresses import is_address, parse_address
 from tensorize.sources.changes import RandomFile, Stamp, WatchedFile, source_changed
+from tensorize.sources.folders import data_files, read_in, walked
 from tensorize.sources.ranges import Remote, RemoteFile, RemoteStream
 from tensorize.sources.streams import is_file, open_stream, spooled
 
@@ -40,8 +41,8 @@ _NO_TEXT = {
     b"\x89HDF\r\n\x1a\n": ("an HDF5 file", "raw data are asked for; tensorize inspect shows a prepared file"),
     b"SQLite format 3\0": ("an SQLite database", "export the table as CSV"),
     b"%PDF-": ("a PDF", "save its text first"),
-    b"ARROW1\0\0": ("an Arrow file (.arrow, .feather)", _TO_PARQUET),
-    b"FEA1\0": ("a Feather file", _TO_PARQUET),
+    b"ARROW1\0\0": ("an Arrow file (.arrow, .feather)", "table and series read it, unless --reader names another reader"),
+    b"FEA1\0": ("a Feather file of version 1", _TO_PARQUET),
     b"\x93NUMPY": (
         "an array of numpy (.npy)",
         "write it as CSV: {python} -c \"import sys, numpy; numpy.savetxt('out.csv', numpy.load(sys.argv[1]), delimiter=',')\""
@@ -251,9 +252,9 @@ class _Positioned(io.RawIOBase):
 
 
 def resolve(source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> list[InputFile]:
-    """Return the files of a source: a glob in sorted order, a list in its own.
+    """Return the files of a source: a glob and a folder in sorted order, a list in its own.
 
-    Raises UsageError for what is not there (with the near names of its folder) or is a folder.
+    Raises UsageError for what is not there (with the near names of its folder), and for a folder of mixed formats.
     """
     if isinstance(source, list | tuple):
         if not source:
@@ -268,11 +269,8 @@ def resolve(source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -
         return InputFile.elsewhere(name)
     path = Path(name)
     if path.is_dir():
-        inside = sorted(entry.name for entry in path.iterdir())[:5]
-        raise UsageError(
-            f"{name} is a folder, not a file",
-            hint=f'name files, or a glob such as "{path / "*.csv"}"; inside: {", ".join(inside)}',
-        )
+        inside = data_files(name, walked(name), read_in(name))
+        return [InputFile.at(path / part, os.path.join(name, part)) for part in inside]
     if path.exists():
         return [InputFile.at(path, name)]
     matches = sorted(glob.glob(name, recursive=True)) if glob.has_magic(name) else []

@@ -15,6 +15,7 @@ from tensorize.readers.typed import TypedRows, typed_rows, unreadable
 from tensorize.sources.files import InputFile
 
 FORM = "Arrow"
+OLD_FEATHER = b"FEA1"
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class ArrowFile:
     @classmethod
     def of(cls, file: InputFile) -> Self:
         """Read the footer. Raises DataError if there is none."""
+        if file.head().startswith(OLD_FEATHER):
+            file.open().close()  # says what it is, and the way out
         path = str(file.readable)
         try:
             with pa.OSFile(path) as opened:
