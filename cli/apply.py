@@ -37,6 +37,7 @@ def run_apply(
     chunk_bytes: flags.ChunkBytes = None,
     scratch: flags.Scratch = None,
     max_pipe: flags.MaxPipe = None,
+    timeout: flags.Timeout = None,
     max_header: flags.MaxHeader = None,
     as_json: flags.AsJson = False,
     quiet: flags.Quiet = False,
@@ -48,7 +49,7 @@ def run_apply(
     from tensorize.core.recipe import Recipe as RecipeFile
     from tensorize.sources.targets import check_targets
 
-    del debug, max_pipe
+    del debug, max_pipe, timeout
     output = output_of(source, out, format, max_size, force=force, dry_run=dry_run, rejects=rejects)
     check_targets([output.path, output.rejects], recipe)
     found = RecipeFile.read(recipe)

@@ -26,6 +26,7 @@ def command(
     threads: flags.Threads = None,
     chunk_bytes: flags.ChunkBytes = None,
     scratch: flags.Scratch = None,
+    timeout: flags.Timeout = None,
     as_json: flags.AsJson = False,
     quiet: flags.Quiet = False,
     verbose: flags.Verbose = False,
@@ -35,7 +36,7 @@ def command(
     from tensorize.look.front import named, readable, suggest
     from tensorize.look.suggestion import attempt
 
-    del debug
+    del debug, timeout
     given = flags.given({"split": split, "target": target})
     output = output_of(source, out, format, max_size, force=force, dry_run=dry_run)
     output.check()

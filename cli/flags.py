@@ -13,7 +13,7 @@ from pydantic import BeforeValidator
 from pydantic.fields import FieldInfo
 
 from tensorize.core import registry
-from tensorize.core.limits import allow_header, allow_pipe
+from tensorize.core.limits import allow_header, allow_pipe, allow_timeout
 from tensorize.core.options import OWN, Options
 from tensorize.core.units import parse_size
 
@@ -161,6 +161,25 @@ MaxPipe = Annotated[
         metavar="SIZE",
         callback=_sets(allow_pipe),
         help=r"Keep more than this of a pipe. \[default: 4GiB]",
+        rich_help_panel=HOW,
+    ),
+]
+
+
+def _allow_timeout(value: float | None) -> float | None:
+    if value is not None:
+        allow_timeout(value)
+    return value
+
+
+Timeout = Annotated[
+    float | None,
+    typer.Option(
+        "--timeout",
+        metavar="SECONDS",
+        min=0.1,
+        callback=_allow_timeout,
+        help=r"End the run where a server sends nothing for so long, all new tries included. \[default: 60]",
         rich_help_panel=HOW,
     ),
 ]

@@ -6,15 +6,18 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 from collections.abc import Sequence
+from functools import partial
 from itertools import pairwise
 from typing import NoReturn
 
 from typer.exceptions import Abort, TyperException
 
 from tensorize.core.errors import RunError, TensorizeError
+from tensorize.sources.addresses import secrets_of
 
 from .group import root
 from .process import leave, take_over
@@ -75,7 +78,8 @@ def _run(given: list[str], interrupt: _Interrupt) -> int:
         if type(error).__name__ == NO_ARGUMENTS:
             print(error.format_message(), file=sys.stderr)
             return int(getattr(error, "exit_code", 2))
-        print_error(TensorizeError(error.format_message(), hint=_help_hint(error)), as_json, getattr(error, "exit_code", 2))
+        told = _hidden(TensorizeError(error.format_message(), hint=_help_hint(error)), given)
+        print_error(told, as_json, getattr(error, "exit_code", 2))
         return int(getattr(error, "exit_code", 2))
     except (Abort, KeyboardInterrupt):
         print("interrupted", file=sys.stderr)
@@ -87,12 +91,21 @@ def _run(given: list[str], interrupt: _Interrupt) -> int:
         if interrupt.came or _follows_interrupt(error):
             print("interrupted", file=sys.stderr)
             return INTERRUPTED
-        told = error if isinstance(error, TensorizeError) else _unexpected(error, given)
+        told = _hidden(error if isinstance(error, TensorizeError) else _unexpected(error, given), given)
         if debug:
-            print_traceback(error)
+            print_traceback(told.with_traceback(error.__traceback__) if secrets_of(given) else error)
         else:
             print_error(told, as_json, told.exit_code)
         return told.exit_code
+
+
+def _hidden(error: TensorizeError, given: list[str]) -> TensorizeError:
+    """The error without the passwords and tokens of the addresses that were given, whoever put them in."""
+    for secret in secrets_of(given):
+        plain = partial(re.compile(re.escape(secret), re.IGNORECASE).sub, "…")
+        error.what, error.hint, error.command = plain(error.what), plain(error.hint), plain(error.command)
+        error.details = tuple(map(plain, error.details))
+    return error
 
 
 def _as_flag(given: list[str]) -> list[str]:

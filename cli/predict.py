@@ -54,6 +54,7 @@ def run_predict(
     chunk_bytes: flags.ChunkBytes = None,
     scratch: flags.Scratch = None,
     max_pipe: flags.MaxPipe = None,
+    timeout: flags.Timeout = None,
     max_header: flags.MaxHeader = None,
     as_json: flags.AsJson = False,
     quiet: flags.Quiet = False,
@@ -64,7 +65,7 @@ def run_predict(
     from tensorize.train import Checkpoint
     from tensorize.train.predict import predictions, write_file, write_stream
 
-    del debug, max_pipe
+    del debug, max_pipe, timeout
     began, path = time.monotonic(), _target(out, as_json, force)
     check_targets([path, rejects], model, source)
     found = Checkpoint.load(model)

@@ -48,6 +48,7 @@ def run_loader(
     chunk_bytes: flags.ChunkBytes = None,
     scratch: flags.Scratch = None,
     max_pipe: flags.MaxPipe = None,
+    timeout: flags.Timeout = None,
     as_json: flags.AsJson = False,
     quiet: flags.Quiet = False,
     verbose: flags.Verbose = False,
@@ -56,7 +57,7 @@ def run_loader(
     """Prepare a source and print the summary."""
     from tensorize import pipeline
 
-    del debug, max_pipe
+    del debug, max_pipe, timeout
     output = output_of(source, out, format, max_size, force=force, dry_run=dry_run, rejects=rejects)
     how = {"engine": engine, "workers": workers, "threads": threads, "scratch": scratch}
     with running(quiet or as_json, chunk_bytes, **how) as run:

@@ -38,6 +38,7 @@ def command(
     split: Split = None,
     out: Proposed = None,
     threads: flags.Threads = None,
+    timeout: flags.Timeout = None,
     as_json: flags.AsJson = False,
     quiet: flags.Quiet = False,
     debug: flags.Debug = False,
@@ -45,7 +46,7 @@ def command(
     """Say what a source is and what is in it, and propose the command that prepares it."""
     from tensorize.look.front import suggest
 
-    del debug
+    del debug, timeout
     given = flags.given({"split": split, "target": target})
     if not (as_json or quiet):
         print_first(only(source), kind, given)

@@ -59,6 +59,11 @@ def allow_pipe(limit: int) -> None:
     _PIPE.set(limit)
 
 
+def pipe_limit() -> int:
+    """Bytes that `check_pipe` allows."""
+    return _PIPE.get()
+
+
 def check_pipe(name: str, found: int) -> None:
     """Raise DataError where a pipe brings more bytes than the limit."""
     if found > _PIPE.get():

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from tensorize.loaders.images.folders import SUFFIXES
 from tensorize.loaders.images.header import format_of
 from tensorize.readers.open import is_path, readers_of
 from tensorize.sources.files import InputFile, resolve
+from tensorize.sources.listing import files_below, is_folder
 
 HEAD_BYTES = 64 << 10
 MOST_FILES = 20_000
@@ -30,7 +29,7 @@ def kind_of(source: Any) -> tuple[str, Any]:
     if not is_path(source):
         return "table", source
     first = source[0] if isinstance(source, list | tuple) else source
-    if os.path.isdir(first):
+    if is_folder(first):
         return _of_folder(first, source)
     return _of_file(resolve(source)[0]), source
 
@@ -60,7 +59,7 @@ def _suffix(name: str) -> str:
 
 def _of_folder(folder: Any, source: Any) -> tuple[str, Any]:
     """Images if there are any, else the tables or texts."""
-    names = list(islice(_walk(folder), MOST_FILES))
+    names = list(islice(files_below(folder), MOST_FILES))
     if any(_suffix(name) in SUFFIXES for name in names):
         return "images", source
     if not names:
@@ -68,13 +67,6 @@ def _of_folder(folder: Any, source: Any) -> tuple[str, Any]:
             f"{folder} holds no images and no tables", hint="name a file, a glob such as 'data/*.csv', or a folder of images"
         )
     return _of_file(resolve(source)[0]), source
-
-
-def _walk(folder: Any) -> Iterator[str]:
-    """The files in and below a folder, relative to it."""
-    for at, folders, files in os.walk(folder):
-        folders.sort()
-        yield from (os.path.relpath(os.path.join(at, name), folder) for name in sorted(files) if not name.startswith("."))
 
 
 def _lines(file: InputFile) -> list[bytes]:

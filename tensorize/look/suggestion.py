@@ -14,6 +14,7 @@ from tensorize.core.shell import joined
 from tensorize.look.choices import Choice, combined, command_of
 from tensorize.look.opened import fixes
 from tensorize.look.picture import Picture
+from tensorize.sources.addresses import shown_source
 
 MOST_FIXES = 12
 
@@ -47,7 +48,7 @@ class Suggestion:
     def argv(self) -> list[str]:
         """The command as its arguments."""
         sources = self.source if isinstance(self.source, list | tuple) else [self.source]
-        names = [os.fspath(part) if isinstance(part, str | os.PathLike) else "DATA" for part in sources]
+        names = [os.fspath(shown_source(part)) if isinstance(part, str | os.PathLike) else "DATA" for part in sources]
         return command_of(self.kind, names, self.options, self.out, self.more)
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
@@ -98,3 +99,21 @@ def without_secrets(text: str) -> str:
     for pattern, plain in _SECRETS if "://" in text else ():
         text = pattern.sub(plain, text)
     return text
+
+
+def secrets_of(words: Iterable[str]) -> tuple[str, ...]:
+    """What must not be said of the addresses among some words: users with their passwords, passwords, queries; longest first.
+
+    >>> secrets_of(["table", "https://ada:s3cret@example.org/b.csv?token=1"])
+    ('ada:s3cret@', 'token=1', 's3cret')
+    """
+    found = set[str]()
+    for word in words:
+        before, marked, rest = word.partition("://")
+        authority, _, _ = rest.partition("/")
+        if marked and "@" in authority and ":" in authority.rpartition("@")[0]:
+            user = authority.rpartition("@")[0]
+            found |= {user + "@", user.partition(":")[2], unquote(user.partition(":")[2])}
+        if marked and before.lower().rpartition("=")[2] in WEB and "?" in rest:
+            found.add(rest.partition("?")[2])
+    return tuple(sorted((secret for secret in found if len(secret) > 3), key=lambda secret: (-len(secret), secret)))

@@ -18,6 +18,7 @@ from tensorize.core.shell import quoted
 from tensorize.sources.addresses import is_address, parse_address
 from tensorize.sources.changes import RandomFile, Stamp, WatchedFile, source_changed
 from tensorize.sources.folders import data_files, read_in, walked
+from tensorize.sources.listing import files_below, is_folder
 from tensorize.sources.ranges import Remote, RemoteFile, RemoteStream
 from tensorize.sources.streams import is_file, open_stream, spooled
 
@@ -99,8 +100,10 @@ class InputFile:
             raise DataError(f"{name} cannot be read: {error.strerror}") from error
 
     @classmethod
-    def elsewhere(cls, name: str) -> list[InputFile]:
+    def elsewhere(cls, name: str, inside: Sequence[str] | None = None) -> list[InputFile]:
         """The files that an address names: one of a web server, or the objects of a store, a pattern in sorted order.
+
+        inside: the files to take of a folder of a store, relative to it.
 
         Raises UsageError for what is not there, RunError for what is refused or does not come in time.
         """
@@ -108,7 +111,7 @@ class InputFile:
         if not address.is_web:
             from tensorize.sources.objects import stored_files
 
-            return [cls(found.name, Path(found.name), _remote=found) for found in stored_files(address)]
+            return [cls(found.name, Path(found.name), _remote=found) for found in stored_files(address, inside)]
         from tensorize.sources.http import WebFile, open_web
 
         web = open_web(address, timeout())
@@ -163,6 +166,10 @@ class InputFile:
         """The first bytes as stored on disk."""
         with io.BufferedReader(self._raw(), max(count, 1)) as raw:
             return raw.read(count) or b""
+
+    def stored(self) -> BinaryIO:
+        """Open the bytes as stored, from the start: nothing is decompressed. See `open`."""
+        return cast(BinaryIO, io.BufferedReader(self._raw(), _BUFFER))
 
     def random(self) -> io.RawIOBase:
         """The bytes as stored, to be read anywhere: a seekable binary file of its own.
@@ -266,7 +273,7 @@ def resolve(source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -
     if name == STDIN:
         return [_stdin()]
     if is_address(name):
-        return InputFile.elsewhere(name)
+        return _elsewhere(name)
     path = Path(name)
     if path.is_dir():
         inside = data_files(name, walked(name), read_in(name))
@@ -277,6 +284,19 @@ def resolve(source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -
     if not matches:
         raise missing_file(path)
     return [InputFile.at(Path(match), match) for match in matches if _is_file(Path(match))]
+
+
+def _elsewhere(name: str) -> list[InputFile]:
+    """What an address names: a file, a pattern, or the data files of a folder in a store."""
+    if not is_folder(name):
+        return InputFile.elsewhere(name)
+    folder = parse_address(name).shown.rstrip("/")
+
+    def read(inside: str) -> bytes:
+        (file,) = InputFile.elsewhere(name, [inside])
+        return file.head(1 << 20)
+
+    return InputFile.elsewhere(name, data_files(folder, files_below(name), read))
 
 
 def _is_file(match: Path) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -208,8 +208,8 @@ def key_of(address: Address) -> str:
     return (address.host.partition("@")[0] + address.path).rstrip("/")
 
 
-def stored_files(address: Address) -> list[StoredFile]:
-    """The objects that an address or a pattern names, in sorted order.
+def stored_files(address: Address, inside: Sequence[str] | None = None) -> list[StoredFile]:
+    """The objects that an address or a pattern names, in sorted order; or those that lie `inside` of a folder.
 
     Raises UsageError for what is not there, and for a folder.
     """
@@ -217,7 +217,9 @@ def stored_files(address: Address) -> list[StoredFile]:
     store = store_of(address, seconds)
     key = key_of(address)
     base = address.shown[: len(address.shown.rstrip("/")) - len(key)]
-    if MAGIC.search(key) and not _exists(store, key, address.shown, seconds):
+    if inside is not None:
+        keys = [f"{key}/{name}" for name in inside]
+    elif MAGIC.search(key) and not _exists(store, key, address.shown, seconds):
         keys = _matching(store, key, address.shown, seconds)
         if not keys:
             raise UsageError(f"there is no file {address.shown}", hint="no object matches the pattern")
@@ -269,20 +271,30 @@ def _exists(store: Any, key: str, name: str, seconds: float) -> bool:
     return persistent(name, seconds, looked)
 
 
-def listed(address: Address) -> list[str]:
+def is_stored_folder(address: Address) -> bool:
+    """Whether an address names no object, but objects lie below it."""
+    seconds, key = timeout(), key_of(address)
+    store = store_of(address, seconds)
+    if MAGIC.search(key) or ("/" in key and _exists(store, key, address.shown, seconds)):
+        return False
+    return bool(_below(store, key, address.shown, seconds, deep=False, folders=True))
+
+
+def stored_below(address: Address) -> list[str]:
     """The keys of all objects below a folder, relative to it, sorted; empty where there is none."""
     seconds, key = timeout(), key_of(address)
     found = _below(store_of(address, seconds), key, address.shown, seconds)
     return sorted(path[len(key) + 1 :] for path in found)
 
 
-def _below(store: Any, folder: str, name: str, seconds: float, *, deep: bool = True) -> list[str]:
+def _below(store: Any, folder: str, name: str, seconds: float, *, deep: bool = True, folders: bool = False) -> list[str]:
     from pyarrow import fs
 
     def listing(_: Patience) -> list[str]:
         with _mapped(name):
             infos = store.get_file_info(fs.FileSelector(folder, allow_not_found=True, recursive=deep))
-        return [info.path for info in infos if info.type == fs.FileType.File and not info.base_name.startswith(".")]
+        wanted = (fs.FileType.File, fs.FileType.Directory) if folders else (fs.FileType.File,)
+        return [info.path for info in infos if info.type in wanted and not info.base_name.startswith(".")]
 
     return persistent(name, seconds, listing)
 
@@ -294,7 +306,7 @@ def _matching(store: Any, pattern: str, name: str, seconds: float) -> list[str]:
     if not plain:
         raise UsageError(f"{name} is a pattern of buckets", hint="name one bucket")
     matcher, base = re.compile(pattern_of(pattern)), "/".join(parts[:plain])
-    found = _below(store, base, name, seconds, deep=plain < len(parts) - 1)
+    found = _below(store, base, name, seconds, deep=plain < len(parts) - 1 or "**" in parts)
     return sorted(key for key in found if matcher.fullmatch(key))
 
 

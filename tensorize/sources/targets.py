@@ -10,6 +10,7 @@ from typing import Any
 
 from tensorize.core.errors import UsageError
 from tensorize.core.shell import quoted
+from tensorize.sources.addresses import is_address, parse_address
 
 
 def check_targets(targets: Iterable[str | os.PathLike[str] | None], *sources: Any) -> None:
@@ -56,10 +57,18 @@ def default_out(source: Sequence[str | os.PathLike[str]]) -> Path:
 
     Beside a folder that is read, if one is inside of it.
     """
-    first = Path(source[0])
+    first = Path(_path_of(source[0]))
     stem = "stdin" if os.fspath(source[0]) == "-" else first.resolve().name
     for suffix in (".gz", ".zst", first.suffix):
         stem = stem.removesuffix(suffix) if suffix else stem
     name = Path("".join(char for char in stem if char not in "*?[]") or "out").with_suffix(".h5")
     inside = first.is_dir() and Path.cwd().is_relative_to(first.resolve())
     return Path(os.path.relpath(first.resolve().parent)) / name if inside else name
+
+
+def _path_of(source: str | os.PathLike[str]) -> str | os.PathLike[str]:
+    """What an address names on its host."""
+    if not is_address(source):
+        return source
+    address = parse_address(source)
+    return address.path.rstrip("/") or address.host

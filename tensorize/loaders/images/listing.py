@@ -14,11 +14,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tensorize.core.contracts import Array
-from tensorize.core.errors import DataError, UsageError, plural
+from tensorize.core.errors import DataError, TensorizeError, UsageError, plural
 from tensorize.core.shell import quoted
 from tensorize.core.splits import Ranked, find_cuts, hash_keys, sizes, stratified
 from tensorize.loaders.images.folders import SPLITS, SUFFIXES, arrange, is_image, kind_of, read_folder, shown_path
 from tensorize.loaders.images.options import ImagesOptions
+from tensorize.sources.addresses import shown_source
+from tensorize.sources.copies import LocalCopy, is_elsewhere, local
 from tensorize.sources.files import missing_file, resolve
 
 
@@ -42,10 +44,16 @@ class Listing:
     """Split folders without classes, which are left out since others have them: path → images."""
     notes: tuple[str, ...] = ()
     """How the folders were understood, where that is not plain."""
+    copy: LocalCopy | None = None
+    """Holds the files, where they come from elsewhere."""
+
+    def called(self, row: int) -> str:
+        """What a message calls a file."""
+        return self.copy.named(self.files[row]) if self.copy is not None else self.files[row]
 
     def between(self, start: int, stop: int) -> Listing:
         """The images `start:stop`, without classes and splits."""
-        return Listing(self.name, self.files[start:stop], self.paths[start:stop])
+        return Listing(self.name, self.files[start:stop], self.paths[start:stop], copy=self.copy)
 
     def only(self, rows: Iterable[int]) -> Listing:
         """The images at these positions alone."""
@@ -69,11 +77,26 @@ def list_images(source: Any) -> Listing:
     Raises UsageError for a path that does not exist; DataError for no images, an archive, an empty class folder, images
     beside class folders, and a folder that holds itself through a link.
     """
+    if is_elsewhere(source):
+        return _of_copy(source)
     if isinstance(source, str | os.PathLike) and os.path.isdir(source):
         return _of_folder(os.fspath(source))
     if isinstance(source, str | os.PathLike) and not os.path.exists(source) and not any(c in os.fspath(source) for c in "*?["):
         raise missing_file(source)
     return _of_files(source)
+
+
+def _of_copy(source: Any) -> Listing:
+    """The images of a folder, a pattern or a list elsewhere."""
+    kept, copy = local(source, sorted(SUFFIXES))
+    try:
+        found = _of_folder(kept) if isinstance(kept, str) else _of_files(kept)
+    except TensorizeError as error:
+        raise copy.renamed(error) from None
+    name = shown_source(source) if isinstance(source, str | os.PathLike) else found.name
+    notes = tuple(map(copy.named, found.notes))
+    unlabelled = {copy.named(path): count for path, count in found.unlabelled.items()}
+    return replace(found, name=name, notes=notes, unlabelled=unlabelled, copy=copy)
 
 
 def _of_files(source: Any) -> Listing:

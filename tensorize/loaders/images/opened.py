@@ -88,7 +88,7 @@ def _row(fault: Fault) -> int:
 
 
 def _names(source: Source) -> Sequence[str]:
-    return source.listing.files or source.listing.paths
+    return [source.name(row) for row in range(len(source.listing.paths))]
 
 
 def _read_headers(source: Source, run: Run) -> Iterator[Header | ImageError]:

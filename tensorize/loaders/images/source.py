@@ -86,8 +86,8 @@ class Files:
         return header
 
     def name(self, row: int) -> str:
-        """Return the path of the file."""
-        return self.listing.files[row]
+        """Return the path of the file, or its address."""
+        return self.listing.called(row)
 
     def load(self, row: int) -> bytes:
         """Return the bytes of a file. Raises DataError if it has changed since its header was read."""
@@ -95,9 +95,9 @@ class Files:
         try:
             data, status = read_file(path, self.limits.memory)
         except ImageError as error:
-            raise source_changed(path) from error
+            raise source_changed(self.name(row)) from error
         if self._state(status, data) != self.states[row]:
-            raise source_changed(path)
+            raise source_changed(self.name(row))
         return data
 
     def _state(self, status: os.stat_result, data: bytes) -> int:

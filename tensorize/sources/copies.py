@@ -1,0 +1,111 @@
+"""Copies on this machine of files elsewhere, for those who need paths: folders of images, prepared files."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import weakref
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from tensorize.core.errors import DataError, RunError, TensorizeError, UsageError
+from tensorize.core.limits import pipe_limit
+from tensorize.core.units import size
+from tensorize.sources.addresses import is_address, parse_address, shown_source
+from tensorize.sources.files import InputFile, resolve
+from tensorize.sources.listing import files_below, is_folder
+
+_COPIERS = 8
+_COPY_BYTES = 1 << 20
+
+
+class LocalCopy:
+    """Files from elsewhere in a folder of their own, which is removed once nobody in this process holds the copy."""
+
+    def __init__(self, folder: str | os.PathLike[str] | None = None) -> None:
+        self.root = tempfile.mkdtemp(prefix="tensorize-copy-", dir=folder)
+        self._remover = weakref.finalize(self, shutil.rmtree, self.root, ignore_errors=True)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Another process reads the copy, and leaves it to this one."""
+        return {"root": self.root}
+
+    def path_of(self, address: str) -> str:
+        """Where the copy of an address lies. Raises UsageError for an address that leads out of its folder."""
+        scheme, _, rest = parse_address(address).shown.partition("://")
+        parts = [part for part in rest.split("/") if part]
+        if ".." in parts or "." in parts:
+            raise UsageError(f"{scheme}://{rest} is not a plain address", hint="write it without . and ..")
+        return os.path.join(self.root, scheme, *parts)
+
+    def named(self, text: str) -> str:
+        """A text in which the copies are called by their addresses."""
+        if self.root not in text:
+            return text
+        before, *others = text.split(self.root + os.sep)
+        return before + "".join(other.replace("/", "://", 1) for other in others)
+
+    def renamed(self, error: TensorizeError) -> TensorizeError:
+        """An error that calls the copies by their addresses."""
+        error.what, error.hint = self.named(error.what), self.named(error.hint)
+        error.details = tuple(map(self.named, error.details))
+        return error
+
+    def take(self, files: Sequence[InputFile], name: str) -> list[str]:
+        """Copy files; return their paths.
+
+        Raises DataError for more than `--max-pipe` bytes, RunError where there is no room.
+        """
+        total = sum(file.size for file in files)
+        if total > pipe_limit():
+            raise DataError(
+                f"{name} holds {size(total)}, more than the {size(pipe_limit())} that are copied",
+                hint=f"copy it to a disk, and name that; or allow more: --max-pipe {total}",
+            )
+        with ThreadPoolExecutor(_COPIERS if len(files) > 1 else 1, "tensorize-copy") as pool:
+            return list(pool.map(self._copied, files))
+
+    def _copied(self, file: InputFile) -> str:
+        path = Path(self.path_of(file.name))
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with file.stored() as stream, path.open("xb") as copy:
+                shutil.copyfileobj(stream, copy, _COPY_BYTES)
+        except FileExistsError:
+            if path.is_file():
+                return str(path)  # named twice
+            raise RunError(f"{file.name} is both a file and a folder", hint="name one of them") from None
+        except OSError as error:
+            if isinstance(error, TensorizeError):
+                raise
+            raise RunError(f"{file.name} cannot be copied to {self.root}: {error.strerror}", hint="is there room?") from None
+        return str(path)
+
+
+def is_elsewhere(source: Any) -> bool:
+    """Whether a source, or one of a list, is an address."""
+    return any(map(is_address, source)) if isinstance(source, list | tuple) else is_address(source)
+
+
+def local(source: Any, suffixes: Sequence[str] = ()) -> tuple[Any, LocalCopy]:
+    """A copy of a source elsewhere, and what to read: a folder, or a list of files.
+
+    suffixes: of the files of a folder that are copied; all where there are none.
+
+    Raises UsageError for what is not there, DataError for more than `--max-pipe` bytes.
+    """
+    copy = LocalCopy()
+    if is_folder(source):
+        wanted = [name for name in files_below(source) if not suffixes or name.lower().endswith(tuple(suffixes))]
+        copy.take(InputFile.elsewhere(os.fspath(source), wanted), str(shown_source(source)))
+        root = copy.path_of(os.fspath(source))
+        os.makedirs(root, exist_ok=True)
+        return root, copy
+    parts = source if isinstance(source, list | tuple) else [source]
+    found: list[str] = []
+    for part in parts:
+        found += copy.take(resolve(part), str(shown_source(part))) if is_address(part) else [os.fspath(part)]
+    return found, copy
