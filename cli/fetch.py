@@ -25,6 +25,7 @@ def command(
     folder: Folder = Path("data"),
     mirror: Mirror = None,
     force: flags.Force = False,
+    timeout: flags.Timeout = None,
     as_json: flags.AsJson = False,
     quiet: flags.Quiet = False,
     debug: flags.Debug = False,
@@ -32,7 +33,7 @@ def command(
     """Download public data sets, each checked by its SHA-256."""
     from tensorize.sources.fetch import ORIGINALS, fetch
 
-    del debug
+    del debug, timeout
     if str(folder) == "-":
         raise UsageError("a folder of downloads cannot go to standard output", hint="name a folder with -o")
     if not names:

@@ -118,12 +118,6 @@ def test_the_module_runs_like_the_command(python: Path) -> None:
     assert re.search(r"\d+\.\d+\.\d+", version)
 
 
-def test_fetch_without_its_extra_names_the_install(python: Path) -> None:
-    code = "from tensorize.sources.fetch import fetch; fetch('wine', '.')"
-    done = subprocess.run([str(python), "-c", code], capture_output=True, text=True, check=False)
-    assert 'pip install "tensorize[fetch]"' in done.stderr
-
-
 def test_a_broken_plug_in_does_not_hide_the_rest(tensorize: Command, tmp_path: Path) -> None:
     info = tmp_path / "site/broken-1.0.dist-info"
     info.mkdir(parents=True)

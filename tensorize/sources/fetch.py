@@ -1,18 +1,19 @@
-"""Download the public files that the examples are written for, each checked by its SHA-256.
-
-Needs the extra `fetch`: pip install "tensorize[fetch]".
-"""
+"""Download the public files that the examples are written for, each checked by its SHA-256."""
 
 from __future__ import annotations
 
+import hashlib
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
-from tensorize.core.errors import DataError, RunError, UsageError, near
+from tensorize.core.errors import DataError, RunError, TensorizeError, UsageError, near
+from tensorize.sources.addresses import shown_source
+from tensorize.sources.files import InputFile
 
 _UCI = "https://archive.ics.uci.edu/ml/machine-learning-databases"
 _BOOK = "https://raw.githubusercontent.com/deep-learning-with-pytorch/dlwpt-code"
@@ -122,20 +123,19 @@ def fetch(name: str, folder: str | Path, *, mirror: str | None = None, force: bo
 
 
 def _fetch_file(file: PublicFile, folder: Path, mirror: str | None, force: bool) -> Path:
-    pooch = _pooch()
     target = folder / file.path
     if target.exists():
-        if pooch.file_hash(str(target)) == file.sha256:
+        if _digest(target) == file.sha256:
             return target
         if not force:
             raise UsageError(f"{target} exists and is another file", hint="move it away, or replace it with --force")
     url = f"{mirror.rstrip('/')}/{file.path}" if mirror else file.url
     with _beside(target) as part:
-        _download(pooch, url, part)
-        found = pooch.file_hash(str(part))
+        _download(url, part)
+        found = _digest(part)
         if found != file.sha256:
             raise DataError(
-                f"{url} is not the file that was expected",
+                f"{shown_source(url)} is not the file that was expected",
                 [f"SHA-256 expected  {file.sha256}", f"SHA-256 found     {found}"],
                 "it was changed at its source or on the way; try again, or name another source with --mirror URL",
             )
@@ -163,20 +163,18 @@ def _beside(target: Path) -> Iterator[Path]:
                 parent.rmdir()
 
 
-def _download(pooch: Any, url: str, part: Path) -> None:
-    part.touch()
+def _download(url: str, part: Path) -> None:
     try:
-        pooch.HTTPDownloader()(url, str(part), None)
-    except (OSError, ValueError) as error:
+        (file,) = InputFile.elsewhere(url)
+        with file.stored() as stream, part.open("wb") as copy:
+            shutil.copyfileobj(stream, copy, 1 << 20)
+    except TensorizeError as error:
         raise RunError(
-            f"{url} cannot be downloaded: {error}",
+            f"{shown_source(url)} cannot be downloaded: {error.what}",
             hint="check the network and try again, or name another source with --mirror URL",
-        ) from error
+        ) from None
 
 
-def _pooch() -> Any:
-    try:
-        import pooch
-    except ImportError:
-        raise RunError("downloading needs pooch, which is not installed", hint='pip install "tensorize[fetch]"') from None
-    return pooch
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

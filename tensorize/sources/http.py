@@ -121,10 +121,14 @@ class WebSession:
         self.address, self.name = address, name
         self._file, self._target = file, address
         self._connection: http.client.HTTPConnection | None = None
+        self._answer: http.client.HTTPResponse | None = None
         self._at: tuple[str, str] = ("", "")
 
     def close(self) -> None:
         """Close the connection."""
+        if self._answer is not None:  # it holds a connection that the server has said to close
+            self._answer.close()
+        self._answer = None
         if self._connection is not None:
             self._connection.close()
         self._connection = None
@@ -219,7 +223,8 @@ class WebSession:
             try:
                 connection = self._connected(patience)
                 connection.request("GET", self._path(), headers={**_always(), **self._authorization(), **headers})
-                return connection.getresponse()
+                self._answer = connection.getresponse()
+                return self._answer
             except (OSError, http.client.HTTPException) as error:
                 self.close()
                 if fresh or isinstance(error, TimeoutError):
