@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +19,14 @@ from tensorize.engine.packed import Packed, batch_of
 from tensorize.readers.tables import Origins, is_clock, one_array
 from tensorize.readers.types import schema_of, stored
 from tensorize.sources.files import InputFile
+
+_INDEX = re.compile(r"__index_level_\d+__")
+"""How pandas calls an index without a name that it writes beside the columns: it is left out, as from a DataFrame."""
+
+
+def without_index(fields: pa.Schema) -> pa.Schema:
+    """The columns but for the index of pandas."""
+    return pa.schema([item for item in fields if not _INDEX.fullmatch(item.name)])
 
 
 class TypedFile(Protocol):

@@ -39,9 +39,16 @@ HELD: dict[str, Callable[[pa.Table], Any]] = {
 }
 
 
-def ipc_file(table: pa.Table, path: Path, rows: int, compression: str | None) -> None:
+def of_words(table: pa.Table) -> pa.Table:
+    """Text as dictionaries, other ones every 60 rows."""
+    parts = [table.slice(at, 60).combine_chunks() for at in range(0, table.num_rows, 60)]
+    made = [HELD["dictionaries"](part) for part in parts]
+    return pa.Table.from_batches([batch for part in made for batch in part.to_batches()], made[0].schema)
+
+
+def ipc_file(table: pa.Table, path: Path, rows: int, compression: str | None, new: Any = pa.ipc.new_file) -> None:
     options = pa.ipc.IpcWriteOptions(compression=compression)
-    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema, options=options) as writer:
+    with pa.OSFile(str(path), "wb") as sink, new(sink, table.schema, options=options) as writer:
         writer.write_table(table, rows)
 
 
@@ -50,6 +57,12 @@ WRITTEN: dict[str, Callable[[pa.Table, Path], None]] = {
     "an Arrow file of small batches": lambda table, path: ipc_file(table, path, 37, None),
     "an Arrow file, lz4": lambda table, path: ipc_file(table, path, 300, "lz4"),
     "an Arrow file, zstd": lambda table, path: ipc_file(table, path, 300, "zstd"),
+    "an Arrow stream": lambda table, path: ipc_file(table, path, 1000, None, pa.ipc.new_stream),
+    "an Arrow stream, zstd": lambda table, path: ipc_file(table, path, 90, "zstd", pa.ipc.new_stream),
+    "an Arrow file of dictionaries": lambda table, path: ipc_file(HELD["dictionaries"](table), path, 50, "lz4"),
+    "an Arrow stream of dictionaries": lambda table, path: ipc_file(of_words(table), path, 50, None, pa.ipc.new_stream),
+    "an Arrow file of views": lambda table, path: ipc_file(HELD["views"](table), path, 400, None),
+    "an Arrow file of large text": lambda table, path: ipc_file(HELD["large text"](table), path, 400, "zstd"),
     "Feather": lambda table, path: feather.write_feather(table, str(path)),
 }
 """How the rows are written as Arrow files of several kinds."""

@@ -17,7 +17,7 @@ class Arrow:
 
     Options: ClassVar[type[NoOptions]] = NoOptions
     suffixes: ClassVar[tuple[str, ...]] = (".arrow", ".ipc", ".arrows", ".feather", ".ftr")
-    magic: ClassVar[tuple[bytes, ...]] = (b"ARROW1\0\0",)
+    magic: ClassVar[tuple[bytes, ...]] = (b"ARROW1\0\0", b"\xff\xff\xff\xff")
 
     def open(self, source: Any, options: NoOptions, needs: Callable[[Sequence[str]], Needs], run: Run) -> Rows:
         """Read what the files say of themselves. Raises DataError for a damaged file, and for types that have no kind."""

@@ -1,80 +1,257 @@
-"""The rows of Arrow IPC files, read by record batches."""
+"""Arrow IPC files and streams, read by record batches; large ones by slices of their rows, small ones together."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import io
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Any, NamedTuple, Self
 
+import numpy as np
 import pyarrow as pa
-from pyarrow import ipc
 
 from tensorize.columns.reader import Needs
 from tensorize.core.contracts import Run
-from tensorize.readers.typed import TypedRows, typed_rows, unreadable
+from tensorize.core.errors import TensorizeError
+from tensorize.readers.arrow.buffers import ALIGNED, Bytes, Cells, layouts
+from tensorize.readers.arrow.messages import (
+    BATCH,
+    DICTIONARY,
+    MAGIC,
+    SCHEMA,
+    DamagedError,
+    Ints,
+    Message,
+    ShortError,
+    dictionary_ids,
+    footer,
+    message_of,
+    read_at,
+    read_message,
+)
+from tensorize.readers.typed import TypedRows, typed_rows, unreadable, without_index
 from tensorize.sources.files import InputFile
 
 FORM = "Arrow"
-OLD_FEATHER = b"FEA1"
+_OLD_FEATHER = b"FEA1"
+_AFTER_MAGIC = 8
+
+
+class Piece(NamedTuple):
+    """Batches `first` to `stop`; rows `start` to `end` of the only one, or all."""
+
+    first: int
+    stop: int
+    start: int
+    end: int
+
+
+class Words(NamedTuple):
+    """A message with words of a dictionary, which holds for the batches from `batch` on."""
+
+    batch: int
+    id: int
+    delta: bool
+    offset: int
+
+
+class _Kept:
+    """The dictionaries that were read last, by column. In another process it starts empty."""
+
+    def __init__(self) -> None:
+        self._held: dict[int, tuple[tuple[Words, ...], pa.Array]] = {}
+
+    def __reduce__(self) -> tuple[type[_Kept], tuple[()]]:
+        return _Kept, ()
+
+    def get(self, id: int, parts: tuple[Words, ...], read: Callable[[Words], pa.Array]) -> pa.Array:
+        """The words of a dictionary that consists of some parts."""
+        known = self._held.get(id)
+        if known is None or known[0] != parts:
+            known = parts, pa.concat_arrays([read(part) for part in parts])
+            self._held[id] = known
+        return known[1]
 
 
 @dataclass(frozen=True)
 class ArrowFile:
-    """One IPC file and what its footer says. See `TypedFile`; a piece is a record batch."""
+    """One IPC file or stream, and what its messages say. See `TypedFile`; a piece is some batches, or rows of one."""
 
     source: InputFile = field(compare=False, repr=False)
-    path: str
-    fields: pa.Schema
-    counts: tuple[int, ...]
-    """How many rows each record batch has."""
+    schema: pa.Schema
+    ids: tuple[int | None, ...]
+    """For each column its dictionary."""
+    batches: Ints
+    """(batch, offset, bytes of the description, of the body, rows, whether it is compressed) int64."""
+    empty: Ints
+    """How many cells of each column are null, (column) int64."""
+    words: tuple[Words, ...]
+    kept: _Kept = field(default_factory=_Kept, compare=False, repr=False)
 
     @classmethod
     def of(cls, file: InputFile) -> Self:
-        """Read the footer. Raises DataError if there is none."""
-        if file.head().startswith(OLD_FEATHER):
+        """Read the descriptions of all messages. Raises DataError for what is neither a file nor a stream."""
+        head = file.head()
+        if head.startswith(_OLD_FEATHER):
             file.open().close()  # says what it is, and the way out
-        path = str(file.readable)
-        try:
-            with pa.OSFile(path) as opened:
-                found = ipc.open_file(opened, options=ipc.IpcReadOptions(included_fields=[0]))
-                counts = tuple(found.get_batch(at).num_rows for at in range(found.num_record_batches))
-                opened.seek(0)
-                return cls(file, path, ipc.open_file(opened).schema, counts)
-        except (pa.ArrowException, OSError) as error:
-            raise unreadable(file.name, FORM, error) from None
+        with _mapped(file.name), file.random() as raw:
+            start = _AFTER_MAGIC if head.startswith(MAGIC) else 0
+            first = read_message(raw, start)
+            if first is None or first.kind != SCHEMA:
+                raise DamagedError("it does not begin with a schema")
+            schema = pa.ipc.read_schema(pa.py_buffer(read_at(raw, start, first.block.described)))
+            ids = dictionary_ids(first.header)
+            found = _in_file(raw, file.size) if start else _in_stream(raw, first.block.end)
+            return cls(file, schema, ids, *_counted(schema, found, later=not start))
+
+    @property
+    def fields(self) -> pa.Schema:
+        """The columns and their Arrow types, without the index of pandas."""
+        return without_index(self.schema)
 
     @property
     def rows(self) -> int:
         """How many rows it has."""
-        return sum(self.counts)
+        return int(self.batches[:, 3].sum())
 
-    def parts(self, size: int) -> list[tuple[int, int]]:
-        """(rows, record batch) of each piece."""
-        del size
-        return [(rows, at) for at, rows in enumerate(self.counts)]
+    def nulls(self, name: str) -> int:
+        """How many cells of a column are null."""
+        return int(self.empty[self.schema.get_field_index(name)])
 
-    def read(self, where: int, columns: Sequence[str], threads: bool) -> pa.Table:
-        """Some columns of a record batch. Raises DataError if the file has changed, or is damaged."""
-        self.source.check()
-        options = ipc.IpcReadOptions(
-            included_fields=[self.fields.get_field_index(name) for name in columns], use_threads=threads
-        )
-        try:
-            with pa.OSFile(self.path) as opened:
-                batch = ipc.open_file(opened, options=options).get_batch(where)
-                batch.validate(full=True)
-        except (pa.ArrowException, OSError) as error:
-            self.source.check()
-            raise unreadable(self.source.name, FORM, error) from None
-        self.source.check()
-        return pa.Table.from_batches([batch]).select(list(columns))
+    def parts(self, size: int) -> list[tuple[int, Piece]]:
+        """(rows, piece): of a large batch slices, of small ones several."""
+        return list(self._parts(size))
 
-    def nulls(self, name: str) -> int | None:
-        """Not known without reading."""
-        del name
-        return None
+    def _parts(self, size: int) -> Iterator[tuple[int, Piece]]:
+        first = held = count = 0
+        for at, (_, described, body, rows, packed) in enumerate(self.batches.tolist()):
+            if count and held + described + body > size:
+                yield count, Piece(first, at, 0, count)
+                held = count = 0
+            if body > 2 * size and not packed and rows > ALIGNED:
+                step = max(ALIGNED, rows * size // body // ALIGNED * ALIGNED)
+                yield from ((min(step, rows - on), Piece(at, at + 1, on, min(on + step, rows))) for on in range(0, rows, step))
+                continue
+            first = first if count else at
+            held, count = held + described + body, count + rows
+        if count:
+            yield count, Piece(first, len(self.batches), 0, count)
+
+    def read(self, where: Piece, columns: Sequence[str], threads: bool) -> pa.Table:
+        """Some columns of a piece. Raises DataError if the file has changed, or is damaged."""
+        del threads
+        numbers = [self.schema.get_field_index(name) for name in columns]
+        with _mapped(self.source.name), self.source.random() as raw:
+            found = list(self._read(raw, where, numbers))
+        arrays = [pa.chunked_array(chunks) for chunks in zip(*found, strict=True)]
+        return pa.Table.from_arrays(arrays, names=list(columns))
+
+    def _read(self, raw: io.RawIOBase, where: Piece, numbers: Sequence[int]) -> Iterator[list[pa.Array]]:
+        """The columns of each batch."""
+        several = where.stop - where.first > 1
+        blocks = self.batches[where.first : where.stop]
+        held = Bytes(raw, [(int(blocks[0, 0]), int(blocks[-1, :3].sum()))]) if several else None
+        for at, (offset, described, _, rows, _) in enumerate(blocks.tolist(), where.first):
+            data = held.get(offset, described).to_pybytes() if held else read_at(raw, offset, described)
+            message = message_of(data, offset)
+            if message is None or message.kind != BATCH or message.batch.rows != rows:
+                raise DamagedError("a batch is not what it was")
+            start, stop = (0, rows) if several else (where.start, where.end)
+            cells = Cells(raw, message.batch, offset + described, message.block.body, start, stop, held)
+            if rows:
+                yield [self._worded(raw, array, number, at) for number, array in self._arrays(cells, numbers)]
+
+    def _arrays(self, cells: Cells, numbers: Sequence[int]) -> Iterator[tuple[int, pa.Array]]:
+        """(column, cells); of dictionaries the indices."""
+        places = layouts(self.schema, cells.batch)
+        found = cells.arrays([(_indices(self.schema.field(number).type), places[number]) for number in numbers])
+        return zip(numbers, found, strict=True)
+
+    def _worded(self, raw: io.RawIOBase, cells: pa.Array, number: int, batch: int) -> pa.Array:
+        """The cells of a column in one batch, words in place of indices."""
+        id = self.ids[number]
+        return cells if id is None else self._words(raw, id, self.schema.field(number).type.value_type, batch).take(cells)
+
+    def _words(self, raw: io.RawIOBase, id: int, kind: pa.DataType, batch: int) -> pa.Array:
+        """The dictionary that holds for a batch. Raises DamagedError where there is none."""
+        mine = [part for part in self.words if part.id == id and part.batch <= batch]
+        whole = [at for at, part in enumerate(mine) if not part.delta]
+        if not whole:
+            raise DamagedError("a dictionary is lacking")
+        return self.kept.get(id, tuple(mine[whole[-1] :]), lambda part: _dictionary(raw, part, kind))
+
+
+def _indices(kind: Any) -> pa.DataType:
+    return kind.index_type if pa.types.is_dictionary(kind) else kind
+
+
+def _dictionary(raw: io.RawIOBase, part: Words, kind: pa.DataType) -> pa.Array:
+    """The words of one message; views, which cannot be picked from, as text."""
+    message = read_message(raw, part.offset)
+    if message is None or message.kind != DICTIONARY:
+        raise DamagedError("a dictionary is not where it was")
+    batch, block = message.batch, message.block
+    if not batch.rows:
+        return pa.array([], _text(kind))
+    cells = Cells(raw, batch, block.offset + block.described, block.body, 0, batch.rows)
+    (found,) = cells.arrays([(kind, layouts(pa.schema([("words", kind)]), batch)[0])])
+    return found.cast(_text(kind))
+
+
+def _text(kind: pa.DataType) -> pa.DataType:
+    return pa.string() if pa.types.is_string_view(kind) else kind
+
+
+def _in_file(raw: io.RawIOBase, size: int) -> Iterator[Message]:
+    """The messages that a footer lists: dictionaries first."""
+    for kind, blocks in zip((DICTIONARY, BATCH), footer(raw, size), strict=True):
+        for block in blocks:
+            found = message_of(read_at(raw, block.offset, block.described), block.offset)
+            if found is None or found.kind != kind or found.block.body != block.body:
+                raise DamagedError("its footer and its messages disagree")
+            yield found
+
+
+def _in_stream(raw: io.RawIOBase, at: int) -> Iterator[Message]:
+    """The messages of a stream, up to the mark that ends it."""
+    while (found := read_message(raw, at)) is not None:
+        yield found
+        at = found.block.end
+
+
+def _counted(schema: pa.Schema, found: Iterator[Message], *, later: bool) -> tuple[Ints, Ints, tuple[Words, ...]]:
+    """What the messages of batches and dictionaries say. `later`: a dictionary holds only for the batches after it."""
+    batches: list[tuple[int, int, int, int, int]] = []
+    words: list[Words] = []
+    empty = np.zeros(len(schema), np.int64)
+    for message in found:
+        block, batch = message.block, message.batch if message.kind in (BATCH, DICTIONARY) else None
+        if batch is None:
+            raise DamagedError(f"a message of the unknown kind {message.kind}")
+        if message.kind == DICTIONARY:
+            delta = bool(message.header.number(2, "<B"))
+            words.append(Words(len(batches) if later else 0, message.header.number(0, "<q"), delta, block.offset))
+            continue
+        batches.append((*block, batch.rows, int(batch.codec is not None)))
+        empty += batch.nodes[[layout.node for layout in layouts(schema, batch)], 1]
+    return np.array(batches, np.int64).reshape(len(batches), 5), empty, tuple(words)
+
+
+@contextmanager
+def _mapped(name: str) -> Iterator[None]:
+    """Errors of Arrow, and of bytes that are not what they should be, as DataError."""
+    try:
+        yield
+    except TensorizeError:
+        raise
+    except (pa.ArrowException, DamagedError, ShortError, OverflowError, MemoryError) as error:
+        raise unreadable(name, FORM, error) from None
 
 
 def arrow_file_rows(source: Sequence[InputFile], needs: Callable[[Sequence[str]], Needs], run: Run) -> TypedRows:
-    """Look at Arrow IPC files; record batches are the partitions."""
+    """Look at Arrow IPC files and streams; record batches are the partitions.
+
+    Raises DataError for a damaged file, files of other columns or types, and types that have no kind.
+    """
     return typed_rows([ArrowFile.of(file) for file in source], FORM, needs, run)

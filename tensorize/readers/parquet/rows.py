@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -13,12 +12,10 @@ import pyarrow.parquet as pq
 from tensorize.columns.reader import Needs
 from tensorize.core.contracts import Run
 from tensorize.core.errors import DataError
-from tensorize.readers.typed import TypedRows, typed_rows, unreadable
+from tensorize.readers.typed import TypedRows, typed_rows, unreadable, without_index
 from tensorize.sources.files import InputFile
 
 FORM = "Parquet"
-_INDEX = re.compile(r"__index_level_\d+__")
-"""How pandas calls an index without a name that it writes beside the columns: it is left out, as from a DataFrame."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +40,7 @@ class ParquetFile:
     @property
     def fields(self) -> pa.Schema:
         """The columns and their Arrow types, without the index of pandas."""
-        found = self.metadata.schema.to_arrow_schema()
-        return pa.schema([item for item in found if not _INDEX.fullmatch(item.name)])
+        return without_index(self.metadata.schema.to_arrow_schema())
 
     @property
     def rows(self) -> int:
