@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -96,6 +97,12 @@ def bikes(path: Path, source: Path) -> pa.Table:
     return pacsv.read_csv(path)
 
 
+def as_json(table: pa.Table) -> dict[str, str]:
+    """File → the rows as Python writes them."""
+    rows = [json.dumps(row, default=lambda time: time.isoformat()) for row in table.to_pylist()]
+    return {"rows.jsonl": "\n".join(rows), "rows.json": "[" + ", ".join(rows) + "]"}
+
+
 def all_alike(kind: str, path: Path, table: pa.Table, **options: Any) -> None:
     """CSV, then every other way: equal tensors under the same names."""
     expected = prepare(kind, path, **options)
@@ -110,6 +117,10 @@ def all_alike(kind: str, path: Path, table: pa.Table, **options: Any) -> None:
         for threads in (1, 2):
             made = prepare(kind, path.with_suffix(".arrow"), **options, chunk_bytes=300, threads=threads)
             assert made.equals(expected), way
+    for name, text in as_json(table).items():
+        path.with_name(name).write_text(text)
+        for size in (max(3000, len(text) // 40), 4 << 20):
+            assert prepare(kind, path.with_name(name), **options, chunk_bytes=size, threads=2).equals(expected), name
     for way, held in HELD.items():
         if way != "polars":
             assert prepare(kind, held(table), **options).equals(expected), way

@@ -120,12 +120,14 @@ def _parsed(data: bytes, rows: int, guess: KeyGuess) -> pa.Table | None:
 
 
 def _inferred(data: bytes, rows: int, strings: tuple[pa.Field, ...]) -> pa.Table | None:
-    """The types that Arrow finds, but for times, which are text; None if they are not certain."""
-    for _ in range(2):
-        table = _read(data, rows, pajson.ParseOptions(explicit_schema=pa.schema(strings)) if strings else None)
-        if table is None or not any(_has_times(kind) for kind in table.schema.types):
-            break
-        strings = tuple(found for field in table.schema if (found := _only_strings(field)) is not None)
+    """The types that Arrow finds, but for times, which are text; None if they are not certain.
+
+    Columns come in order of first appearance, after those in `strings`.
+    """
+    table = _read(data, rows, pajson.ParseOptions(explicit_schema=pa.schema(strings)) if strings else None)
+    if table is not None and any(_has_times(kind) for kind in table.schema.types):
+        told = pa.schema([_without_times(field) for field in table.schema])
+        table = _read(data, rows, pajson.ParseOptions(explicit_schema=told))
     return None if table is None or any(_is_odd(_one(column)) for column in table.columns) else table
 
 
@@ -149,13 +151,19 @@ def _has_times(kind: pa.DataType) -> bool:
     return bool(pa.types.is_timestamp(kind))
 
 
+def _without_times(field: pa.Field) -> pa.Field:
+    """The field, with text in place of times."""
+    if pa.types.is_struct(field.type):
+        return pa.field(field.name, pa.struct([_without_times(part) for part in field.type]))
+    return pa.field(field.name, pa.string() if pa.types.is_timestamp(field.type) else field.type)
+
+
 def _only_strings(field: pa.Field) -> pa.Field | None:
-    """The part of a field that is text or times, as text."""
+    """The part of a field that is text."""
     if pa.types.is_struct(field.type):
         inner = [found for part in field.type if (found := _only_strings(part)) is not None]
         return pa.field(field.name, pa.struct(inner)) if inner else None
-    is_text = pa.types.is_timestamp(field.type) or pa.types.is_string(field.type)
-    return pa.field(field.name, pa.string()) if is_text else None
+    return field if pa.types.is_string(field.type) else None
 
 
 def _is_odd(column: pa.Array) -> bool:

@@ -68,6 +68,13 @@ def test_a_value_is_what_python_reads(tmp_path, cells, read, kind, size):
     assert rows.schema["a"].kind == kind
 
 
+def test_times_keep_their_place(tmp_path):
+    lines = ['{"a":1,"at":"2024-01-01","in":{"n":null,"b":2,"at":"2024-01-01 10:00"},"e":{},"z":[1]}'] * 3
+    found, _ = rows_of(written(tmp_path / "x.jsonl", "\n".join(lines)), without=["z"])
+    assert list(found) == ["a", "at", "in.n", "in.b", "in.at"]
+    assert found["in.at"] == ["2024-01-01 10:00"] * 3
+
+
 def test_flags_say_what_strings_are(tmp_path):
     path = written(tmp_path / "x.jsonl", '{"a":"007","b":"yes","c":-999,"d":"-"}\n{"a":7.5,"b":0,"c":1,"d":2}\n')
     kinds = {"a": "number", "b": "bool"}
