@@ -54,7 +54,7 @@ def _is_picture(head: bytes) -> bool:
 
 def _suffix(name: str) -> str:
     path = Path(name)
-    return (path.with_suffix("") if path.suffix.lower() in (".gz", ".zst") else path).suffix.lower()
+    return (path.with_suffix("") if path.suffix.lower() in (".gz", ".zst", ".bz2", ".xz", ".zip") else path).suffix.lower()
 
 
 def _of_folder(folder: Any, source: Any) -> tuple[str, Any]:

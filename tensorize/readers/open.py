@@ -20,7 +20,7 @@ from tensorize.core.schema import Schema
 from tensorize.sources.files import InputFile, resolve
 
 MEMORY, DEFAULT = "memory", "csv"
-_PACKED = (".gz", ".zst")
+_PACKED = (".gz", ".zst", ".bz2", ".xz", ".zip")
 
 
 def open_table(

@@ -16,6 +16,7 @@ from tensorize.core.errors import DataError, RunError, UsageError, near
 from tensorize.core.limits import timeout
 from tensorize.core.shell import quoted
 from tensorize.sources.addresses import is_address, parse_address
+from tensorize.sources.archives import ZIP, unpacked
 from tensorize.sources.changes import RandomFile, Stamp, WatchedFile, source_changed
 from tensorize.sources.folders import data_files, read_in, walked
 from tensorize.sources.listing import files_below, is_folder
@@ -26,7 +27,6 @@ STDIN = "-"
 _BUFFER = 128 << 10
 _FREE_BYTES = 64 << 20
 """Up to here a compressed file may grow as it likes."""
-_MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 _READ = "table and series read it, unless --reader names another reader"
 _UNPACK = "unpack it first"
 _TO_PARQUET = (
@@ -36,9 +36,6 @@ _TO_PARQUET = (
 _PICTURE = "tensorize images reads folders of pictures"
 _NO_TEXT = {
     b"PAR1\x15": ("a Parquet file", _READ),
-    b"PK\x03\x04": ("a ZIP archive, as .xlsx and .npz are", _UNPACK),
-    b"\xfd7zXZ\0": ("compressed by xz", _UNPACK),
-    b"BZh91AY&SY": ("compressed by bzip2", _UNPACK),
     b"\x89HDF\r\n\x1a\n": ("an HDF5 file", "raw data are asked for; tensorize inspect shows a prepared file"),
     b"SQLite format 3\0": ("an SQLite database", "export the table as CSV"),
     b"%PDF-": ("a PDF", "save its text first"),
@@ -186,7 +183,7 @@ class InputFile:
             raise DataError(f"{self.name} cannot be read: {error.strerror}") from error
 
     def open(self) -> BinaryIO:
-        """Open for reading, from the start; `.gz` and `.zst` are recognised by content and decompressed.
+        """Open for reading, from the start; gzip, zstd, bzip2, xz and ZIP archives of one file are recognised and unpacked.
 
         Raises DataError for a file of another kind that is known, and, here or as its end is read, where it is not what it was.
         """
@@ -194,18 +191,16 @@ class InputFile:
         try:
             magic = raw.peek(16)[:16]
             self._check_text(magic)
+            inner = unpacked(raw, magic, self.name, self.random)
+            if isinstance(inner, io.BufferedReader):
+                self._check_text(inner.peek(16)[:16])
         except BaseException:
             raw.close()
             raise
-        compression = next((kind for known, kind in _MAGIC.items() if magic.startswith(known)), None)
-        if compression is None:
-            return cast(BinaryIO, raw)
-        import pyarrow as pa
-
-        return cast(BinaryIO, pa.CompressedInputStream(pa.PythonFile(raw, mode="r"), compression))
+        return cast(BinaryIO, raw) if inner is None else inner
 
     def _check_text(self, magic: bytes) -> None:
-        if magic.startswith(b"PK\x03\x04") and self.path.suffix.lower() in (".xlsx", ".xlsm", ".xlsb", ".ods"):
+        if magic.startswith(ZIP) and self.path.suffix.lower() in (".xlsx", ".xlsm", ".xlsb", ".ods"):
             raise DataError(f"{self.name} is a workbook, not text", hint=_READ)
         for known, (what, hint) in _NO_TEXT.items():
             if magic.startswith(known):

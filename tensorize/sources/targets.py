@@ -59,7 +59,7 @@ def default_out(source: Sequence[str | os.PathLike[str]]) -> Path:
     """
     first = Path(_path_of(source[0]))
     stem = "stdin" if os.fspath(source[0]) == "-" else first.resolve().name
-    for suffix in (".gz", ".zst", first.suffix):
+    for suffix in (".gz", ".zst", ".bz2", ".xz", ".zip", first.suffix):
         stem = stem.removesuffix(suffix) if suffix else stem
     name = Path("".join(char for char in stem if char not in "*?[]") or "out").with_suffix(".h5")
     inside = first.is_dir() and Path.cwd().is_relative_to(first.resolve())
@@ -71,4 +71,4 @@ def _path_of(source: str | os.PathLike[str]) -> str | os.PathLike[str]:
     if not is_address(source):
         return source
     address = parse_address(source)
-    return address.path.rstrip("/") or address.host
+    return address.path.rstrip("/").rpartition("/")[2] or address.host

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import bz2
-import lzma
 import sqlite3
 import zipfile
 from collections.abc import Callable
@@ -31,6 +29,7 @@ def _database(path: Path) -> None:
 def _archive(path: Path) -> None:
     with zipfile.ZipFile(path, "w") as file:
         file.writestr("d.csv", TEXT)
+        file.writestr("e.csv", TEXT)
 
 
 def _hdf5(path: Path) -> None:
@@ -39,9 +38,8 @@ def _hdf5(path: Path) -> None:
 
 KINDS: dict[str, Callable[[Path], object]] = {
     "a Parquet file": lambda path: pq.write_table(pa.table({"a": [1, 2], "b": ["x", "y"]}), path),
-    "a ZIP archive": _archive,
-    "compressed by xz": lambda path: path.write_bytes(lzma.compress(TEXT)),
-    "compressed by bzip2": lambda path: path.write_bytes(bz2.compress(TEXT)),
+    "a ZIP archive of 2 files": _archive,
+    "a 7z archive": lambda path: path.write_bytes(b"7z\xbc\xaf\x27\x1c"),
     "an HDF5 file": _hdf5,
     "an SQLite database": _database,
     "a PDF": lambda path: path.write_bytes(b"%PDF-1.7\n1 0 obj\n"),
