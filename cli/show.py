@@ -15,8 +15,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from tensorize.core.contracts import Facts, Layout, TensorSpec
-from tensorize.core.errors import TensorizeError, TensorizeWarning, some
-from tensorize.core.shell import joined
+from tensorize.core.errors import TensorizeError, TensorizeWarning, joined, some
 from tensorize.core.units import seconds, size
 
 from .stdout import is_stdout, with_dash

@@ -144,7 +144,8 @@ class ColumnLearner:
         """Say so if a category is a word that means a missing value among numbers."""
         words = [word for word in NUMBER_NA if word and word in found.counts]
         if words and self._schema[name].kind == "category":
-            said, flags = ", ".join(f'"{word}"' for word in words), " ".join(f"--na {word}" for word in words)
+            said = ", ".join(f'"{word}" ({plural(found.counts[word], "cell")})' for word in words)
+            flags = " ".join(f"--na {word}" for word in words)
             self.notes.append(f'"{name}" has the category {said}: say {flags} if it means missing')
 
     def _note_task(self, name: str, found: Categories) -> None:

@@ -12,6 +12,7 @@ from pydantic import (
     SerializeAsAny,
     SerializerFunctionWrapHandler,
     ValidationInfo,
+    field_validator,
     model_serializer,
 )
 from pydantic.fields import FieldInfo
@@ -173,6 +174,7 @@ class ColumnOptions(RowOptions):
     minmax: Several = flag((), "Scale these: (x − min) / (max − min) of the train rows; not clipped.", "COLS")
     raw: Several = flag((), "Leave these as they are.", "COLS")
     scale: Literal["zscore", "minmax", "none"] = flag("zscore", "How the other numeric columns are scaled.")
+    file_column: str | None = flag(None, "Add a column of this name that holds the file of each row.", "NAME")
     time_features: Several = flag((), "Turn a date column into calendar parts: COL, or COL:month,weekday,hour.", "COL")
     time_format: Several = flag(
         (),
@@ -212,6 +214,11 @@ class ColumnOptions(RowOptions):
     def column_steps(self) -> tuple[str, ...]:
         """`--step NAME:COLS[:key=value]`."""
         return self.step
+
+    @property
+    def tells_repeats(self) -> bool:
+        """Whether rows that equal earlier ones are looked for: not before a flag says what to do with them."""
+        return "duplicate_rows" in self.model_fields_set
 
     target_stays_input: ClassVar[bool] = False
     """Whether a target is an input, too: the past of a series is what its future is told from."""
@@ -268,3 +275,14 @@ class TableOptions(ColumnOptions):
     stratify: str | None = flag(None, "Split within each value of this column.", "COL")
     group: str | None = flag(None, "Rows of one value of this column stay in one split; it is no feature.", "COL")
     order: str | None = flag(None, "Split by the value of this column, the lowest first; it is no feature.", "COL")
+    split_by: str | None = flag(None, "Split as this column says: train, val or test; it is no feature.", "COL")
+    duplicate_rows: Literal["keep", "drop", "error"] = flag(
+        "keep", "How to handle rows that equal an earlier one in all features and targets."
+    )
+
+    @field_validator("split_by")
+    @classmethod
+    def _one_split(cls, column: str | None, info: ValidationInfo) -> str | None:
+        if column and (info.data.get("split") or any(info.data.get(way) for way in ("stratify", "group", "order"))):
+            raise ValueError("the column says the splits: omit --split, --stratify, --group and --order")
+        return column

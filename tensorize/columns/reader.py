@@ -70,11 +70,15 @@ class Needs:
 
 @dataclass(frozen=True)
 class Partition:
-    """A piece of a source that can be read alone: `rows` rows from source row `row` on. `where` is the reader's own."""
+    """A piece of a source that can be read alone: `rows` rows from source row `row` on. `where` is the reader's own.
+
+    `file` is the file that it is a part of, by its number among those of the source.
+    """
 
     row: int
     rows: int
     where: Any
+    file: int = 0
 
 
 class Rows(Protocol):

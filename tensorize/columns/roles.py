@@ -7,12 +7,12 @@ from typing import Any, cast, get_args
 
 from tensorize.columns.options import ColumnOptions
 from tensorize.columns.reader import Needs, Roles
-from tensorize.columns.where import where_columns
+from tensorize.columns.where import dated_columns, where_columns
 from tensorize.core.errors import DataError, UsageError, near
 from tensorize.core.options import column_and, columns, unknown_columns
 from tensorize.core.schema import Kind, Schema
 
-KEYS = ("id", "group", "order")
+KEYS = ("id", "group", "order", "split_by")
 """Options that name a column which is excluded from the features."""
 
 
@@ -28,7 +28,7 @@ def find_roles(names: Sequence[str], options: ColumnOptions) -> Roles:
     single = [column for option in (*KEYS, "stratify") if (column := one(options, option))]
     unknown = [column for column in (*single, *options.clock(names)) if column not in names]
     if unknown:
-        raise unknown_columns(unknown, names, "--time, --id, --group, --order, --stratify")
+        raise unknown_columns(unknown, names, "--time, --id, --group, --order, --stratify, --split-by")
     no_feature = {column for option in KEYS if (column := one(options, option))}
     no_feature.update(options.key_columns(names), columns(options.drop, names, "--drop"))
     no_feature.update(() if options.target_stays_input else targets)
@@ -43,7 +43,7 @@ def find_roles(names: Sequence[str], options: ColumnOptions) -> Roles:
 def needs(names: Sequence[str], options: ColumnOptions) -> Needs:
     """What a fresh run wants of the columns."""
     roles = find_roles(names, options)
-    forced: dict[str, Kind] = {}
+    forced: dict[str, Kind] = dict.fromkeys(dated_columns(options.where, names), "time")
     for value in options.ordinal:
         forced[known(value, names, "--ordinal")[0]] = "category"
     for value in options.time_features:

@@ -117,11 +117,11 @@ def packed_rows(rows: Rows, columns: Collection[str] | None = None) -> Iterator[
     return (rows.read(partition, columns) for partition in rows.partitions)
 
 
-def partitioned(batches: Iterable[tuple[int, Any]]) -> tuple[Partition, ...]:
-    """Partitions of (rows, where), one after the other."""
+def partitioned(batches: Iterable[tuple[int, Any]], *, of_files: bool = False) -> tuple[Partition, ...]:
+    """Partitions of (rows, where), one after the other; `where` begins with the number of a file if they are `of_files`."""
     found: list[Partition] = []
     at = 0
     for rows, where in batches:
-        found.append(Partition(at, rows, where))
+        found.append(Partition(at, rows, where, where[0] if of_files else 0))
         at += rows
     return tuple(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,8 +17,22 @@ from tensorize.columns.dates.text import to_instants
 from tensorize.columns.rows import RowBlock
 from tensorize.columns.selection import KeptBlocks
 from tensorize.core.contracts import Engine, Mask
-from tensorize.core.errors import DataError, UsageError, plural
-from tensorize.core.splits import Cuts, Ints, Keys, Ranked, find_cuts, grouped, hash_keys, sizes, stratified, value_keys
+from tensorize.core.errors import DataError, UsageError, plural, quoted, some
+from tensorize.core.splits import (
+    SPLITS,
+    Cuts,
+    Ints,
+    Keys,
+    Ranked,
+    find_cuts,
+    grouped,
+    hash_keys,
+    plain_split_of,
+    sizes,
+    split_of,
+    stratified,
+    value_keys,
+)
 
 Parts = npt.NDArray[np.int8]
 MAX_CLASSES = 1000
@@ -135,6 +150,42 @@ def assign(by: SplitBy, kept: KeptBlocks, count: int, engine: Engine) -> Assignm
     cuts: Cuts = find_cuts(blocks, dict(enumerate(counts)))
     totals = tuple(sum(row[part] for row in counts) for part in range(len(by.names)))
     return Assignment(by.names, totals, _Cut(ranking, cuts), _lacking(by, list(classes.counts), counts) if by.stratify else ())
+
+
+def assign_by(column: str, kept: KeptBlocks) -> Assignment:
+    """The split that a column says. Raises DataError for values that are not the name of one, and where none is train."""
+    counts = {str(value) if value is not None else "(missing)": rows for value, rows in _count(column, kept).items()}
+    found = {value: _split_of_cell(value) for value in counts}
+    wrong = [f"{value}   {plural(counts[value], 'row')}" for value, name in found.items() if name is None]
+    known = [value for value, name in found.items() if name is not None]
+    if wrong:
+        condition = f"{column} in ({', '.join(_where_value(value) for value in known)})"
+        raise DataError(
+            f'--split-by: "{column}" holds what is not train, val or test',
+            some(wrong),
+            f"keep the rows of a split: --where {quoted(condition)}"
+            if known
+            else "name another column, or share out by --split",
+        )
+    names = tuple(name for name in SPLITS if name in found.values())
+    if names[:1] != ("train",):
+        raise DataError(f'--split-by: "{column}" says of no row that it is train', hint="share out by ratios: --split 0.8,0.2")
+    part = {value: names.index(name) for value, name in found.items() if name is not None}
+    totals = tuple(sum(counts[value] for value in counts if part[value] == at) for at in range(len(names)))
+    return Assignment(names, totals, _Grouped(column, part))
+
+
+def _split_of_cell(value: str) -> str | None:
+    """The split that a cell says: by a word for it, or by one among the parts of a path."""
+    if "." not in value and "/" not in value:
+        return plain_split_of(value.strip())
+    found = {split for part in re.split(r"[\\/.]", value) if (split := split_of(part))}
+    return found.pop() if len(found) == 1 else None
+
+
+def _where_value(value: str) -> str:
+    """A value as `--where` takes it."""
+    return value if value.isalnum() else f'"{value}"'
 
 
 def _lacking(by: SplitBy, classes: Sequence[Any], counts: Sequence[Sequence[int]]) -> tuple[str, ...]:

@@ -5,8 +5,9 @@
     factor      = "not" factor | "(" condition ")" | COLUMN test
     test        = ("=" | "==" | "!=" | "<" | "<=" | ">" | ">=") VALUE | "in" "(" VALUE {"," VALUE} ")" | "is" ["not"] "missing"
 
-A column with spaces is written as it is, or in back quotes; a value is a number, a word, or quoted text. A missing
-value fulfils no comparison.
+A column with spaces is written as it is, or in back quotes; a value is a number, a word, a date, or quoted text. A missing
+value fulfils no comparison. A column that is compared with a date by its size is read as dates, in any notation; the date
+itself is ISO 8601.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tensorize.columns.dates.text import to_instants
 from tensorize.core.contracts import Mask
-from tensorize.core.errors import UsageError, near
+from tensorize.core.errors import DataError, UsageError, near
 from tensorize.core.schema import POINTED, Column, Schema
 
 Test = Callable[[pa.RecordBatch], Any]
@@ -34,7 +36,9 @@ _COMPARE: dict[str, Callable[[Any, Any], Any]] = {
     ">": pc.greater,
 }
 _OPERATOR = re.compile(r"\s*(==|=|!=|<=|<|>=|>)")
-_VALUE = re.compile(r"""\s*("([^"]*)"|'([^']*)'|[^\s()<>=!,"'`]+)""")
+_CLOCK = r"\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?"
+_DATE = re.compile(rf"\d{{4}}-\d\d(?:-\d\d(?:[T ]{_CLOCK})?)?")
+_VALUE = re.compile(rf"""\s*("([^"]*)"|'([^']*)'|\d{{4}}-\d\d-\d\d {_CLOCK}|[^\s()<>=!,"'`]+)""")
 
 
 class Where:
@@ -46,6 +50,8 @@ class Where:
     def __init__(self, text: str, schema: Schema) -> None:
         self._text, self._schema, self._at = text, schema, 0
         self.columns: list[str] = []
+        self.dated: list[str] = []
+        """Columns that are compared with a date by their size: they are read as dates."""
         self._test = self._condition()
         if self._text[self._at :].strip():
             raise self._wrong("and, or, or the end")
@@ -97,7 +103,10 @@ class Where:
         if not match:
             raise self._wrong("a comparison such as > or ==")
         self._at = match.end()
-        return _compared(name, _COMPARE[match[1]], self._value(name))
+        value = self._value(name)
+        if match[1] in ("<", "<=", ">", ">=") and isinstance(value, str) and _DATE.fullmatch(value):
+            self.dated.append(name)
+        return _compared(name, _COMPARE[match[1]], value)
 
     def _column(self) -> str:
         """The longest column name at this position."""
@@ -126,6 +135,8 @@ class Where:
 
     def _typed(self, name: str, text: str) -> Any:
         storage = self._schema[name].storage
+        if self._schema[name].kind == "time":
+            return self._moment(name, text)
         if storage == "string":
             return text
         if storage == "bool":
@@ -135,6 +146,15 @@ class Where:
             return int(text) if re.fullmatch(r"[+-]?\d+", text) else float(text)
         kind = self._schema[name].kind
         raise UsageError(f'--where: "{name}" is a {kind}; {text!r} is none')
+
+    def _moment(self, name: str, text: str) -> pa.Scalar:
+        """A date as timestamp[us]. Raises UsageError for what is not ISO 8601."""
+        try:
+            return to_instants(pa.array([text]), name)[0]
+        except DataError:
+            raise UsageError(
+                f'--where: "{name}" holds dates, and {text!r} is not one', hint="write dates as 2024-01-31 or 2024-01-31 12:00"
+            ) from None
 
     def _word(self, word: str) -> bool:
         match = re.compile(rf"\s*{word}\b", re.IGNORECASE).match(self._text, self._at)
@@ -162,12 +182,22 @@ class Where:
 
 def where_columns(text: str | None, names: Sequence[str]) -> list[str]:
     """The columns that a condition asks for, before their kinds are known."""
-    if text is None:
-        return []
-    return Where(text, Schema(columns=tuple(Column(name=name, kind="category", storage="string") for name in names))).columns
+    return [] if text is None else _unknown(text, names).columns
+
+
+def dated_columns(text: str | None, names: Sequence[str]) -> list[str]:
+    """The columns that a condition compares with dates, before their kinds are known."""
+    return [] if text is None else _unknown(text, names).dated
+
+
+def _unknown(text: str, names: Sequence[str]) -> Where:
+    """A condition on columns whose kinds are not known."""
+    return Where(text, Schema(columns=tuple(Column(name=name, kind="category", storage="string") for name in names)))
 
 
 def _compared(name: str, compare: Callable[[Any, Any], Any], value: Any) -> Test:
+    if isinstance(value, pa.Scalar):
+        return lambda batch: compare(to_instants(batch.column(name), name), value)
     return lambda batch: compare(batch.column(name), pa.scalar(value))
 
 

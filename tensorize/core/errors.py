@@ -7,6 +7,7 @@ stands on the class, so that the two can never disagree.
 from __future__ import annotations
 
 import difflib
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -106,3 +107,25 @@ def shown(value: str, width: int = 40) -> str:
         return "(empty)"
     text = value if len(value) <= width else value[: width - 1] + "…"
     return text if text.isprintable() and text.strip() == text else repr(text)
+
+
+def quoted(word: str) -> str:
+    r"""A word as a shell reads it back; characters that a terminal does not print are escapes of their bytes.
+
+    >>> quoted("price"), quoted("a b"), quoted("a\xa0b")
+    ('price', "'a b'", "$'a\\xc2\\xa0b'")
+    """
+    if word.isprintable():
+        return shlex.quote(word)
+    return "$'" + "".join(_escaped(char) for char in word) + "'"
+
+
+def joined(words: Iterable[str]) -> str:
+    """Words as one command line."""
+    return " ".join(map(quoted, words))
+
+
+def _escaped(char: str) -> str:
+    if char in "\\'":
+        return "\\" + char
+    return char if char.isprintable() else "".join(f"\\x{byte:02x}" for byte in char.encode("utf-8", "surrogateescape"))

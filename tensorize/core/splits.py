@@ -7,6 +7,7 @@ A split is a cut at a rank; the key at a rank is found by a radix histogram, 16 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,13 @@ import numpy.typing as npt
 Keys = npt.NDArray[np.uint64]
 Ints = npt.NDArray[np.int64]
 
+SPLITS = ("train", "val", "test")
+_SPLIT_WORDS = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
+    **dict.fromkeys(("test", "testing", "eval", "evaluation"), "test"),
+}
+"""Words for the splits, in any case. Source: Hugging Face datasets, "Structure your repository"."""
 _DIGIT = 16
 _BINS = 1 << _DIGIT
 
@@ -205,3 +213,19 @@ def grouped(counts: Mapping[str, int], ratios: Sequence[float], seed: int) -> di
     targets = np.cumsum(sizes(total, ratios))[:-1]
     borders = [int(np.abs(np.concatenate([[0], ends]) - target).argmin()) for target in targets]
     return {name: sum(index >= border for border in borders) for index, name in enumerate(order)}
+
+
+def split_of(name: str) -> str | None:
+    """The split that a name says, with other words or a number beside it or without.
+
+    >>> split_of("Train"), split_of("valid"), split_of("test_images"), split_of("trainA"), split_of("trains")
+    ('train', 'val', 'test', 'train', None)
+    """
+    words = re.findall(r"[A-Z]?[a-z]+|[A-Z]+", name)
+    found = {split for word in words if (split := plain_split_of(word))}
+    return found.pop() if len(found) == 1 else None
+
+
+def plain_split_of(name: str) -> str | None:
+    """The split that a name is a word for."""
+    return _SPLIT_WORDS.get(name.lower())

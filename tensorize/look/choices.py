@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tensorize.core.errors import joined
 from tensorize.core.options import as_list
-from tensorize.core.shell import joined
 
 
 @dataclass(frozen=True)

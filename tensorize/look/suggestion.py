@@ -9,8 +9,7 @@ from typing import Any
 
 from tensorize import pipeline
 from tensorize.core.contracts import Facts
-from tensorize.core.errors import DataError
-from tensorize.core.shell import joined
+from tensorize.core.errors import DataError, joined
 from tensorize.look.choices import Choice, combined, command_of
 from tensorize.look.opened import fixes
 from tensorize.look.picture import Picture

@@ -17,6 +17,7 @@ from tensorize.core.contracts import Run
 from tensorize.core.errors import UsageError
 from tensorize.core.options import Options
 from tensorize.core.schema import Schema
+from tensorize.readers.file_column import FileColumn
 from tensorize.sources.files import InputFile, resolve
 
 MEMORY, DEFAULT = "memory", "csv"
@@ -46,7 +47,10 @@ def open_table(
     name = _chosen(held, options, is_path(source), applies=schema is not None)
     reader: Reader = registry.load("readers", name)()
     own = _own(options, name, reader, held, applies=schema is not None)
-    rows = reader.open(held, own, wanted, run)
+    if options.file_column is None or name == MEMORY:
+        return with_dates(reader.open(held, own, wanted, run), learns=schema is None)
+    files = FileColumn(options.file_column, wanted)
+    rows = files.added(reader.open(held, own, files.asked, run), [file.name for file in held])
     return with_dates(rows, learns=schema is None)
 
 

@@ -143,7 +143,7 @@ def typed_rows(files: Sequence[TypedFile], form: str, needs: Callable[[Sequence[
         schema,
         _facts(files, form, rows, len(fields)),
         wanted,
-        partitioned(parts),
+        partitioned(parts, of_files=True),
         Origins.of(counts),
         clocks,
         frozenset(item.name for item in schema.columns if item.storage in ("int64", "bool")) & full,

@@ -11,8 +11,7 @@ import zlib
 from collections.abc import Callable
 from typing import Any, BinaryIO, cast
 
-from tensorize.core.errors import DataError, TensorizeError, shown, some
-from tensorize.core.shell import quoted
+from tensorize.core.errors import DataError, TensorizeError, quoted, shown, some
 
 ZIP = b"PK\x03\x04"
 XZ_MEMORY = 256 << 20

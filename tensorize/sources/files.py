@@ -12,9 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, BinaryIO, Protocol, cast
 
-from tensorize.core.errors import DataError, RunError, UsageError, near
+from tensorize.core.errors import DataError, RunError, UsageError, near, quoted
 from tensorize.core.limits import timeout
-from tensorize.core.shell import quoted
 from tensorize.sources.addresses import is_address, parse_address
 from tensorize.sources.archives import ZIP, unpacked
 from tensorize.sources.changes import RandomFile, Stamp, WatchedFile, source_changed

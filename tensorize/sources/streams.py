@@ -11,9 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, cast
 
-from tensorize.core.errors import DataError, RunError
+from tensorize.core.errors import DataError, RunError, quoted
 from tensorize.core.limits import check_pipe
-from tensorize.core.shell import quoted
 
 WRITER_SECONDS = 15.0
 """How long a named pipe may wait for a program that writes to it."""

@@ -8,8 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from tensorize.core.errors import UsageError
-from tensorize.core.shell import quoted
+from tensorize.core.errors import UsageError, quoted
 from tensorize.sources.addresses import is_address, parse_address
 
 

@@ -130,6 +130,6 @@ def test_words_for_missing_values_may_be_listed_with_commas(write: WriteTable) -
 
 def test_a_category_that_may_be_missing_is_said(write: WriteTable) -> None:
     path = write("a,s\n1,x\nNA,NA\n3,y\n")
-    assert '"s" has the category "NA": say --na NA if it means missing' in notes(path, missing="median")
+    assert '"s" has the category "NA" (1 cell): say --na NA if it means missing' in notes(path, missing="median")
     assert any('"null"' in note for note in notes(write("a,s\n1,x\n2,null\n3,y\n")))
     assert not any("category" in note for note in notes(write("a,s\n1,x\n2,y\n3,y\n")))

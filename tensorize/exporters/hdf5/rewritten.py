@@ -18,9 +18,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from tensorize.core.errors import DataError, RunError, TensorizeError, TensorizeWarning
+from tensorize.core.errors import DataError, RunError, TensorizeError, TensorizeWarning, quoted
 from tensorize.core.limits import check_header, header_limit
-from tensorize.core.shell import quoted
 from tensorize.core.units import size
 from tensorize.engine.child import child_command, child_environment
 from tensorize.exporters.hdf5.index import Index, NoIndexError, Offset, Place, Strings, check_places, read_index, read_strings

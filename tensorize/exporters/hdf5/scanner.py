@@ -21,8 +21,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from tensorize.core.errors import shown
-from tensorize.core.shell import quoted
+from tensorize.core.errors import quoted, shown
 from tensorize.engine.memory_limit import limit_memory
 from tensorize.exporters.hdf5 import NAMES, VERSION
 

@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 import os
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from tensorize.core.errors import DataError, plural, some
-from tensorize.core.shell import quoted
+from tensorize.core.errors import DataError, plural, quoted, some
+from tensorize.core.splits import SPLITS, plain_split_of, split_of
 
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
-SPLITS = ("train", "val", "test")
-_SPLIT_WORDS = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
-    **dict.fromkeys(("test", "testing", "eval", "evaluation"), "test"),
-}
-"""What folders of splits are called, in any case. Source: Hugging Face datasets, "Structure your repository"."""
 _WRAPPERS = frozenset({"images", "image", "imgs", "img", "unknown", "unlabeled", "unlabelled"})
 """A folder of this name that is alone in a split is no class."""
 
@@ -98,22 +90,6 @@ def arrange(root: str, tree: Folder) -> Arranged:
     return Arranged(paths, classes, splits or None, unlabelled, notes)
 
 
-def split_of(name: str) -> str | None:
-    """The split that the name of a folder says, with other words or a number beside it or without.
-
-    >>> split_of("Train"), split_of("valid"), split_of("test_images"), split_of("trainA"), split_of("trains")
-    ('train', 'val', 'test', 'train', None)
-    """
-    words = re.findall(r"[A-Z]?[a-z]+|[A-Z]+", name)
-    found = {split for word in words if (split := _plain_split_of(word))}
-    return found.pop() if len(found) == 1 else None
-
-
-def _plain_split_of(name: str) -> str | None:
-    """The split that the name of a folder is a word for."""
-    return _SPLIT_WORDS.get(name.lower())
-
-
 def _filled(folder: Folder) -> dict[str, Folder]:
     """The folders that hold images, by name."""
     return {name: inside for name, inside in folder.folders.items() if not inside.empty}
@@ -138,7 +114,7 @@ def _by_split(where: str, folder: Folder) -> list[SplitFolder] | None:
 
 def _split_folders(where: str, folder: Folder, filled: Mapping[str, Folder]) -> list[SplitFolder] | None:
     """The folders as splits; None if they are classes. Raises DataError if they may be either."""
-    plain = {name: split for name in filled if (split := _plain_split_of(name))}
+    plain = {name: split for name in filled if (split := plain_split_of(name))}
     found = {name: split for name in filled if (split := split_of(name))}
     if len(found) < len(filled):
         if len(set(plain.values())) > 1 or {"train"} < set(found.values()):
@@ -149,7 +125,7 @@ def _split_folders(where: str, folder: Folder, filled: Mapping[str, Folder]) -> 
     ):
         return None
     _refuse_twins(where, found)
-    refuse_empty(where, {name: inside for name, inside in folder.folders.items() if _plain_split_of(name)})
+    refuse_empty(where, {name: inside for name, inside in folder.folders.items() if plain_split_of(name)})
     return [SplitFolder(split, os.path.join(where, name), filled[name]) for name, split in found.items()]
 
 
@@ -182,7 +158,7 @@ def _split_in_each_class(where: str, tree: Folder) -> list[SplitFolder] | None:
     found: dict[str, dict[str, Folder]] = {}
     for name, inside in filled.items():
         for word, images in _filled(inside).items():
-            split = _plain_split_of(word)
+            split = plain_split_of(word)
             if split is None or name in found.get(split, {}):
                 return None
             found.setdefault(split, {})[name] = images

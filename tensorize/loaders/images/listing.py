@@ -14,10 +14,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tensorize.core.contracts import Array
-from tensorize.core.errors import DataError, TensorizeError, UsageError, plural
-from tensorize.core.shell import quoted
-from tensorize.core.splits import Ranked, find_cuts, hash_keys, sizes, stratified
-from tensorize.loaders.images.folders import SPLITS, SUFFIXES, arrange, is_image, kind_of, read_folder, shown_path
+from tensorize.core.errors import DataError, TensorizeError, UsageError, plural, quoted
+from tensorize.core.splits import SPLITS, Ranked, find_cuts, hash_keys, sizes, stratified
+from tensorize.loaders.images.folders import SUFFIXES, arrange, is_image, kind_of, read_folder, shown_path
 from tensorize.loaders.images.options import ImagesOptions
 from tensorize.sources.addresses import shown_source
 from tensorize.sources.copies import LocalCopy, is_elsewhere, local

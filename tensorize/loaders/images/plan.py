@@ -10,8 +10,7 @@ from typing import Self
 import numpy as np
 
 from tensorize.core.contracts import Array, Learned, Piece, Plan, Run, TensorSpec
-from tensorize.core.errors import DataError, RecipeError, near, plural
-from tensorize.core.shell import quoted
+from tensorize.core.errors import DataError, RecipeError, near, plural, quoted
 from tensorize.loaders.images.errors import Fault, refuse_images
 from tensorize.loaders.images.listing import Listing, Splits, class_names, splits_of
 from tensorize.loaders.images.normalize import Normalizer, fixed_normalization

@@ -19,10 +19,11 @@ from tensorize.columns.options import ColumnOptions
 from tensorize.columns.reader import Rows
 from tensorize.columns.roles import one
 from tensorize.columns.selection import KeptBlocks, SelectedRows, Selection, left_out
-from tensorize.columns.splits import Assignment, SplitBy, assign
+from tensorize.columns.splits import Assignment, SplitBy, assign, assign_by
 from tensorize.columns.steps import plan_uses
 from tensorize.core.contracts import Learned, Piece, Plan, Run
 from tensorize.core.errors import DataError, plural
+from tensorize.loaders.table.duplicates import RepeatedRows, dropped_notes, repeats_error, repeats_notes, repeats_of
 from tensorize.loaders.table.tensors import BlockFindings, TableTensors
 from tensorize.statistics.categories import order_notes
 
@@ -77,7 +78,7 @@ def learn(rows: Rows, options: ColumnOptions, run: Run) -> Plan:
     learner = ColumnLearner(rows.schema, uses, kept.policies, options)
     train = _Train(kept.of(), assignment)
     learned = learner.learn(run.engine, lambda: range(len(train.kept)), train)
-    origin = f"learned from {'train' if options.split else 'all rows'}"
+    origin = f"learned from {'train' if assignment.names else 'all rows'}"
     notes += [*index_note(rows, options), *counting_notes(rows, options), *_code_notes(rows), *words, *learner.notes]
     notes += [note for item in learned if item.role == "target" for note in order_notes(item.state.get("categories", ()))]
     return _plan(kept, options, assignment, _tensors(rows, options, learned, origin), notes)
@@ -111,8 +112,27 @@ def finished(plan: Plan, rows: Rows, run: Run) -> Iterator[Piece]:
 
 
 def _shared_out(kept: SelectedRows, options: ColumnOptions, run: Run) -> tuple[Assignment, list[str]]:
-    """Which split every kept row belongs to, and a note on the rows that are not kept."""
+    """Which split every kept row belongs to, and notes on the rows that are not kept, or equal others."""
     count, rows = kept.check()
+    notes = left_out(count, rows)
+    policy = one(options, "duplicate_rows") if run.learns and options.tells_repeats else None
+    repeats = repeats_of(kept, run) if policy else RepeatedRows()
+    if policy == "error" and len(repeats):
+        raise repeats_error(repeats, kept.rows)
+    if policy == "drop":
+        kept.leave_out(repeats.rows)
+        count -= len(repeats)
+    assignment = _assigned(kept, count, options, run)
+    if policy:
+        notes += repeats_notes(repeats, kept.of(), assignment) if policy == "keep" else dropped_notes(repeats)
+    return assignment, [*notes, *assignment.notes]
+
+
+def _assigned(kept: SelectedRows, count: int, options: ColumnOptions, run: Run) -> Assignment:
+    """The split of the `count` rows that are kept."""
+    column = one(options, "split_by") if run.learns else None
+    if column is not None:
+        return assign_by(column, kept.of({column}))
     ways = {way: one(options, way) for way in ("stratify", "group", "order")} if options.split else {}
     by = SplitBy(options.split_names, options.split, options.seed, **ways)
     assignment = assign(by, kept.of({name for name in ways.values() if name}), count, run.engine)
@@ -121,7 +141,7 @@ def _shared_out(kept: SelectedRows, options: ColumnOptions, run: Run) -> tuple[A
         raise DataError(
             f"no row is left for {', '.join(empty)}: {plural(count, 'row')} in all", hint="give larger ratios, or more rows"
         )
-    return assignment, [*left_out(count, rows), *assignment.notes]
+    return assignment
 
 
 def _code_notes(rows: Rows) -> list[str]:

@@ -144,9 +144,7 @@ class CsvParser:
             self._count,
             codes,
             whole,
-            tuple(
-                Partition(self._places.row(at), rows, (self._places.file(at), ref)) for at, (rows, ref) in enumerate(self._kept)
-            ),
+            tuple(self._partition(at, rows, ref) for at, (rows, ref) in enumerate(self._kept)),
             tuple(self._readers),
             frozenset(self._as_text),
             self._bad.rows,
@@ -155,7 +153,8 @@ class CsvParser:
         )
 
     def _partition(self, at: int, rows: int, ref: Any) -> Partition:
-        return Partition(self._places.row(at), rows, (self._places.file(at), ref))
+        file = self._places.file(at)
+        return Partition(self._places.row(at), rows, (file, ref), file)
 
     def _facts(self, files: Sequence[InputFile]) -> Facts:
         first = files[0]

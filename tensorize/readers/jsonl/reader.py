@@ -86,10 +86,10 @@ class JsonParser:
 
     def _parse(self) -> None:
         total, done = sum(file.size for file in self._files), 0
-        for file in self._files:
+        for number, file in enumerate(self._files):
             self._places.start(file.name)
             for found, ref in self._read(file):
-                self._note(found, ref, file.name)
+                self._note(found, ref, number)
                 done += found.size
                 self._run.report("parse", done, total)
         self._bad.check(self._options.encoding)
@@ -107,15 +107,16 @@ class JsonParser:
         self._keys.add(Leaf(path) for path in guess.paths(self._options.flatten))
         yield from self._run.engine.keep(ReadLineBlock(guess, self._options.flatten), chain([first], blocks))
 
-    def _note(self, found: BlockFacts, ref: object, file: str) -> None:
-        """Remember what was seen in a block."""
+    def _note(self, found: BlockFacts, ref: object, number: int) -> None:
+        """Remember what was seen in a block of the file of this number."""
+        file = self._files[number].name
         start = self._places.add(found.rows, found.blanks)
         self._keys.add(found.leaves, start, found.rows)
         for item, raw in found.bad:
             _, line = self._places.line(start + item.row)
             self._bad.add(Reject(file, item.kind, item.reason, start + item.row, line, item.column, raw))
         tagged = frozenset(leaf.name for leaf in found.leaves if leaf.tagged)
-        self._parts.append(Partition(start, found.rows, KeptBlock(ref, found.columns, tagged)))
+        self._parts.append(Partition(start, found.rows, KeptBlock(ref, found.columns, tagged), number))
         self._count += found.rows
         self._blanks += len(found.blanks)
         self._nans += found.nans
