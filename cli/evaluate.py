@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from . import flags
+from .places import placed
 from .show import number, print_json, print_table, say
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ Split = Annotated[
 ]
 
 
+@placed
 def command(
     model: flags.Model,
     file: File,

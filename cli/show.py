@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from tensorize.core.contracts import Facts, Layout, TensorSpec
 from tensorize.core.errors import TensorizeError, TensorizeWarning, joined, some
 from tensorize.core.units import seconds, size
+from tensorize.sources.addresses import with_addresses
 
 from .stdout import is_stdout, with_dash
 
@@ -53,7 +54,7 @@ def json_safe(text: str) -> str:
 
 
 def _json(body: Mapping[str, Any]) -> str:
-    return json_safe(json.dumps({"tensorize_json": JSON_VERSION, **body}))
+    return json_safe(with_addresses(json.dumps({"tensorize_json": JSON_VERSION, **body})))
 
 
 def print_traceback(error: Exception) -> None:
@@ -95,7 +96,7 @@ def noting() -> Iterator[None]:
                 show(message, category, *place, **more)
             elif str(message) not in told:
                 told.add(str(message))
-                print(f"note: {safe(str(message))}", file=sys.stderr)
+                print(f"note: {with_dash(safe(str(message)))}", file=sys.stderr)
 
         warnings.showwarning = note
         yield

@@ -13,6 +13,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from tensorize.core.errors import UsageError
+from tensorize.sources.addresses import with_addresses
+
+from .places import placed
 
 PREFIX, STEM = "tensorize-stdout-", "standard-output"
 _PATH = re.compile(rf"\S*{PREFIX}\w+/{STEM}(\.\w+)?")
@@ -26,8 +29,8 @@ def is_stdout(path: Path) -> bool:
 
 
 def with_dash(line: str) -> str:
-    """A line with `-` where it names what goes to standard output."""
-    return _PATH.sub("-", line) if PREFIX in line else line
+    """A line with `-` where it names what goes to standard output, and addresses for what is copied."""
+    return with_addresses(_PATH.sub("-", line) if PREFIX in line else line)
 
 
 def to_stdout(**suffixes: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -38,6 +41,7 @@ def to_stdout(**suffixes: str) -> Callable[[Callable[..., None]], Callable[..., 
     """
 
     def decorate(run: Callable[..., None]) -> Callable[..., None]:
+        @placed
         @wraps(run)
         def command(*args: Any, **values: Any) -> None:
             asked = [name for name in suffixes if str(values.get(name)) == "-"]

@@ -8,11 +8,13 @@ from typing import Annotated
 import typer
 
 from . import flags
+from .places import placed
 from .show import print_json, say
 
 Files = Annotated[list[Path], typer.Argument(metavar="FILE…", help="Prepared files, or recipes saved as .json.")]
 
 
+@placed
 def command(
     files: Files,
     *,

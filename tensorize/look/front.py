@@ -17,6 +17,7 @@ from tensorize.look.kinds import kind_of, may_be_text
 from tensorize.look.looks import LOOKS, look_at_rows
 from tensorize.look.suggestion import Suggestion, settled
 from tensorize.readers.open import is_path
+from tensorize.sources.addresses import shown_source
 from tensorize.sources.files import STDIN, resolve
 from tensorize.sources.targets import default_out
 
@@ -95,7 +96,7 @@ def named(made: Suggestion, source: Any, out: str | Path | None) -> Suggestion:
     """The suggestion under the names that the user knows."""
     if isinstance(made.source, Path) and made.source.name == STDIN_NAME:
         made = replace(made, source=source, facts=replace(made.facts, source=f"<{STDIN_NAME}>"))
-    return replace(made, out=os.fspath(out if out is not None else _default_out(made.source)))
+    return replace(made, out=os.fspath(shown_source(out) if out is not None else _default_out(made.source)))
 
 
 def _check_kind(kind: str | None) -> None:

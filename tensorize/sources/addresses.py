@@ -14,6 +14,9 @@ from tensorize.core.errors import UsageError
 WEB = ("http", "https")
 STORES = ("s3", "gs", "gcs", "az", "abfs", "abfss")
 _ADDRESS = re.compile(rf"({'|'.join((*WEB, *STORES))}):/{{1,2}}(?!/)", re.IGNORECASE)
+COPY_PREFIX = "tensorize-copy-"
+"""How folders begin that hold copies: what follows is an address, its scheme first."""
+_COPY = re.compile(rf"[^\s'\"]*/{COPY_PREFIX}[^/\s]+/({'|'.join((*WEB, *STORES))})/")
 _QUERY = re.compile(r"\?(?=[\w.-]+=)")
 """Where a query begins in the address of a stored object, whose pattern may hold a question mark."""
 _SECRETS = (
@@ -117,3 +120,12 @@ def secrets_of(words: Iterable[str]) -> tuple[str, ...]:
         if marked and before.lower().rpartition("=")[2] in WEB and "?" in rest:
             found.add(rest.partition("?")[2])
     return tuple(sorted((secret for secret in found if len(secret) > 3), key=lambda secret: (-len(secret), secret)))
+
+
+def with_addresses(text: str) -> str:
+    """A text in which copies are called by the addresses that they stand for.
+
+    >>> with_addresses("/tmp/tensorize-copy-x1/s3/bucket/wine.h5   307 KB")
+    's3://bucket/wine.h5   307 KB'
+    """
+    return _COPY.sub(r"\1://", text) if COPY_PREFIX in text else text

@@ -14,7 +14,7 @@ from typing import Any
 from tensorize.core.errors import DataError, RunError, TensorizeError, UsageError
 from tensorize.core.limits import pipe_limit
 from tensorize.core.units import size
-from tensorize.sources.addresses import is_address, parse_address, shown_source
+from tensorize.sources.addresses import COPY_PREFIX, is_address, parse_address, shown_source, with_addresses
 from tensorize.sources.files import InputFile, resolve
 from tensorize.sources.listing import files_below, is_folder
 
@@ -26,7 +26,7 @@ class LocalCopy:
     """Files from elsewhere in a folder of their own, which is removed once nobody in this process holds the copy."""
 
     def __init__(self, folder: str | os.PathLike[str] | None = None) -> None:
-        self.root = tempfile.mkdtemp(prefix="tensorize-copy-", dir=folder)
+        self.root = tempfile.mkdtemp(prefix=COPY_PREFIX, dir=folder)
         self._remover = weakref.finalize(self, shutil.rmtree, self.root, ignore_errors=True)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -43,10 +43,7 @@ class LocalCopy:
 
     def named(self, text: str) -> str:
         """A text in which the copies are called by their addresses."""
-        if self.root not in text:
-            return text
-        before, *others = text.split(self.root + os.sep)
-        return before + "".join(other.replace("/", "://", 1) for other in others)
+        return with_addresses(text)
 
     def renamed(self, error: TensorizeError) -> TensorizeError:
         """An error that calls the copies by their addresses."""
@@ -54,13 +51,15 @@ class LocalCopy:
         error.details = tuple(map(self.named, error.details))
         return error
 
-    def take(self, files: Sequence[InputFile], name: str) -> list[str]:
+    def take(self, files: Sequence[InputFile], name: str, *, limited: bool = True) -> list[str]:
         """Copy files; return their paths.
+
+        limited: whether `--max-pipe` holds.
 
         Raises DataError for more than `--max-pipe` bytes, RunError where there is no room.
         """
         total = sum(file.size for file in files)
-        if total > pipe_limit():
+        if limited and total > pipe_limit():
             raise DataError(
                 f"{name} holds {size(total)}, more than the {size(pipe_limit())} that are copied",
                 hint=f"copy it to a disk, and name that; or allow more: --max-pipe {total}",

@@ -28,6 +28,7 @@ _DENIED = re.compile(r"ACCESS_DENIED|INVALID_ACCESS_KEY_ID|SIGNATURE|PERMISSION_
 _SECRET_NAMES = re.compile(r"SECRET|TOKEN|PASSWORD|ACCOUNT_KEY|STORAGE_KEY")
 _PARTS = re.compile(r"(\*+|\?|\[!?\]?[^\]]*\])")
 _LOOKERS = 8
+_UPLOAD_BYTES = 8 << 20
 
 
 @dataclass(frozen=True)
@@ -163,7 +164,7 @@ def _azure(fs: Any, address: Address, seconds: float) -> Any:
 
 
 @contextmanager
-def _mapped(name: str, gone: TensorizeError | None = None) -> Iterator[None]:
+def _mapped(name: str, gone: TensorizeError | None = None, verb: str = "read") -> Iterator[None]:
     """Errors of Arrow as ours: MayPassError for what may pass, `gone` for what is not there."""
     try:
         yield
@@ -181,10 +182,10 @@ def _mapped(name: str, gone: TensorizeError | None = None) -> Iterator[None]:
             hint = (
                 "credentials come from the environment, such as AWS_PROFILE or AWS_ACCESS_KEY_ID: are they those of its owner?"
             )
-            raise RunError(f"{name} cannot be read: access is denied", [said], hint) from None
+            raise RunError(f"{name} cannot be {verb}: access is denied", [said], hint) from None
         if _MAY_PASS.search(said) and not _REFUSES.search(said):
             raise MayPassError(said) from None
-        raise RunError(f"{name} cannot be read: {said}", hint="are the address and AWS_ENDPOINT_URL right?") from None
+        raise RunError(f"{name} cannot be {verb}: {said}", hint="are the address and AWS_ENDPOINT_URL right?") from None
 
 
 def _plain(text: str) -> str:
@@ -269,6 +270,31 @@ def _exists(store: Any, key: str, name: str, seconds: float) -> bool:
             return bool(store.get_file_info(key).type == fs.FileType.File)
 
     return persistent(name, seconds, looked)
+
+
+def check_absent(address: Address) -> None:
+    """Raise UsageError where there is an object of that address, or it names none."""
+    key, seconds = key_of(address), timeout()
+    if "/" not in key or address.path.endswith("/"):
+        raise UsageError(f"{address.shown} names no object", hint="say what the file is to be called")
+    if _exists(store_of(address, seconds), key, address.shown, seconds):
+        raise UsageError(f"{address.shown} exists", hint="say --force to replace it, or name another file with -o")
+
+
+def upload(path: Path, address: Address) -> None:
+    """Write a file to a store: it appears whole, once all of it is there. Raises RunError where it is refused."""
+    from pyarrow import fs
+
+    key, seconds = key_of(address), timeout()
+    store = store_of(address, seconds)
+
+    def copied(_: Patience) -> None:
+        with _mapped(address.shown, verb="written"):
+            fs.copy_files(str(path), key, fs.LocalFileSystem(), store, chunk_size=_UPLOAD_BYTES)
+            if store.get_file_info(key).size != path.stat().st_size:
+                raise MayPassError("it did not arrive whole")
+
+    persistent(address.shown, seconds, copied)
 
 
 def is_stored_folder(address: Address) -> bool:
