@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import warnings
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from tensorize.core.contracts import Facts
 from tensorize.core.errors import DataError, RecipeError, TensorizeWarning
 from tensorize.core.limits import check_header
 from tensorize.core.recipe import DIGEST, Recipe
+from tensorize.sources.addresses import is_address
 from tensorize.sources.files import missing_file
 from tensorize.storage.digest import DIGEST_SIZE, check_digest
 from tensorize.storage.partfile import PartFile
@@ -43,9 +45,10 @@ def prepare(
     """Turn raw data into tensors, and keep the recipe.
 
     kind: a registered loader: `table`, `wine`, `series`, `bikes`, `text`, `images`, or a plug-in's.
-    source: a path, a glob, a folder, `-`, a list of paths; for tables also a DataFrame, an Arrow table, a mapping of
-        columns, or rows.
-    out: a file to stream to; the set that comes back is then lazy. Without it the tensors are held in memory.
+    source: a path, a glob, a folder, `-`, an address (`s3://`, `gs://`, `az://`, `https://`), a list of those; for tables also
+        a DataFrame, an Arrow table, a mapping of columns, or rows.
+    out: a file to stream to, or an address in an object store; the set that comes back is then lazy. Without it the tensors
+        are held in memory.
     max_size: bytes that the output may take; by default 2 GiB or 4 × the input, whichever is more.
     rejects: with `on_bad="skip"`, a file to list in what is left out, one JSON object a line.
     engine: what runs the work: `threads`, `processes`, or a plug-in's engine.
@@ -61,10 +64,14 @@ def prepare(
     (torch.Size([3, 3]), ('area', 'city=a', 'city=b'))
     """
     run = pipeline.make_run(threads, chunk_bytes, scratch, progress, engine=engine, workers=workers)
-    output = pipeline.make_output(out, format, force=force, max_size=max_size, rejects=rejects)
-    result = pipeline.prepare(kind, source, options, run, output)
-    _warn_of_unlabelled(result.facts)
-    return result.tensors
+
+    def made(path: str | Path | None) -> TensorSet:
+        output = pipeline.make_output(path, format, force=force, max_size=max_size, rejects=rejects)
+        result = pipeline.prepare(kind, source, options, run, output)
+        _warn_of_unlabelled(result.facts)
+        return result.tensors
+
+    return _placed(made, out, force=force)
 
 
 def apply(
@@ -95,13 +102,30 @@ def apply(
     Raises UsageError for a policy that would have to learn (a mean), that the recipe has settled, or that would shift
     its ids.
     """
-    output = pipeline.make_output(out, format, force=force, max_size=max_size, rejects=rejects)
     policies = {"on_bad": on_bad, "max_bad": max_bad, "unseen": unseen, "missing": missing}
     run, written = pipeline.split_run(others)
     changed = {name: value for name, value in policies.items() if value is not None} | written | dict(limits or {})
-    result = pipeline.apply(recipe, source, run, output, changed)
-    _warn_of_unlabelled(result.facts)
-    return result.tensors
+
+    def made(path: str | Path | None) -> TensorSet:
+        output = pipeline.make_output(path, format, force=force, max_size=max_size, rejects=rejects)
+        result = pipeline.apply(recipe, source, run, output, changed)
+        _warn_of_unlabelled(result.facts)
+        return result.tensors
+
+    return _placed(made, out, force=force)
+
+
+def _placed(make: Callable[[str | Path | None], TensorSet], out: str | Path | None, *, force: bool) -> TensorSet:
+    """What is made at a path; where that is an address, it is made here and uploaded, and the set reads the copy."""
+    if not is_address(out):
+        return make(out)
+    from tensorize.sources.copies import LocalCopy
+
+    copy = LocalCopy()
+    tensors = make(copy.write(str(out), force))
+    copy.deliver(str(out))
+    weakref.finalize(tensors, copy.close)
+    return tensors
 
 
 def _warn_of_unlabelled(facts: Facts) -> None:
@@ -113,10 +137,17 @@ def _warn_of_unlabelled(facts: Facts) -> None:
 
 def read(path: str | Path, format: str | None = None) -> TensorSet:
     """Open a prepared file lazily. Raises UsageError for an unknown suffix or a missing file, DataError for a damaged one."""
+    if is_address(path):
+        from tensorize.sources.copies import LocalCopy
+
+        copy = LocalCopy()
+        tensors = read(copy.read(path), format)
+        weakref.finalize(tensors, copy.close)
+        return tensors
     exporter = registry.exporter_for(path, format)
     _check_there(path)
-    tensors: TensorSet = exporter.open(Path(path))
-    return tensors
+    opened: TensorSet = exporter.open(Path(path))
+    return opened
 
 
 def verify(path: str | Path, format: str | None = None) -> None:

@@ -33,6 +33,44 @@ class LocalCopy:
         """Another process reads the copy, and leaves it to this one."""
         return {"root": self.root}
 
+    def close(self) -> None:
+        """Remove the copies."""
+        self._remover()
+
+    def read(self, address: str | os.PathLike[str]) -> Path:
+        """Copy one file, of any size. Raises UsageError where it is not there, or there are several."""
+        name = os.fspath(address)
+        files = InputFile.elsewhere(name)
+        if len(files) > 1:
+            raise UsageError(f"{shown_source(name)} names several files", hint="name one of them")
+        return Path(self.take(files, name, limited=False)[0])
+
+    def write(self, address: str | os.PathLike[str], force: bool) -> Path:
+        """Where to write what goes to an address. `deliver` brings it there.
+
+        Raises UsageError where there is an object already, unless `force`, and where nothing can be written.
+        """
+        place = parse_address(address)
+        if place.is_web:
+            raise UsageError(
+                f"{place.shown} cannot be written: web servers are read only", hint="name a file, or s3://BUCKET/NAME"
+            )
+        if not force:
+            from tensorize.sources.objects import check_absent
+
+            check_absent(place)
+        path = Path(self.path_of(os.fspath(address)))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def deliver(self, address: str | os.PathLike[str]) -> None:
+        """Upload what was written: it appears whole. Nothing happens where nothing was written."""
+        path = Path(self.path_of(os.fspath(address)))
+        if path.exists():
+            from tensorize.sources.objects import upload
+
+            upload(path, parse_address(address))
+
     def path_of(self, address: str) -> str:
         """Where the copy of an address lies. Raises UsageError for an address that leads out of its folder."""
         scheme, _, rest = parse_address(address).shown.partition("://")

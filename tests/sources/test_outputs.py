@@ -11,6 +11,9 @@ import pytest
 from conftest import Command
 from servers import bucket, moto
 
+from tensorize import prepare, read
+from tensorize.core.errors import UsageError
+
 TABLE = "a,b,y\n" + "".join(f"{row},{row * 7 % 13},{row % 2}\n" for row in range(200))
 
 
@@ -103,3 +106,16 @@ def test_nothing_appears_where_a_command_fails(run: Command, store: tuple[str, A
 def test_the_json_names_the_address(run: Command) -> None:
     done = run("table", "d.csv", "-o", "s3://outputs/j.h5", "--json")
     assert json.loads(done.stdout)["output"]["path"] == "s3://outputs/j.h5"
+
+
+def test_python_writes_and_reads_there_too(store: tuple[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"AWS_ENDPOINT_URL": store[0], "AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    (tmp_path / "d.csv").write_text(TABLE)
+    made = prepare("table", tmp_path / "d.csv", out="s3://outputs/python.h5")
+    with read("s3://outputs/python.h5") as found:
+        assert found.equals(made)
+    made.close()
+    with pytest.raises(UsageError, match=r"s3://outputs/python\.h5 exists"):
+        found.recipe.apply(tmp_path / "d.csv", out="s3://outputs/python.h5")
