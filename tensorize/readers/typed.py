@@ -2,62 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Protocol, Self
+from typing import Self
 
 import pyarrow as pa
 
 from tensorize.columns.reader import Needs, Partition
 from tensorize.columns.rows import partitioned
 from tensorize.core.contracts import Facts, Run
-from tensorize.core.errors import DataError, plural, some
+from tensorize.core.errors import DataError, plural
 from tensorize.core.schema import Column, Schema
 from tensorize.engine.packed import Packed, batch_of
+from tensorize.readers.hive import with_folders
 from tensorize.readers.tables import Origins, is_clock, one_array
+from tensorize.readers.typed_files import TypedFile, as_common, common_fields, damaged
 from tensorize.readers.types import schema_of, stored
-from tensorize.sources.files import InputFile
-
-_INDEX = re.compile(r"__index_level_\d+__")
-"""How pandas calls an index without a name that it writes beside the columns: it is left out, as from a DataFrame."""
-
-
-def without_index(fields: pa.Schema) -> pa.Schema:
-    """The columns but for the index of pandas."""
-    return pa.schema([item for item in fields if not _INDEX.fullmatch(item.name)])
-
-
-class TypedFile(Protocol):
-    """One file that was looked at. Picklable: who reads opens it anew."""
-
-    @property
-    def source(self) -> InputFile:
-        """Where its bytes are."""
-        ...
-
-    @property
-    def fields(self) -> pa.Schema:
-        """The columns and their Arrow types."""
-        ...
-
-    @property
-    def rows(self) -> int:
-        """How many rows it has."""
-        ...
-
-    def parts(self, size: int) -> Sequence[tuple[int, Any]]:
-        """(rows, where) of pieces of about `size` bytes that can be read alone, in order."""
-        ...
-
-    def read(self, where: Any, columns: Sequence[str], threads: bool) -> pa.Table:
-        """Some columns of a piece, in the order asked. Raises DataError if the file has changed, or is damaged."""
-        ...
-
-    def nulls(self, name: str) -> int | None:
-        """How many cells of a column are null; None if that is not known without reading them."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -77,6 +38,8 @@ class TypedRows:
     """Whether columns are decoded by several threads."""
     codes: tuple[str, ...] = ()
     bad: int = 0
+    fields: pa.Schema = field(default_factory=lambda: pa.schema([]))
+    """The wanted columns, of the types that all files can be read as."""
 
     @property
     def rows(self) -> int:
@@ -105,7 +68,8 @@ class TypedRows:
         clock = item.name in self.clocks
         if cells.null_count and (clock or item.name in self.whole):
             raise damaged(file.source.name, f'column "{item.name}" has nulls, and its statistics say that it has none')
-        return stored(cells, item, self.needs.na, partial(self.origins.one, partition.row), clock)
+        place = partial(self.origins.one, partition.row)
+        return stored(as_common(cells, self.fields.field(item.name).type, item, place), item, self.needs.na, place, clock)
 
     def invalid(self, start: int, count: int) -> None:
         """Every row can be read, or none."""
@@ -125,15 +89,17 @@ class TypedRows:
 def typed_rows(files: Sequence[TypedFile], form: str, needs: Callable[[Sequence[str]], Needs], run: Run) -> TypedRows:
     """Look at files that were opened, and share them out. `form` is what the summary calls their format.
 
-    Raises DataError for files of other columns or types, for wanted columns of a type that has no kind, and for no row.
+    Raises DataError for wanted columns that a file lacks or has of another type, or of a type that has no kind, and for no row.
     """
-    fields = _common(files)
-    wanted = needs(fields.names)
+    files = with_folders(files)
+    names = list(dict.fromkeys(name for file in files for name in file.fields.names))
+    wanted = needs(names)
+    fields = common_fields(files, names, wanted.wanted)
     schema = schema_of(fields, wanted)
     counts = [(file.source.name, file.rows) for file in files]
     rows = sum(count for _, count in counts)
     if not rows:
-        raise DataError(f"{files[0].source.name} has no row", hint="columns: " + ", ".join(fields.names))
+        raise DataError(f"{files[0].source.name} has no row", hint="columns: " + ", ".join(names))
     run.rejects.saw(rows, "row")
     full = frozenset(name for name in wanted.wanted if all(file.nulls(name) == 0 for file in files))
     clocks = frozenset(name for name in wanted.clocks & full if is_clock(fields.field(name).type))
@@ -141,13 +107,14 @@ def typed_rows(files: Sequence[TypedFile], form: str, needs: Callable[[Sequence[
     return TypedRows(
         tuple(files),
         schema,
-        _facts(files, form, rows, len(fields)),
+        _facts(files, form, rows, len(names)),
         wanted,
         partitioned(parts, of_files=True),
         Origins.of(counts),
         clocks,
         frozenset(item.name for item in schema.columns if item.storage in ("int64", "bool")) & full,
         run.engine.workers > 1,
+        fields=fields,
     )
 
 
@@ -156,36 +123,3 @@ def _facts(files: Sequence[TypedFile], form: str, rows: int, width: int) -> Fact
     name = first if len(files) == 1 else f"{first} … {last}"
     shape = f"{plural(rows, 'row')} × {plural(width, 'column')}"
     return Facts(name, len(files), sum(file.source.size for file in files), shape, (form,))
-
-
-def _common(files: Sequence[TypedFile]) -> pa.Schema:
-    """The columns, which all files must share, of the types of the first one."""
-    first = files[0].fields
-    for file in files[1:]:
-        other = file.fields
-        if set(other.names) != set(first.names):
-            odd = sorted(set(other.names) ^ set(first.names))
-            raise DataError(
-                f"{file.source.name} has other columns than {files[0].source.name}: {', '.join(odd)}",
-                hint="name files of the same columns",
-            )
-        unlike = [name for name in first.names if other.field(name).type != first.field(name).type]
-        if unlike:
-            lines = [f"{name}: {first.field(name).type} and {other.field(name).type}" for name in unlike]
-            raise DataError(
-                f"{file.source.name} has other types than {files[0].source.name}",
-                some(lines),
-                "write the files with the same types",
-            )
-    return first
-
-
-def unreadable(name: str, form: str, error: Exception | str) -> DataError:
-    """The error for a file that a library cannot read as what it claims to be."""
-    said = " ".join(str(error).split())[:200]
-    return DataError(f"{name} cannot be read as {form}: {said}", hint="is it whole? Fetch or write it again")
-
-
-def damaged(name: str, said: str) -> DataError:
-    """The error for a file that contradicts itself."""
-    return DataError(f"{name} is damaged: {said}", hint="fetch or write it again")

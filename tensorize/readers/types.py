@@ -75,19 +75,19 @@ def stored(cells: pa.Array, column: Column, na: tuple[str, ...], place: Callable
     if pa.types.is_dictionary(cells.type):
         cells = _decoded(cells)
     if pa.types.is_timestamp(cells.type) and cells.type.unit == "ns":
-        cells = _cast(cells, pa.timestamp("us", cells.type.tz), column, place)
+        cells = cast_cells(cells, pa.timestamp("us", cells.type.tz), column, place)
     if clock:
         return pc.cast(cells, pa.timestamp("us"))
     if column.storage == "bool" and not pa.types.is_boolean(cells.type):
         return _bools(cells, column, na, place)
     if column.storage == "string":
-        return _text(_cast(cells, pa.string(), column, place), na)
+        return _text(cast_cells(cells, pa.string(), column, place), na)
     if pa.types.is_floating(cells.type):
         cells = _without_nan(cells)
         cells = _without(pc.is_inf(cells), cells) if "inf" in na else cells
     elif pa.types.is_decimal(cells.type) and cells.type.precision > EXACT_DIGITS:
         cells = pc.cast(cells, pa.string())
-    return _cast(cells, _STORED[column.storage], column, place)
+    return cast_cells(cells, _STORED[column.storage], column, place)
 
 
 def to_bools(cells: pa.Array) -> pa.BooleanArray:
@@ -99,7 +99,7 @@ def to_bools(cells: pa.Array) -> pa.BooleanArray:
 
 def _bools(cells: pa.Array, column: Column, na: tuple[str, ...], place: Callable[[int], str]) -> pa.Array:
     """Text and numbers as bool. Raises DataError, with the first place, for a value that is neither true nor false."""
-    words = _text(_cast(cells, pa.string(), column, place), na)
+    words = _text(cast_cells(cells, pa.string(), column, place), na)
     found = to_bools(words)
     wrong = np.flatnonzero(pc.and_(pc.is_null(found), pc.is_valid(words)).to_numpy(zero_copy_only=False))
     if len(wrong):
@@ -135,7 +135,8 @@ def _text(cells: pa.Array, na: tuple[str, ...]) -> pa.Array:
     return pc.if_else(missing, pa.scalar(None, pa.string()), cells) if pc.any(missing).as_py() else cells
 
 
-def _cast(cells: pa.Array, to: pa.DataType, column: Column, place: Callable[[int], str]) -> pa.Array:
+def cast_cells(cells: pa.Array, to: pa.DataType, column: Column, place: Callable[[int], str]) -> pa.Array:
+    """Cells (row) as another type. Raises DataError, with the place of the first that it cannot hold."""
     if cells.type == to:
         return cells
     try:

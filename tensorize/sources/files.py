@@ -122,6 +122,11 @@ class InputFile:
         return self._stamp.size if self._stamp is not None else os.fstat(self._checked.fileno()).st_size
 
     @property
+    def is_remote(self) -> bool:
+        """Whether it lies elsewhere, so that each read takes its time."""
+        return self._remote is not None
+
+    @property
     def readable(self) -> Path:
         """A path under which any process of ours can open it, also what was kept of a pipe, as long as this one lives.
 

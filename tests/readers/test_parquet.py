@@ -125,13 +125,96 @@ def test_a_file_that_changes_as_it_is_read_is_refused(houses: Path) -> None:
 
 
 def test_files_of_other_columns_or_types_are_refused(tmp_path: Path, houses: Path) -> None:
+    both = [houses, tmp_path / "i.parquet"]
     written(tmp_path / "i.parquet", area=[1.0], town=["a"])
-    with pytest.raises(DataError, match=r"i\.parquet has other columns than .*h\.parquet: city, town"):
-        features([houses, tmp_path / "i.parquet"])
-    written(tmp_path / "i.parquet", area=[1], city=["a"])
-    with pytest.raises(DataError, match="has other types") as caught:
-        features([houses, tmp_path / "i.parquet"])
-    assert "area: double and int64" in str(caught.value)
+    with pytest.raises(DataError, match="the files have other columns") as caught:
+        features(both)
+    assert [line.rpartition("/")[2] for line in caught.value.details] == [
+        "h.parquet has no column town",
+        "i.parquet has no column city",
+    ]
+    assert caught.value.hint.endswith("omit the columns: --drop town --drop city")
+    assert features(both, **caught.value.fix) == [[1], [2], [4], [5], [9], [1]]
+    written(tmp_path / "i.parquet", area=["1"], city=["a"])
+    with pytest.raises(DataError, match="columns of other types") as caught:
+        features(both)
+    assert caught.value.details == (f"area: double in {houses}, string in {both[1]}",)
+    assert caught.value.hint.endswith("--drop area")
+    assert len(features(both, **caught.value.fix)) == 6
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "storage"),
+    [
+        (pa.array([1, 2], pa.int32()), pa.array([3], pa.int64()), "int64"),
+        (pa.array([1, 2], pa.int64()), pa.array([2.5]), "float64"),
+        (pa.array([1, 2], pa.float32()), pa.array([Decimal("2.5")]), "float64"),
+        (pa.array(["a", "b"]), pa.array(["b"], pa.large_string()), "string"),
+        (pa.array(["a", "b"]).dictionary_encode(), pa.array(["b"]), "string"),
+        (pa.array([0, 1], pa.timestamp("s")), pa.array([2000], pa.timestamp("ms")), "string"),
+    ],
+)
+@pytest.mark.parametrize("turned", [False, True])
+def test_types_that_one_holds_the_other_are_one(
+    tmp_path: Path, one: pa.Array, other: pa.Array, storage: str, turned: bool
+) -> None:
+    files = [written(tmp_path / f"{number}.parquet", a=cells) for number, cells in enumerate((one, other))]
+    rows = open_table(files[::-1] if turned else files, TableOptions(), Run(ThreadEngine(1), 1))
+    assert rows.schema["a"].storage == storage
+    cells = [cell for part in rows.partitions for cell in rows.read(part).unpacked().column("a").to_pylist()]
+    expected = [*map(str, other), *map(str, one)] if turned else [*map(str, one), *map(str, other)]
+    if storage == "string":
+        assert [str(cell)[:19] for cell in cells] == expected
+    else:
+        assert cells == [float(cell) for cell in expected]
+
+
+def test_a_whole_number_that_no_fraction_holds_is_told(tmp_path: Path) -> None:
+    written(tmp_path / "a.parquet", a=[0.5])
+    written(tmp_path / "b.parquet", a=[1, 2**53 + 1])
+    with pytest.raises(DataError, match=r'b\.parquet:2: column "a" of type int64 cannot be held as double: 9007199254740993'):
+        features(str(tmp_path / "*.parquet"))
+
+
+def test_an_encrypted_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "e.parquet").write_bytes(b"PARE" + b"\0" * 40 + b"PARE")
+    with pytest.raises(DataError, match=r"e\.parquet is an encrypted Parquet file"):
+        features(tmp_path / "e.parquet")
+
+
+# folders ------------------------------------------------------------------------------------------------------------
+
+
+def test_folders_that_name_columns_are_columns(tmp_path: Path) -> None:
+    table = pa.table(
+        {"x": [1.0, 2.0, 3.0, 4.0], "year": [2023, 2024, 2024, 2023], "month": [1, 1, 12, 1], "town": ["a b", "c", "c", "a b"]}
+    )
+    pq.write_to_dataset(table, tmp_path / "d", partition_cols=["year", "month", "town"], basename_template="p-{i}.parquet")
+    for name in ("_SUCCESS", "_metadata", ".p-0.parquet.crc", "year=2024/_temporary"):
+        (tmp_path / "d" / name).write_bytes(b"")
+    expected = prepare("table", table.take([0, 3, 1, 2]), onehot="town")
+    for source in (tmp_path / "d", str(tmp_path / "d/**/*.parquet")):
+        made = prepare("table", source, onehot="town")
+        assert made.equals(expected)
+    assert prepare("table", tmp_path / "d", drop="x", onehot="town", scale="none")["features"].shape == (4, 4)
+    again = expected.recipe.apply(next((tmp_path / "d/year=2024/month=12").rglob("*.parquet")))
+    assert again["features"].tolist() == expected.recipe.apply(table.slice(2, 1))["features"].tolist()
+
+
+def test_values_of_folders_are_typed_together(tmp_path: Path) -> None:
+    for year, cells in {"2024": [1.0], "__HIVE_DEFAULT_PARTITION__": [2.0], "2025": [4.0]}.items():
+        (tmp_path / f"d/year={year}").mkdir(parents=True)
+        written(tmp_path / f"d/year={year}/p.parquet", x=cells)
+    with pytest.raises(DataError, match="missing") as caught:
+        features(tmp_path / "d")
+    assert "year" in str(caught.value)
+    assert features(tmp_path / "d", missing="drop") == [[1, 2024], [4, 2025]]
+    (tmp_path / "d/year=late").mkdir()
+    written(tmp_path / "d/year=late/p.parquet", x=[3.0])
+    assert features(tmp_path / "d", missing="drop") == [[1, 1, 0, 0], [4, 0, 1, 0], [3, 0, 0, 1]]
+    written(tmp_path / "d/p.parquet", x=[3.0])
+    with pytest.raises(DataError, match="not all files lie in folders that name year"):
+        features(tmp_path / "d")
 
 
 def test_several_files_are_one_table(tmp_path: Path, houses: Path) -> None:

@@ -30,7 +30,8 @@ from tensorize.readers.arrow.messages import (
     read_at,
     read_message,
 )
-from tensorize.readers.typed import TypedRows, typed_rows, unreadable, without_index
+from tensorize.readers.typed import TypedRows, typed_rows
+from tensorize.readers.typed_files import unreadable, without_index
 from tensorize.sources.files import InputFile
 
 FORM = "Arrow"
@@ -245,7 +246,7 @@ def _mapped(name: str) -> Iterator[None]:
         yield
     except TensorizeError:
         raise
-    except (pa.ArrowException, DamagedError, ShortError, OverflowError, MemoryError) as error:
+    except (pa.ArrowException, DamagedError, ShortError, OSError, OverflowError, MemoryError) as error:
         raise unreadable(name, FORM, error) from None
 
 
