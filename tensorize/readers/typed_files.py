@@ -8,9 +8,8 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from tensorize.core.errors import DataError, some
+from tensorize.core.errors import DataError, quoted, some
 from tensorize.core.schema import Column
-from tensorize.core.shell import quoted
 from tensorize.readers.types import cast_cells
 from tensorize.sources.files import InputFile
 
