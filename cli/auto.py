@@ -6,7 +6,7 @@ from . import flags
 from .running import only, output_of, running
 from .show import print_json, print_result, result_body, say
 from .stdout import to_stdout
-from .suggest import As, Split, Target, body
+from .suggest import As, Query, Sheet, Split, Table, Target, body
 
 
 @to_stdout(out=".h5")
@@ -16,6 +16,9 @@ def command(
     target: Target = None,
     kind: As = None,
     split: Split = None,
+    sheet: Sheet = None,
+    table: Table = None,
+    query: Query = None,
     out: flags.Out = None,
     format: flags.Format = None,
     force: flags.Force = False,
@@ -37,7 +40,7 @@ def command(
     from tensorize.look.suggestion import attempt
 
     del debug, timeout
-    given = flags.given({"split": split, "target": target})
+    given = flags.given({"split": split, "target": target, "sheet": sheet, "table": table, "query": query})
     output = output_of(source, out, format, max_size, force=force, dry_run=dry_run)
     output.check()
     how = {"engine": engine, "workers": workers, "threads": threads, "scratch": scratch}

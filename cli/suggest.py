@@ -26,6 +26,9 @@ Split = Annotated[
     str | None,
     typer.Option("--split", metavar="RATIOS", help="Ratios of train, test or train, val, test, such as 0.8,0.1,0.1."),
 ]
+Sheet = Annotated[str | None, typer.Option("--sheet", metavar="NAME", help="The sheet of a workbook, by its name or number.")]
+Table = Annotated[str | None, typer.Option("--table", metavar="NAME", help="The table of a database.")]
+Query = Annotated[str | None, typer.Option("--query", metavar="SELECT", help="What to read of a database.")]
 Proposed = Annotated[Path | None, typer.Option("-o", "--out", metavar="FILE", help="The file that the command is to write.")]
 LEVELS = "▁▂▃▄▅▆▇█"
 
@@ -36,6 +39,9 @@ def command(
     target: Target = None,
     kind: As = None,
     split: Split = None,
+    sheet: Sheet = None,
+    table: Table = None,
+    query: Query = None,
     out: Proposed = None,
     threads: flags.Threads = None,
     timeout: flags.Timeout = None,
@@ -47,7 +53,7 @@ def command(
     from tensorize.look.front import suggest
 
     del debug, timeout
-    given = flags.given({"split": split, "target": target})
+    given = flags.given({"split": split, "target": target, "sheet": sheet, "table": table, "query": query})
     if not (as_json or quiet):
         print_first(only(source), kind, given)
     with running(quiet or as_json, None, threads=threads) as run:

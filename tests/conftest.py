@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 from follow import following
+from postgres_server import postgres
 
+__all__ = ["postgres"]
 ROOT = Path(__file__).parent.parent
 collect_ignore = ["fuzz/fuzz.py"]  # a program of its own, for `make fuzz`
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # several tests at a time: a thread that waits must not spin

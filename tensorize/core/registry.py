@@ -56,6 +56,7 @@ READERS = {
     "excel": ("tensorize.readers.excel:Excel", "Workbooks: .xlsx, .xlsm, .xlsb, .xls and .ods."),
     "jsonl": ("tensorize.readers.jsonl:Jsonl", "JSON Lines: an object on each line; objects in objects become columns."),
     "json": ("tensorize.readers.json:Json", "JSON: an array of objects, read record by record."),
+    "sql": ("tensorize.readers.sql:Sql", "A query or a table of PostgreSQL, or of an SQLite file."),
     "memory": ("tensorize.readers.memory:Memory", "What Python holds: data frames, Arrow tables, mappings, rows, arrays."),
 }
 

@@ -12,6 +12,7 @@ from tensorize.loaders.images.errors import ImageError
 from tensorize.loaders.images.folders import SUFFIXES
 from tensorize.loaders.images.header import format_of
 from tensorize.readers.open import is_path, readers_of
+from tensorize.sources.databases import is_database
 from tensorize.sources.files import InputFile, resolve
 from tensorize.sources.listing import files_below, is_folder
 
@@ -26,7 +27,7 @@ def kind_of(source: Any) -> tuple[str, Any]:
 
     Raises UsageError for what is not there, DataError for a folder that holds nothing of use.
     """
-    if not is_path(source):
+    if not is_path(source) or is_database(source):
         return "table", source
     first = source[0] if isinstance(source, list | tuple) else source
     if is_folder(first):
@@ -96,4 +97,4 @@ def _is_table(lines: list[bytes]) -> bool:
 
 def may_be_text(source: Any) -> bool:
     """Whether files of no certain kind may be prose: their suffix is not that of a table."""
-    return _suffix(resolve(source)[0].name) not in (".csv", ".tsv", ".tab", ".parquet", ".pq")
+    return not is_database(source) and _suffix(resolve(source)[0].name) not in (".csv", ".tsv", ".tab", ".parquet", ".pq")

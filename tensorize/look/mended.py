@@ -14,6 +14,7 @@ from tensorize.look.looks import LOOKS
 from tensorize.look.opened import fixes
 from tensorize.look.suggestion import Suggestion, attempt
 from tensorize.readers.open import is_path
+from tensorize.sources.databases import is_database
 from tensorize.sources.files import STDIN, resolve
 
 LOOKED_BYTES = 256 << 20
@@ -45,7 +46,12 @@ def _found(error: DataError, kind: str, source: Any, given: Mapping[str, Any]) -
         return None
     run = pipeline.make_run()
     look = LOOKS.get(kind)
-    if look is not None and kind != "images" and sum(file.size for file in resolve(source)) > LOOKED_BYTES:
+    if (
+        look is not None
+        and kind != "images"
+        and not is_database(source)
+        and sum(file.size for file in resolve(source)) > LOOKED_BYTES
+    ):
         return None
     made = look(source, given, run, True) if look is not None else _from(error, kind, source, given)
     return attempt(made, run, pipeline.Output(dry_run=True))[0] if made is not None else None

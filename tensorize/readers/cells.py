@@ -23,6 +23,7 @@ from tensorize.readers.csv.parse_block import Read, Summary
 from tensorize.readers.csv.reader import CsvParser
 from tensorize.readers.csv.sniff import Way
 
+BATCH_ROWS = 16_384
 COMMA = Way(",", '"')
 
 
@@ -66,11 +67,11 @@ class _CellsParser(CsvParser):
 
     def _read(self, index: int) -> Iterator[tuple[Summary, Any]]:
         source: Any = self._files[index][0]
-        yield from self._run.engine.keep(ReadCells(self._readers[index]), source.batches())
+        yield from self._run.engine.keep(ReadBatch(self._readers[index]), source.batches())
 
 
 @dataclass(frozen=True)
-class ReadCells:
+class ReadBatch:
     """Reads a batch wherever an engine calls it: what is remembered of it, and its cells, packed."""
 
     reader: ChunkParser

@@ -18,10 +18,12 @@ from tensorize.core.errors import UsageError
 from tensorize.core.options import Options
 from tensorize.core.schema import Schema
 from tensorize.readers.file_column import FileColumn
+from tensorize.sources.databases import Database, is_database, parse_database
 from tensorize.sources.files import InputFile, resolve
 
 MEMORY, DEFAULT = "memory", "csv"
-_PACKED = (".gz", ".zst", ".bz2", ".xz", ".zip")
+MEMORY, DEFAULT, SQL = "memory", "csv", "sql"
+_PACKED = (".gz", ".zst")
 
 
 def open_table(
@@ -43,7 +45,7 @@ def open_table(
             return asked(names)
         return needs(names, options.settled(names)) if schema is None else needs_of(schema, options, names)
 
-    held: Any = resolve(source) if is_path(source) else source
+    held: Any = _held(source)
     name = _chosen(held, options, is_path(source), applies=schema is not None)
     reader: Reader = registry.load("readers", name)()
     own = _own(options, name, reader, held, applies=schema is not None)
@@ -52,6 +54,14 @@ def open_table(
     files = FileColumn(options.file_column, wanted)
     rows = files.added(reader.open(held, own, files.asked, run), [file.name for file in held])
     return with_dates(rows, learns=schema is None)
+
+
+def _held(source: Any) -> Any:
+    """What a reader opens: the files of a path, a database of its address, or what Python holds."""
+    if is_database(source):
+        found = parse_database(source)
+        return [found] if isinstance(found, Database) else resolve(found)
+    return resolve(source) if is_path(source) else source
 
 
 def is_path(source: Any) -> bool:
@@ -73,6 +83,10 @@ def _chosen(held: Any, options: ColumnOptions, files: bool, *, applies: bool) ->
         if named == MEMORY:
             raise UsageError(f"--reader {MEMORY} reads what Python holds, not files", hint="omit it")
         return named
+    if isinstance(held[0], Database):
+        if named not in (None, SQL) and not applies:
+            raise UsageError(f"--reader {named} reads files; a database is read by {SQL}", hint="omit it")
+        return SQL
     first: InputFile = held[0]
     by_content, by_suffix = readers_of(first)
     return by_content or (named if named != MEMORY else None) or by_suffix or DEFAULT

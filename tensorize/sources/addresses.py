@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from tensorize.core.errors import UsageError
+from tensorize.sources.databases import Database, is_database, parse_database
 
 WEB = ("http", "https")
 STORES = ("s3", "gs", "gcs", "az", "abfs", "abfss")
@@ -90,6 +91,9 @@ def shown_source(source: Any) -> Any:
     """
     if isinstance(source, list | tuple):
         return [shown_source(part) for part in source]
+    if is_database(source):
+        found = parse_database(source)
+        return found.name if isinstance(found, Database) else source
     return parse_address(source).shown if is_address(source) else source
 
 

@@ -17,6 +17,7 @@ from tensorize.core.limits import timeout
 from tensorize.sources.addresses import is_address, parse_address
 from tensorize.sources.archives import ZIP, unpacked
 from tensorize.sources.changes import RandomFile, Stamp, WatchedFile, source_changed
+from tensorize.sources.databases import is_database
 from tensorize.sources.folders import data_files, read_in, walked
 from tensorize.sources.listing import files_below, is_folder
 from tensorize.sources.ranges import Remote, RemoteFile, RemoteStream
@@ -271,6 +272,8 @@ def resolve(source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -
     name = os.fspath(source)
     if name == STDIN:
         return [_stdin()]
+    if is_database(name):
+        raise UsageError("a database is read by itself, as a table", hint="name it alone: tensorize table ADDRESS --table NAME")
     if is_address(name):
         return _elsewhere(name)
     path = Path(name)

@@ -10,6 +10,7 @@ from typing import Any
 
 from tensorize.core.errors import UsageError, quoted
 from tensorize.sources.addresses import is_address, parse_address
+from tensorize.sources.databases import is_database, shown_database
 
 
 def check_targets(targets: Iterable[str | os.PathLike[str] | None], *sources: Any) -> None:
@@ -56,6 +57,8 @@ def default_out(source: Sequence[str | os.PathLike[str]]) -> Path:
 
     Beside a folder that is read, if one is inside of it.
     """
+    if is_database(source[0]):
+        return Path(f"{shown_database(source[0])}.h5")
     first = Path(_path_of(source[0]))
     stem = "stdin" if os.fspath(source[0]) == "-" else first.resolve().name
     for suffix in (".gz", ".zst", ".bz2", ".xz", ".zip", first.suffix):
