@@ -21,9 +21,8 @@ from tensorize.readers.file_column import FileColumn
 from tensorize.sources.databases import Database, is_database, parse_database
 from tensorize.sources.files import InputFile, resolve
 
-MEMORY, DEFAULT = "memory", "csv"
 MEMORY, DEFAULT, SQL = "memory", "csv", "sql"
-_PACKED = (".gz", ".zst")
+_PACKED = (".gz", ".zst", ".bz2", ".xz", ".zip")
 
 
 def open_table(

@@ -37,7 +37,7 @@ _PICTURE = "tensorize images reads folders of pictures"
 _NO_TEXT = {
     b"PAR1\x15": ("a Parquet file", _READ),
     b"\x89HDF\r\n\x1a\n": ("an HDF5 file", "raw data are asked for; tensorize inspect shows a prepared file"),
-    b"SQLite format 3\0": ("an SQLite database", "export the table as CSV"),
+    b"SQLite format 3\0": ("an SQLite database", _READ),
     b"%PDF-": ("a PDF", "save its text first"),
     b"ARROW1\0\0": ("an Arrow file (.arrow, .feather)", "table and series read it, unless --reader names another reader"),
     b"FEA1\0": ("a Feather file of version 1", _TO_PARQUET),

@@ -51,7 +51,7 @@ KINDS: dict[str, Callable[[Path], object]] = {
 def test_a_file_of_another_kind_is_named(tmp_path: Path, what: str, kind: str, options: dict[str, object]) -> None:
     path = tmp_path / "d.csv"
     KINDS[what](path)
-    if what == "a Parquet file" and kind != "text":
+    if what in ("a Parquet file", "an SQLite database") and kind != "text":
         options = options | {"reader": "csv"}
     with pytest.raises(DataError, match=f"d.csv is {what}") as error:
         prepare(kind, path, **options)
