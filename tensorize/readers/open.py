@@ -78,14 +78,14 @@ def _chosen(held: Any, options: ColumnOptions, files: bool, *, applies: bool) ->
         if named not in (None, MEMORY) and not applies:
             raise UsageError(f"--reader {named} reads files; {type(held).__name__} is read by {MEMORY}", hint="omit it")
         return MEMORY
-    if named is not None and not applies:
-        if named == MEMORY:
-            raise UsageError(f"--reader {MEMORY} reads what Python holds, not files", hint="omit it")
-        return named
     if isinstance(held[0], Database):
         if named not in (None, SQL) and not applies:
             raise UsageError(f"--reader {named} reads files; a database is read by {SQL}", hint="omit it")
         return SQL
+    if named is not None and not applies:
+        if named == MEMORY:
+            raise UsageError(f"--reader {MEMORY} reads what Python holds, not files", hint="omit it")
+        return named
     first: InputFile = held[0]
     by_content, by_suffix = readers_of(first)
     return by_content or (named if named != MEMORY else None) or by_suffix or DEFAULT

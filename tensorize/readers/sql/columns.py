@@ -10,8 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tensorize.core.errors import DataError, plural, some
-from tensorize.core.shell import quoted
+from tensorize.core.errors import DataError, plural, quoted, some
 from tensorize.readers.sql.statements import identifier
 
 FIRST, LAST = -62_135_596_800_000_000, 253_402_300_799_999_999
