@@ -8,7 +8,7 @@ python := $(VENV)/bin/python
 pip := $(python) -m pip --quiet --disable-pip-version-check install --constraint constraints.txt
 inputs := $(python) pyproject.toml constraints.txt
 
-.PHONY: demo test test-long test-pollution test-hints try-headers try-tables test-faults check install bench bench-train cifar10 train-cifar clean
+.PHONY: demo test test-long test-pollution test-hints try-headers try-flips try-tables test-faults check install bench bench-train cifar10 train-cifar clean
 
 demo: $(VENV)/.base ## prepare the synthetic wine file and show what was made
 	$(VENV)/bin/tensorize wine samples/wine-synthetic.csv --onehot quality --split 0.8,0.1,0.1 -o $(VENV)/wine.h5 --force
@@ -36,6 +36,10 @@ test-pollution: $(VENV)/.test ## read 2,680 polluted CSV files whose cells are k
 
 try-headers: $(VENV)/.test ## read 6,000 random tables with and without a header, and print the figures
 	TENSORIZE_HEADERS=6000 $(python) -m pytest tests/readers/csv/test_headers.py -s $(ARGS)
+
+FLIPS ?= 5000
+try-flips: $(VENV)/.test ## flip bits of Parquet and Arrow files, and cut them, 5,000 times for each way to write one; FLIPS=500 for less
+	TENSORIZE_FLIPS=$(FLIPS) $(python) -m pytest tests/readers/test_arrow.py -k flipped $(ARGS)
 
 try-tables: $(VENV)/.test ## try what packages ship, 1,400 files in half an hour, beside pandas; writes docs/first-try.md; TABLES="--share 20" for less
 	$(python) tests/tables/first_try.py build/tables --write docs/first-try.md $(TABLES)
