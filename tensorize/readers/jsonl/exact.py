@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -60,6 +60,7 @@ class _InvalidError(Exception):
 
 
 _NAN = object()
+_SINGLE = {int, float, str, bool, type(None), BigInteger}
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -93,7 +94,6 @@ def exact(lines: Sequence[bytes], flatten: int, cut_off: bool) -> ReadLines:
     for row, line in enumerate(lines):
         try:
             records.add(row, _parsed(line))
-            records.check(row + 1)
         except _InvalidError as error:
             kind, column, reason = error.args
             if cut_off and kind == "json" and row == len(lines) - 1 and line[:1] == b"{":
@@ -158,7 +158,7 @@ def _said(value: Any) -> str:
 
 
 class _Records:
-    """The values of each key, row by row."""
+    """The values of each key, row by row. Rows that follow each other and have the same keys are taken together."""
 
     def __init__(self, flatten: int, most: int) -> None:
         self._flatten, self._most = flatten, most
@@ -166,27 +166,50 @@ class _Records:
         self._nested: dict[Path, tuple[int, str]] = {}
         self._objects: set[Path] = set()
         self.nans = 0
+        self._keys: tuple[str, ...] = ()
+        self._rows: list[Collection[Any]] = []
+        self._start = 0
 
-    def add(self, row: int, record: dict[str, Any], path: Path = ()) -> None:
-        """The values of an object, and of those in it."""
-        for key, value in record.items():
-            here = (*path, key)
-            cells = self._cells.setdefault(here, [])
-            if isinstance(value, dict):
-                self._objects.add(here)
-                if len(here) <= self._flatten:
-                    self.add(row, value, here)
-                else:
-                    self._nested.setdefault(here, (row, "an object"))
-            elif isinstance(value, list):
-                self._nested.setdefault(here, (row, "a list"))
-            elif value is _NAN:
-                self.nans += 1
-            elif value is not None:
-                cells.extend([None] * (row - len(cells)))
-                cells.append(value)
+    def add(self, row: int, record: dict[str, Any]) -> None:
+        """The next row."""
+        keys = tuple(record)
+        if keys != self._keys or row != self._start + len(self._rows):
+            self._take_rows()
+            self._keys, self._start = keys, row
+        self._rows.append(record.values())
 
-    def check(self, rows: int) -> None:
+    def _take_rows(self) -> None:
+        """Take the rows that wait."""
+        for key, values in zip(self._keys, zip(*self._rows, strict=True), strict=False):
+            cells = self._cells.setdefault((key,), [])
+            if {type(value) for value in values} <= _SINGLE:
+                cells.extend([None] * (self._start - len(cells)))
+                cells.extend(values)
+                continue
+            for row, value in enumerate(values, self._start):
+                self._add(row, (key,), value)
+        self._check(self._start + len(self._rows))
+        self._rows = []
+
+    def _add(self, row: int, path: Path, value: Any) -> None:
+        """One value, or those of an object."""
+        cells = self._cells.setdefault(path, [])
+        if isinstance(value, dict):
+            self._objects.add(path)
+            if len(path) > self._flatten:
+                self._nested.setdefault(path, (row, "an object"))
+                return
+            for key, inner in value.items():
+                self._add(row, (*path, key), inner)
+        elif isinstance(value, list):
+            self._nested.setdefault(path, (row, "a list"))
+        elif value is _NAN:
+            self.nans += 1
+        elif value is not None:
+            cells.extend([None] * (row - len(cells)))
+            cells.append(value)
+
+    def _check(self, rows: int) -> None:
         """Raise DataError if there are too many cells for so many rows."""
         if len(self._cells) * rows > self._most:
             names = ", ".join(shown(".".join(path)) for path in islice(self._cells, 5))
@@ -198,22 +221,23 @@ class _Records:
 
     def columns(self, rows: int) -> tuple[dict[str, pa.Array], list[Leaf]]:
         """The columns that hold anything, and a leaf for every key."""
+        self._take_rows()
         columns: dict[str, pa.Array] = {}
         leaves = []
         for path, values in self._cells.items():
             leaf = Leaf(path, nested=self._nested.get(path), is_object=path in self._objects)
-            if values:
+            kinds = set(map(type, values)) - {type(None)}
+            if kinds:
                 values.extend([None] * (rows - len(values)))
-                cells, leaf = _column(values, leaf)
+                cells, leaf = _column(values, kinds, leaf)
                 columns.setdefault(leaf.name, cells)
             leaves.append(leaf)
         return columns, leaves
 
 
-def _column(values: list[Any], leaf: Leaf) -> tuple[pa.Array, Leaf]:
+def _column(values: list[Any], kinds: set[type], leaf: Leaf) -> tuple[pa.Array, Leaf]:
     """The values (row) of a key as an array, and what they are."""
-    kinds = set(map(type, values)) - {type(None)}
-    strings = pa.array([value for value in values if isinstance(value, str)], pa.string())
+    strings = pa.array([value for value in values if isinstance(value, str)] if str in kinds else [], pa.string())
     words, text = look_at_strings(strings) if len(strings) else (Seen.NOTHING, Seen.NOTHING)
     cells = array_of(values, kinds)
     if cells is not None:
