@@ -118,6 +118,14 @@ def jobs(scale: float) -> list[Job]:
         ),
         Job("wine 20M rows of Parquet → HDF5", "wine-20m.parquet", wine),
         Job(
+            "wine 2M rows of Arrow → HDF5",
+            "wine-2m.arrow",
+            wine,
+            {"polars + torch": wine_peers["polars + torch"]},
+            {"polars + torch": 0.7},
+        ),
+        Job("wine 20M rows of Arrow → HDF5", "wine-20m.arrow", wine),
+        Job(
             "mixed 2M rows, ids",
             "mixed-2m.csv",
             mixed,

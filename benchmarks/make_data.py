@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 from PIL import Image
-from pyarrow import csv, parquet
+from pyarrow import csv, ipc, parquet
 
 ROOT = Path(__file__).resolve().parent.parent
 RNG_SEED = 20261123
@@ -49,6 +49,18 @@ def wine_parquet(path: Path, rows: int) -> None:
     wine(made, rows)
     with csv.open_csv(made, parse_options=csv.ParseOptions(delimiter=";")) as batches:
         parquet.write_table(pa.Table.from_batches(batches), path, row_group_size=128_000)
+    made.unlink()
+
+
+def wine_arrow(path: Path, rows: int) -> None:
+    """The same rows as an Arrow file, in batches of 65,536, compressed by lz4 as pandas and R do."""
+    made = path.with_suffix(".csv")
+    wine(made, rows)
+    options = ipc.IpcWriteOptions(compression="lz4")
+    with csv.open_csv(made, parse_options=csv.ParseOptions(delimiter=";")) as batches:
+        table = pa.Table.from_batches(batches)
+    with pa.OSFile(str(path), "wb") as sink, ipc.new_file(sink, table.schema, options=options) as writer:
+        writer.write_table(table.combine_chunks(), 65_536)
     made.unlink()
 
 
@@ -156,6 +168,8 @@ MAKERS: dict[str, Callable[[Path, float], None]] = {
     "wine-20m.csv": lambda path, scale: wine(path, int(20_000_000 * scale)),
     "wine-2m.parquet": lambda path, scale: wine_parquet(path, int(2_000_000 * scale)),
     "wine-20m.parquet": lambda path, scale: wine_parquet(path, int(20_000_000 * scale)),
+    "wine-2m.arrow": lambda path, scale: wine_arrow(path, int(2_000_000 * scale)),
+    "wine-20m.arrow": lambda path, scale: wine_arrow(path, int(20_000_000 * scale)),
     "mixed-2m.csv": lambda path, scale: mixed(path, int(2_000_000 * scale)),
     "hours-20m.csv": lambda path, scale: hours(path, int(20_000_000 * scale)),
     "text-1g.txt": lambda path, scale: text(path, int(1_000_000_000 * scale)),

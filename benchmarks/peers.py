@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 MEASURED = [f"n{i}" for i in range(6)]
 WORDS = [f"c{i}" for i in range(4)]
@@ -24,11 +25,19 @@ def pandas_wine(source: str, out: str) -> None:
     torch.save({"features": torch.from_numpy(features).float(), "target": torch.from_numpy(target).float()}, out)
 
 
+def _polars_frame(source: str) -> Any:
+    import polars as pl
+
+    if source.endswith(".parquet"):
+        return pl.read_parquet(source)
+    return pl.read_ipc(source, memory_map=False) if source.endswith(".arrow") else pl.read_csv(source, separator=";")
+
+
 def polars_wine(source: str, out: str) -> None:
     import polars as pl
     import torch
 
-    frame = pl.read_parquet(source) if source.endswith(".parquet") else pl.read_csv(source, separator=";")
+    frame = _polars_frame(source)
     columns = [name for name in frame.columns if name != "quality"]
     scaled = frame.select([(pl.col(name) - pl.col(name).mean()) / pl.col(name).std() for name in columns])
     features = torch.from_numpy(scaled.cast(pl.Float32).to_numpy())

@@ -246,7 +246,7 @@ def _mapped(name: str) -> Iterator[None]:
         yield
     except TensorizeError:
         raise
-    except (pa.ArrowException, DamagedError, ShortError, OSError, OverflowError, MemoryError) as error:
+    except (pa.ArrowException, DamagedError, ShortError, OSError, OverflowError, MemoryError, UnicodeError) as error:
         raise unreadable(name, FORM, error) from None
 
 
