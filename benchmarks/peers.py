@@ -46,6 +46,32 @@ def polars_wine(source: str, out: str) -> None:
     torch.save({"features": features, "target": target}, out)
 
 
+def pandas_sql(source: str, out: str) -> None:
+    import pandas as pd
+    from adbc_driver_postgresql import dbapi
+
+    with dbapi.connect(source) as base:
+        _wine_of(pd.read_sql(f"select * from {sys.argv[4]}", base), out)
+
+
+def pandas_psycopg(source: str, out: str) -> None:
+    import pandas as pd
+    import sqlalchemy
+
+    base = sqlalchemy.create_engine(source.replace("postgresql:", "postgresql+psycopg:"))
+    _wine_of(pd.read_sql(f"select * from {sys.argv[4]}", base), out)
+
+
+def _wine_of(frame: Any, out: str) -> None:
+    import h5py
+    from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+    features = StandardScaler().fit_transform(frame.drop(columns="quality"))
+    target = OneHotEncoder(categories=[range(10)], sparse_output=False).fit_transform(frame[["quality"]])
+    with h5py.File(out, "w") as file:
+        file["features"], file["target"] = features.astype("f4"), target.astype("f4")
+
+
 def loadtxt_wine(source: str, out: str) -> None:
     import numpy as np
     import torch

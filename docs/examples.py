@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-NAMES = ("files", "sources", "tables", "recipes", "training", "export", "json", "bad-input")
+NAMES = ("files", "sources", "tables", "databases", "recipes", "training", "export", "json", "bad-input")
 PAGES = (ROOT / "README.md", *(ROOT / f"docs/{name}.md" for name in NAMES))
 
 _BLOCK = re.compile(r"^```(console|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,9 +73,18 @@ def _as_owner() -> list[str] | None:
 def postgres() -> Iterator[Server]:
     """A server that lives as long as the tests."""
     pytest.importorskip("adbc_driver_postgresql")
-    programs, owner = _programs(), _as_owner()
-    if programs is None or owner is None:
+    if _programs() is None or _as_owner() is None:
         pytest.skip("PostgreSQL's initdb is not installed, or cannot be run as this user")
+    with started() as server:
+        yield server
+
+
+@contextmanager
+def started() -> Iterator[Server]:
+    """A server on a free port of this machine."""
+    programs, owner = _programs(), _as_owner()
+    assert programs is not None
+    assert owner is not None
     folder = Path(tempfile.mkdtemp(prefix="tensorize-pg-"))
     try:
         folder.chmod(0o777)

@@ -46,12 +46,13 @@ def no_table(source: str, name: str, known: Sequence[str]) -> UsageError:
     return UsageError(f'{source} has no table "{name}"{near(name, known)}', hint=said_tables(known))
 
 
-def which_table(source: str, known: Sequence[str], kind: str = "table") -> UsageError:
-    """The error where it is not said which table is meant."""
+def which_table(source: str, known: Sequence[str]) -> UsageError:
+    """The error where it is not said which table is meant, with a command that looks into the first."""
     if not known:
         return UsageError(f"{source} has no table", hint="is it the right database?")
-    command = f"tensorize {kind} {quoted(source)} --table {quoted(known[0])}"
-    return UsageError(f"{source} has {len(known)} tables: which one?", hint=f"{said_tables(known)}; such as {command}")
+    error = UsageError(f"{source} has {len(known)} tables: which one?", hint=f"{said_tables(known)}; name one with --table")
+    error.command = f"tensorize {quoted(source)} --table {quoted(known[0])}"
+    return error
 
 
 def said_tables(known: Sequence[str]) -> str:
