@@ -11,7 +11,7 @@ from tensorize.core.errors import DataError
 from tensorize.loaders.images.errors import ImageError
 from tensorize.loaders.images.folders import SUFFIXES
 from tensorize.loaders.images.header import format_of
-from tensorize.readers.open import is_path, readers_of
+from tensorize.readers.open import DEFAULT, is_path, readers_of
 from tensorize.sources.databases import is_database
 from tensorize.sources.files import InputFile, resolve
 from tensorize.sources.listing import files_below, is_folder
@@ -96,5 +96,9 @@ def _is_table(lines: list[bytes]) -> bool:
 
 
 def may_be_text(source: Any) -> bool:
-    """Whether files of no certain kind may be prose: their suffix is not that of a table."""
-    return not is_database(source) and _suffix(resolve(source)[0].name) not in (".csv", ".tsv", ".tab", ".parquet", ".pq")
+    """Whether files of no certain kind may be prose: no reader but that of CSV claims them, nor is their suffix a table's."""
+    if is_database(source):
+        return False
+    file = resolve(source)[0]
+    by_content, by_suffix = readers_of(file)
+    return by_content is None and by_suffix in (None, DEFAULT) and _suffix(file.name) not in (".csv", ".tsv", ".tab")

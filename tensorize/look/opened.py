@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from tensorize.columns.options import RowOptions, TableOptions
 from tensorize.columns.reader import Needs, Roles, Rows
 from tensorize.core.contracts import Run
 from tensorize.core.errors import TensorizeError
 from tensorize.core.options import as_list, columns
+from tensorize.core.schema import Kind
 from tensorize.look.choices import Choice, combined
 from tensorize.pipeline import Output, RunOptions, running
 from tensorize.readers.open import open_table
@@ -45,6 +46,7 @@ def opened(source: Any, given: Mapping[str, Any], run: RunOptions) -> Iterator[O
     """
     choices: list[Choice] = []
     mixed: list[str] = []
+    told: dict[str, Kind] = {}
     with ExitStack() as stack:
         for turn in range(MOST_FIXES):
             options = combined(given, choices)
@@ -54,7 +56,7 @@ def opened(source: Any, given: Mapping[str, Any], run: RunOptions) -> Iterator[O
             try:
                 with ExitStack() as tried:
                     own = tried.enter_context(running(run, Output(), parsed))
-                    rows = tried.enter_context(open_table(source, parsed, own, asked=_everything(parsed, mixed)))
+                    rows = tried.enter_context(open_table(source, parsed, own, asked=_everything(parsed, mixed, told)))
                     own.rejects.check()
                     stack.enter_context(tried.pop_all())
                 break
@@ -63,6 +65,8 @@ def opened(source: Any, given: Mapping[str, Any], run: RunOptions) -> Iterator[O
                     mixed += error.fix["onehot"]
                     continue
                 more = fixes(error, options)
+                if more and error.fix.keys() == {"type"}:
+                    told |= {name: cast(Kind, kind) for name, _, kind in (value.rpartition(":") for value in error.fix["type"])}
                 if not more or turn == MOST_FIXES - 1 or (own is not None and _loses_most(error, own)):
                     raise
                 choices = [choice for choice in choices if choice.option not in {item.option for item in more}] + more
@@ -80,13 +84,13 @@ def _reading() -> set[str]:
     return set(RowOptions.fields()) - {"where", "split", "seed", "type"}
 
 
-def _everything(options: TableOptions, mixed: Sequence[str]) -> Callable[[Sequence[str]], Needs]:
-    """Every column; those that are `mixed` as text."""
+def _everything(options: TableOptions, mixed: Sequence[str], told: Mapping[str, Kind]) -> Callable[[Sequence[str]], Needs]:
+    """Every column; those that are `mixed` as text, others as the kind that was `told`."""
 
     def asked(names: Sequence[str]) -> Needs:
         dropped = columns([name for flag in options.drop for name in _named(flag, names)], names, "--drop")
         kept = tuple(name for name in names if name not in dropped)
-        return Needs(Roles(tuple(names), kept, (), ()), lenient=frozenset(mixed), na=options.na_words)
+        return Needs(Roles(tuple(names), kept, (), ()), dict(told), lenient=frozenset(mixed), na=options.na_words)
 
     return asked
 

@@ -12,7 +12,7 @@ from tensorize.core.errors import DataError
 from tensorize.readers.jsonl.recognise import HEAD_BYTES, text_of
 from tensorize.sources.files import InputFile, pieces
 
-_LONG = re.compile(r'\{\s*"((?:[^"\\]|\\.)*)"\s*:\s*([{\[])\s*(.?)([^"]*)')
+_LONG = re.compile(r'\{\s*"([^"\\]*(?:\\.[^"\\]*)*)"\s*:\s*([{\[])\s*(.?)([^"]*)')
 _PANDAS = {
     "columns": ("columns, as pandas writes them unless told otherwise", "pandas.read_json(sys.argv[1], orient='columns')"),
     "index": ("rows by name, as pandas writes them with orient='index'", "pandas.read_json(sys.argv[1], orient='index')"),

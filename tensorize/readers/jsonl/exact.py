@@ -20,7 +20,7 @@ DEPTH = 500
 """Lists and objects in each other, at most: parsers and Arrow go down by recursion."""
 CELLS_PER_BYTE = 8
 _HALF_PAIR = re.compile(rb"\\u[dD][89a-fA-F]")
-_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+_BRACKETS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
 
 
 def most_cells(size: int) -> int:

@@ -21,7 +21,7 @@ from tensorize.readers.jsonl.cells import Leaf, Path, is_whole, look_at_strings,
 from tensorize.readers.jsonl.exact import ReadLines, most_cells
 from tensorize.sources.files import is_utf8
 
-_KEY = re.compile(rb'"(?:[^"\\]|\\.)*"[ \t\r]*:', re.DOTALL)
+_KEY = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"[ \t\r]*:', re.DOTALL)
 _MINUS_ZERO = re.compile(rb"-0[,}\s]")
 FAST_DEPTH = 128
 """Lists and objects in a line, at most: Arrow makes types of them by recursion."""

@@ -11,7 +11,7 @@ from tensorize.sources.encodings import marked
 from tensorize.sources.files import InputFile, pieces
 
 HEAD_BYTES = 64 << 10
-_OBJECT = re.compile(r'\{\s*("(?:[^"\\]|\\.)*"\s*:|\}|$)')
+_OBJECT = re.compile(r'\{\s*("[^"\\]*(?:\\.[^"\\]*)*"\s*:|\}|$)')
 _JSON = re.compile(r"\.json(\.gz|\.zst)?$", re.IGNORECASE)
 _ARRAY = re.compile(r"\[\s*(\{|\]|\[|$)")
 

@@ -257,3 +257,19 @@ def test_an_option_of_another_reader_is_refused(tmp_path):
     path = written(tmp_path / "x.jsonl", '{"a":1}\n')
     with pytest.raises(TensorizeError, match="--delimiter is an option of the csv reader"):
         tensorize.prepare("table", path, delimiter=";")
+
+
+# suggest --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "options"),
+    [
+        ('{"a":1,"b":0.5}\n{"a":"2","b":1.5}\n{"a":4,"b":2.5}\n', {"type": ["a:number"]}),
+        ('{"a":3,"b":0.5,"c":[1]}\n{"a":2,"b":1.5}\n{"a":4,"b":2.5}\n', {"drop": ["c"]}),
+        ('{"a":3,"b":0.5}\n{"a":2,"b":1.5}\n\n{"a":4,"b":2.5}\n{"a":\n', {"on_bad": "skip", "max_bad": "1"}),
+    ],
+)
+def test_what_stands_in_the_way_of_a_table_is_settled_by_flags(tmp_path, text, options):
+    found = tensorize.suggest(written(tmp_path / "x.jsonl", text))
+    assert (found.kind, found.options) == ("table", options)
