@@ -30,7 +30,7 @@ def _polars_frame(source: str) -> Any:
 
     if source.endswith(".parquet"):
         return pl.read_parquet(source)
-    return pl.read_ipc(source, memory_map=False) if source.endswith(".arrow") else pl.read_csv(source, separator=";")
+    return pl.read_ipc(source) if source.endswith(".arrow") else pl.read_csv(source, separator=";")
 
 
 def polars_wine(source: str, out: str) -> None:
