@@ -126,6 +126,14 @@ def jobs(scale: float) -> list[Job]:
         ),
         Job("wine 20M rows of Arrow → HDF5", "wine-20m.arrow", wine),
         Job(
+            "wine 2M rows of JSON Lines → HDF5",
+            "wine-2m.jsonl",
+            wine,
+            {"pandas + scikit-learn": peer("pandas_json")},
+            {"pandas + scikit-learn": 0.5},
+        ),
+        Job("wine 20M rows of JSON Lines → HDF5", "wine-20m.jsonl", wine),
+        Job(
             "mixed 2M rows, ids",
             "mixed-2m.csv",
             mixed,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import json
 import os
 import tarfile
 from collections.abc import Callable
@@ -61,6 +62,17 @@ def wine_arrow(path: Path, rows: int) -> None:
         table = pa.Table.from_batches(batches)
     with pa.OSFile(str(path), "wb") as sink, ipc.new_file(sink, table.schema, options=options) as writer:
         writer.write_table(table.combine_chunks(), 65_536)
+    made.unlink()
+
+
+def wine_jsonl(path: Path, rows: int) -> None:
+    """The same rows as JSON Lines."""
+    made = path.with_suffix(".csv")
+    wine(made, rows)
+    with made.open() as lines, path.open("w") as file:
+        names = [json.dumps(name.strip('"')) for name in next(lines).strip().split(";")]
+        line = "{" + ", ".join(f"{name}: %s" for name in names) + "}\n"
+        file.writelines(line % tuple(text.strip().split(";")) for text in lines)
     made.unlink()
 
 
@@ -170,6 +182,8 @@ MAKERS: dict[str, Callable[[Path, float], None]] = {
     "wine-20m.parquet": lambda path, scale: wine_parquet(path, int(20_000_000 * scale)),
     "wine-2m.arrow": lambda path, scale: wine_arrow(path, int(2_000_000 * scale)),
     "wine-20m.arrow": lambda path, scale: wine_arrow(path, int(20_000_000 * scale)),
+    "wine-2m.jsonl": lambda path, scale: wine_jsonl(path, int(2_000_000 * scale)),
+    "wine-20m.jsonl": lambda path, scale: wine_jsonl(path, int(20_000_000 * scale)),
     "mixed-2m.csv": lambda path, scale: mixed(path, int(2_000_000 * scale)),
     "hours-20m.csv": lambda path, scale: hours(path, int(20_000_000 * scale)),
     "text-1g.txt": lambda path, scale: text(path, int(1_000_000_000 * scale)),

@@ -62,6 +62,12 @@ def pandas_psycopg(source: str, out: str) -> None:
     _wine_of(pd.read_sql(f"select * from {sys.argv[4]}", base), out)
 
 
+def pandas_json(source: str, out: str) -> None:
+    import pandas as pd
+
+    _wine_of(pd.read_json(source, lines=True), out)
+
+
 def _wine_of(frame: Any, out: str) -> None:
     import h5py
     from sklearn.preprocessing import OneHotEncoder, StandardScaler
