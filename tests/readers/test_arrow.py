@@ -171,8 +171,8 @@ def test_files_that_are_none(tmp_path: Path, houses: pa.Table) -> None:
     path = tmp_path / "h.arrow"
     for data, said in (
         (b"ARROW1\0\0", "ends without"),
-        (b"a,b\n1,2\n", "message"),
-        (b"", "ends without"),
+        (b"a,b\n1,2\n", "begins neither"),
+        (b"", "begins neither"),
         (b"\xff" * 60, "message"),
     ):
         path.write_bytes(data)

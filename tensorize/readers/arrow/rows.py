@@ -17,6 +17,7 @@ from tensorize.core.errors import TensorizeError
 from tensorize.readers.arrow.buffers import ALIGNED, Bytes, Cells, layouts
 from tensorize.readers.arrow.messages import (
     BATCH,
+    CONTINUATION,
     DICTIONARY,
     MAGIC,
     SCHEMA,
@@ -97,6 +98,8 @@ class ArrowFile:
         if head.startswith(_OLD_FEATHER):
             file.open().close()  # says what it is, and the way out
         with _mapped(file.name), file.random() as raw:
+            if not head.startswith((MAGIC, CONTINUATION)):
+                raise DamagedError("it begins neither as a file nor as a stream of Arrow does")
             start = _AFTER_MAGIC if head.startswith(MAGIC) else 0
             first = read_message(raw, start)
             if first is None or first.kind != SCHEMA:
