@@ -20,12 +20,15 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: Server
 
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
     def do_GET(self) -> None:
         web = self.server.web
         time.sleep(web.latency)
         web.log.append((self.path, dict(self.headers)))
         path = self.path.partition("?")[0]
-        fault = web.faults.pop(0) if web.faults else ""
+        fault = web.faults.pop(0) if web.faults and (self.command == "GET" or web.faults[0].startswith("status")) else ""
         if fault.startswith("status"):
             self._answer(int(fault.split()[1]), {"Retry-After": fault.split()[2]} if len(fault.split()) > 2 else {})
         elif path in web.redirects:
@@ -68,6 +71,8 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self.close_connection = True
         self.end_headers()
+        if self.command == "HEAD":
+            return
         self._body(data[start:stop], fault, web)
 
     def _body(self, data: bytes, fault: str, web: Web) -> None:

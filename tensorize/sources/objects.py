@@ -28,6 +28,8 @@ _DENIED = re.compile(r"ACCESS_DENIED|INVALID_ACCESS_KEY_ID|SIGNATURE|PERMISSION_
 _SECRET_NAMES = re.compile(r"SECRET|TOKEN|PASSWORD|ACCOUNT_KEY|STORAGE_KEY")
 _PARTS = re.compile(r"(\*+|\?|\[!?\]?[^\]]*\])")
 _LOOKERS = 8
+_SLOW = 7.0
+"""Seconds after which the library under it notices that nothing comes, beyond those that it is told (measured: 6)."""
 _UPLOAD_BYTES = 8 << 20
 
 
@@ -111,7 +113,7 @@ def _s3(fs: Any, address: Address, seconds: float) -> Any:
     scheme, _, at = endpoint.rpartition("://")
     keys = {"access_key": address.user, "secret_key": address.password} if address.password else {}
     region = environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION")
-    each = max(1.0, seconds / 3)
+    each = max(1.0, seconds / 2 - _SLOW)
     return fs.S3FileSystem(
         **keys,
         region=region or (None if endpoint else _region(fs, address.host)),

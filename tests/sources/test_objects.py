@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from servers import bucket, moto
+from servers import Web, bucket, moto
 
 from tensorize.core import limits
 from tensorize.core.errors import DataError, RunError, UsageError
@@ -142,3 +142,48 @@ def test_many_objects_are_looked_at_at_once(tmp_path: Path, filled: Any) -> None
         with filled.open_output_stream(f"sales/many/{number:02}.csv") as stream:
             stream.write(b"a\n")
     assert names("s3://sales/many/*") == [f"many/{number:02}.csv" for number in range(30)]
+
+
+@pytest.fixture
+def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
+    """A server that answers as S3 does, with faults; `/sales/…` are its objects."""
+    with Web() as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{server.host}")
+        server.put("/sales/d.csv", DATA)
+        server.modified = "Sat, 28 Nov 2026 10:00:00 GMT"
+        yield server
+
+
+@pytest.mark.parametrize("faults", [["status 503", "status 503"], ["drop"], ["reset"], ["stall"]])
+def test_what_passes_is_tried_again(web: Web, faults: list[str]) -> None:
+    limits._TIMEOUT.set(17.0)  # a stall is noticed after seven seconds
+    (file,) = resolve("s3://sales/d.csv")
+    web.faults = list(faults)
+    assert read(file) == DATA
+    assert not web.faults
+
+
+@pytest.mark.parametrize("fault", ["status 503", "stall", "drop"])
+def test_what_does_not_pass_ends_in_time(web: Web, fault: str) -> None:
+    (file,) = resolve("s3://sales/d.csv")
+    web.faults = [fault] * 1000
+    began = time.monotonic()
+    with pytest.raises(RunError, match=r"s3://sales/d\.csv cannot be read") as error:
+        read(file)
+    assert time.monotonic() - began < 12
+    assert "--timeout" in error.value.hint
+
+
+def test_an_object_without_a_sign_of_its_version_is_told_by_its_time(web: Web) -> None:
+    web.etag = False
+    (file,) = resolve("s3://sales/d.csv")
+    assert read(file) == DATA
+    web.modified = "Sat, 28 Nov 2026 10:00:01 GMT"
+    with pytest.raises(DataError, match="has changed"):
+        read(file)
+
+
+def test_access_that_is_denied_is_told_at_once(web: Web) -> None:
+    web.faults = ["status 403"]
+    with pytest.raises(RunError, match="access is denied"):
+        resolve("s3://sales/d.csv")
