@@ -31,6 +31,10 @@ def take_over(given: Sequence[str]) -> None:
 
 def leave(code: int) -> NoReturn:
     """End the process at once: memory goes back with it, and is not taken apart object by object before."""
+    if "tensorize.sources.temporary" in sys.modules:
+        from tensorize.sources.temporary import remove_all
+
+        remove_all()
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):
             stream.flush()

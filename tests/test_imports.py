@@ -49,6 +49,7 @@ CROWDED = frozenset({"cli", "tensorize/transforms"})
 STATE = {
     "tensorize.core.registry table": "the registry reads the entry points once",
     "tensorize.transforms.base made": "a module class needs torch, so it is made on first use instead of on import",
+    "tensorize.sources.temporary _held": "a command ends without a word to Python, and removes its folders before",
     "tensorize.core.limits _HEADER": "a context variable: each context has its own value",
     "tensorize.core.limits _PIPE": "a context variable: each context has its own value",
     "tensorize.core.limits _TIMEOUT": "a context variable: each context has its own value",

@@ -14,7 +14,7 @@ from tensorize.loaders.images.header import format_of
 from tensorize.readers.open import DEFAULT, is_path, readers_of
 from tensorize.sources.databases import is_database
 from tensorize.sources.files import InputFile, resolve
-from tensorize.sources.listing import files_below, is_folder
+from tensorize.sources.folders import files_below, is_folder
 
 HEAD_BYTES = 64 << 10
 MOST_FILES = 20_000

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
-import weakref
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,9 +12,10 @@ from typing import Any
 from tensorize.core.errors import DataError, RunError, TensorizeError, UsageError
 from tensorize.core.limits import pipe_limit
 from tensorize.core.units import size
-from tensorize.sources.addresses import COPY_PREFIX, is_address, parse_address, shown_source, with_addresses
+from tensorize.sources.addresses import is_address, parse_address, shown_source, with_addresses
 from tensorize.sources.files import InputFile, resolve
-from tensorize.sources.listing import files_below, is_folder
+from tensorize.sources.folders import files_below, is_folder
+from tensorize.sources.temporary import TemporaryFolder
 
 _COPIERS = 8
 _COPY_BYTES = 1 << 20
@@ -26,8 +25,8 @@ class LocalCopy:
     """Files from elsewhere in a folder of their own, which is removed once nobody in this process holds the copy."""
 
     def __init__(self, folder: str | os.PathLike[str] | None = None) -> None:
-        self.root = tempfile.mkdtemp(prefix=COPY_PREFIX, dir=folder)
-        self._remover = weakref.finalize(self, shutil.rmtree, self.root, ignore_errors=True)
+        self._folder = TemporaryFolder(folder)
+        self.root = self._folder.path
 
     def __getstate__(self) -> dict[str, Any]:
         """Another process reads the copy, and leaves it to this one."""
@@ -35,7 +34,7 @@ class LocalCopy:
 
     def close(self) -> None:
         """Remove the copies."""
-        self._remover()
+        self._folder.close()
 
     def read(self, address: str | os.PathLike[str]) -> Path:
         """Copy one file, of any size. Raises UsageError where it is not there, or there are several."""
@@ -56,7 +55,7 @@ class LocalCopy:
                 f"{place.shown} cannot be written: web servers are read only", hint="name a file, or s3://BUCKET/NAME"
             )
         if not force:
-            from tensorize.sources.objects import check_absent
+            from tensorize.sources.places.objects import check_absent
 
             check_absent(place)
         path = Path(self.path_of(os.fspath(address)))
@@ -67,7 +66,7 @@ class LocalCopy:
         """Upload what was written: it appears whole. Nothing happens where nothing was written."""
         path = Path(self.path_of(os.fspath(address)))
         if path.exists():
-            from tensorize.sources.objects import upload
+            from tensorize.sources.places.objects import upload
 
             upload(path, parse_address(address))
 

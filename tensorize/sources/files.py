@@ -6,6 +6,7 @@ import codecs
 import glob
 import io
 import os
+import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -13,15 +14,15 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO, Protocol, cast
 
 from tensorize.core.errors import DataError, RunError, UsageError, near, quoted
-from tensorize.core.limits import timeout
+from tensorize.core.limits import check_pipe, timeout
 from tensorize.sources.addresses import is_address, parse_address
 from tensorize.sources.archives import ZIP, unpacked
 from tensorize.sources.changes import RandomFile, Stamp, WatchedFile, source_changed
 from tensorize.sources.databases import is_database
-from tensorize.sources.folders import data_files, read_in, walked
-from tensorize.sources.listing import files_below, is_folder
-from tensorize.sources.ranges import Remote, RemoteFile, RemoteStream
+from tensorize.sources.folders import data_files, files_below, is_folder, read_in, walked
+from tensorize.sources.places.ranges import Remote, RemoteFile, RemoteStream
 from tensorize.sources.streams import is_file, open_stream, spooled
+from tensorize.sources.temporary import TemporaryFolder
 
 STDIN = "-"
 _BUFFER = 128 << 10
@@ -81,7 +82,7 @@ class InputFile:
     _stamp: Stamp | None = field(default=None, compare=False, repr=False)
     _blocks: dict[int, int] = field(default_factory=dict, compare=False, repr=False)
     _remote: Remote | None = field(default=None, compare=False, repr=False)
-    _copies: list[IO[bytes]] = field(default_factory=list, compare=False, repr=False)
+    _copies: list[TemporaryFolder] = field(default_factory=list, compare=False, repr=False)
     """What was copied of a file elsewhere for one who needs a path, if anything."""
 
     @classmethod
@@ -106,10 +107,10 @@ class InputFile:
         """
         address = parse_address(name)
         if not address.is_web:
-            from tensorize.sources.objects import stored_files
+            from tensorize.sources.places.objects import stored_files
 
             return [cls(found.name, Path(found.name), _remote=found) for found in stored_files(address, inside)]
-        from tensorize.sources.http import WebFile, open_web
+        from tensorize.sources.places.http import WebFile, open_web
 
         web = open_web(address, timeout())
         kept, remote = (None, web) if isinstance(web, WebFile) else (web, None)
@@ -133,16 +134,25 @@ class InputFile:
 
         Of a file elsewhere, a copy. Raises UsageError for a pipe, or a copy, where the system has no such path.
         """
-        if self._remote is not None and not self._copies:
-            with io.BufferedReader(RemoteStream(self._remote), _BUFFER) as stream:
-                self._copies.append(spooled(self.name, cast(IO[bytes], stream)))
-        held = self._copies[0] if self._copies else self._held
+        if self._remote is not None:
+            return self._copy()
+        held = self._held
         if held is None:
             return self.path
         path = Path(f"/proc/{os.getpid()}/fd/{held.fileno()}")
         if not path.exists():
             raise UsageError(f"{self.name} cannot be read in pieces on this system", hint="save it to a file first")
         return path
+
+    def _copy(self) -> Path:
+        """A copy of a file elsewhere on this machine, made once."""
+        if not self._copies:
+            check_pipe(self.name, self.size)
+            folder = TemporaryFolder()
+            with self.stored() as stream, open(os.path.join(folder.path, self.path.name), "wb") as copy:
+                shutil.copyfileobj(stream, copy, 1 << 20)
+            self._copies.append(folder)
+        return Path(self._copies[0].path) / self.path.name
 
     def check(self) -> None:
         """Raise DataError if the file is not what it was, for one who opens its path by himself."""

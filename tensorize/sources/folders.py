@@ -7,9 +7,11 @@ import os
 import posixpath
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from typing import Any
 
 from tensorize.core import registry
 from tensorize.core.errors import DataError, UsageError, plural, some
+from tensorize.sources.addresses import is_address, parse_address
 
 _PACKED = (".gz", ".zst", ".bz2", ".xz", ".zip")
 _DOCUMENTS = frozenset(
@@ -61,6 +63,31 @@ def walked(folder: str) -> Iterator[str]:
         seen.add((status.st_dev, status.st_ino))
         within = os.path.relpath(at, folder).replace(os.sep, "/")
         yield from (posixpath.normpath(posixpath.join(within, name)) for name in files)
+
+
+def is_folder(source: Any) -> bool:
+    """Whether a source is a folder: of a disk, or objects of a store that begin alike. A web server has none."""
+    if not isinstance(source, str | os.PathLike):
+        return False
+    if not is_address(source):
+        return os.path.isdir(source)
+    from tensorize.sources.places.objects import is_stored_folder
+
+    address = parse_address(source)
+    return not address.is_web and is_stored_folder(address)
+
+
+def files_below(folder: str | os.PathLike[str]) -> Iterator[str]:
+    """The files in and below a folder, relative to it, with `/`, hidden ones left out: sorted, folder by folder."""
+    if is_address(folder):
+        from tensorize.sources.places.objects import stored_below
+
+        yield from stored_below(parse_address(folder))
+        return
+    for at, folders, files in os.walk(folder):
+        folders.sort()
+        inside = os.path.relpath(at, folder)
+        yield from (os.path.join("" if inside == "." else inside, name) for name in sorted(files) if not name.startswith("."))
 
 
 def suffix_of(name: str) -> str:

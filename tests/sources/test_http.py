@@ -14,8 +14,8 @@ from servers import Web
 
 from tensorize.core import limits
 from tensorize.core.errors import DataError, RunError, TensorizeError, UsageError
-from tensorize.sources import retries
 from tensorize.sources.files import InputFile, resolve
+from tensorize.sources.places import retries
 
 DATA = b"".join(b"%09d\n" % number for number in range(300_000))  # 3 MB: several ranges
 SMALL = b"a,b\n1,2\n"

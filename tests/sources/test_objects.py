@@ -13,8 +13,8 @@ from servers import Web, bucket, moto
 
 from tensorize.core import limits
 from tensorize.core.errors import DataError, RunError, UsageError
-from tensorize.sources import retries
 from tensorize.sources.files import InputFile, resolve
+from tensorize.sources.places import retries
 
 pytest.importorskip("moto", reason="moto is not installed")
 DATA = b"".join(b"%09d\n" % number for number in range(900_000))  # 9 MB: several ranges

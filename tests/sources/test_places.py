@@ -14,7 +14,7 @@ from servers import Web, bucket, moto
 
 from tensorize import prepare, suggest
 from tensorize.core.errors import DataError
-from tensorize.sources.listing import files_below, is_folder
+from tensorize.sources.folders import files_below, is_folder
 
 SECRETS = ("s3cr3t", "t0ken", "hidden-key")
 TABLE = b"a,b,when,city\n" + b"".join(

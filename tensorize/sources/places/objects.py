@@ -16,7 +16,7 @@ from tensorize.core.errors import RunError, TensorizeError, UsageError, near
 from tensorize.core.limits import timeout
 from tensorize.sources.addresses import Address, without_secrets
 from tensorize.sources.changes import source_changed
-from tensorize.sources.retries import MayPassError, Patience, persistent
+from tensorize.sources.places.retries import MayPassError, Patience, persistent
 
 MAGIC = re.compile(r"[*?[]")
 _MAY_PASS = re.compile(

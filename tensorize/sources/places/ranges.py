@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from queue import Empty, SimpleQueue
 from typing import Any, Protocol
 
-from tensorize.sources.retries import Patience, filled
+from tensorize.sources.places.retries import Patience, filled
 
 SMALL, LARGE = 1 << 20, 4 << 20
 """Bytes of the first range that is fetched alone, and of those that are fetched ahead."""

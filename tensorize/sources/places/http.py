@@ -20,7 +20,7 @@ from tensorize.core.errors import DataError, RunError, UsageError
 from tensorize.core.version import __version__
 from tensorize.sources.addresses import Address, is_address, parse_address
 from tensorize.sources.changes import source_changed
-from tensorize.sources.retries import MayPassError, Patience, persistent
+from tensorize.sources.places.retries import MayPassError, Patience, persistent
 from tensorize.sources.streams import spooled
 
 FIRST_BYTES = 256 << 10
