@@ -13,7 +13,7 @@ from tensorize.sources.files import InputFile, pieces
 HEAD_BYTES = 64 << 10
 _OBJECT = re.compile(r'\{\s*("[^"\\]*(?:\\.[^"\\]*)*"\s*:|\}|$)')
 _JSON = re.compile(r"\.json(\.gz|\.zst)?$", re.IGNORECASE)
-_ARRAY = re.compile(r"\[\s*(\{|\]|\[|$)")
+_ARRAY = re.compile(r'\[\s*(\{|\]\s*$|\[\s*([-\d"\[\]{]|null|true|false)|$)')
 
 Format = Literal["jsonl", "json"]
 
@@ -75,8 +75,8 @@ def _goes_on(line: str) -> bool:
 
 def _is_array(head: str, first: str) -> bool:
     """Whether a text is an array of objects or of arrays, or on its first line a whole one."""
-    if match := _ARRAY.match(head):
-        inner = head[match.end() - 1 :]
+    if _ARRAY.match(head):
+        inner = head[1:].lstrip()
         return not inner.startswith("{") or bool(_OBJECT.match(inner))
     try:
         return isinstance(json.loads(first), list)

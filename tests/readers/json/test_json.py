@@ -124,7 +124,20 @@ def test_the_suffix_may_be_wrong_or_missing(tmp_path):
 
 @pytest.mark.parametrize(
     "head",
-    ["a,b\n1,2\n", '"a","b"\n', "{a},{b}\n1,2\n", '{"a"};{"b"}\n1;2\n', "[a]\n1\n", "[a,b]\n1,2\n", "", "\n", '{"a": 1};x\n'],
+    [
+        "[[package]]\nname = 1\n",
+        "[] a task\n",
+        "[[Home]] is a page\n",
+        "a,b\n1,2\n",
+        '"a","b"\n',
+        "{a},{b}\n1,2\n",
+        '{"a"};{"b"}\n1;2\n',
+        "[a]\n1\n",
+        "[a,b]\n1,2\n",
+        "",
+        "\n",
+        '{"a": 1};x\n',
+    ],
 )
 def test_a_csv_is_not_taken_for_json(head):
     assert format_of_text(head, True) is None
