@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tensorize.core import registry
-from tensorize.core.errors import DataError
+from tensorize.core.errors import DataError, TensorizeError, UsageError
 from tensorize.core.options import Options
 
 from . import flags
@@ -66,7 +66,16 @@ def run_loader(
         except DataError as error:
             more = _kept({"--format": format, "--rejects": rejects, "--max-size": max_size}, force or _was_listed(rejects))
             raise mended(error, kind, only(source), options, out=str(output.path), more=more) from None
+        except UsageError as error:
+            raise signed(error, kind, only(source)) from None
     print_result(kind, result, as_json=as_json, quiet=quiet, verbose=verbose)
+
+
+def signed(error: UsageError, kind: str, source: str | list[str]) -> TensorizeError:
+    """The error for a folder of another kind, else the error itself."""
+    from tensorize.look.mended import folder_of_other_kind
+
+    return folder_of_other_kind(kind, source) or error
 
 
 def mended(error: DataError, kind: str, source: str | list[str], options: dict[str, Any], **more: Any) -> DataError:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tensorize import pipeline
 from tensorize.core import registry
 from tensorize.core.contracts import Facts
-from tensorize.core.errors import DataError, RecipeError, TensorizeWarning
+from tensorize.core.errors import DataError, RecipeError, TensorizeError, TensorizeWarning, UsageError
 from tensorize.core.limits import check_header
 from tensorize.core.recipe import DIGEST, Recipe
 from tensorize.sources.addresses import is_address
@@ -144,10 +144,19 @@ def read(path: str | Path, format: str | None = None) -> TensorSet:
         tensors = read(copy.read(path), format)
         weakref.finalize(tensors, copy.close)
         return tensors
-    exporter = registry.exporter_for(path, format)
-    _check_there(path)
-    opened: TensorSet = exporter.open(Path(path))
+    try:
+        exporter = registry.exporter_for(path, format)
+        _check_there(path)
+        opened: TensorSet = exporter.open(Path(path))
+    except (DataError, UsageError) as error:
+        raise _not_prepared(path) or error from None
     return opened
+
+
+def _not_prepared(path: str | Path) -> TensorizeError | None:
+    from tensorize.look.doors import not_prepared
+
+    return not_prepared(path)
 
 
 def verify(path: str | Path, format: str | None = None) -> None:
@@ -160,9 +169,12 @@ def verify(path: str | Path, format: str | None = None) -> None:
         _check_there(path)
         verify_recipe(Path(path))
         return
-    exporter = registry.exporter_for(path, format)
-    _check_there(path)
-    exporter.verify(Path(path))
+    try:
+        exporter = registry.exporter_for(path, format)
+        _check_there(path)
+        exporter.verify(Path(path))
+    except UsageError as error:
+        raise _not_prepared(path) or error from None
 
 
 def _check_there(path: str | Path) -> None:

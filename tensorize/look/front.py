@@ -13,6 +13,7 @@ from typing import Any
 
 from tensorize import pipeline
 from tensorize.core.errors import DataError, TensorizeError, UsageError, near
+from tensorize.look.doors import made_by_us, shown_names
 from tensorize.look.kinds import kind_of, may_be_text
 from tensorize.look.looks import LOOKS, look_at_rows
 from tensorize.look.suggestion import Suggestion, settled
@@ -50,6 +51,8 @@ def suggest(
     ('table', {'drop': ['empty'], 'missing': ['median'], 'indicator': True})
     """
     _check_kind(kind)
+    if is_path(source) and (sign := made_by_us(source[0] if isinstance(source, list | tuple) else source)) is not None:
+        raise sign.error(shown_names(source))
     run = run or pipeline.make_run()
     given = {**options, **({"target": [target] if isinstance(target, str) else list(target)} if target else {})}
     with readable(source) as kept:

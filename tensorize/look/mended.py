@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +12,8 @@ from tensorize import pipeline
 from tensorize.core.contracts import Facts
 from tensorize.core.errors import DataError, TensorizeError
 from tensorize.look.choices import Choice
+from tensorize.look.doors import HELD, Sign, other_door, shown_names
+from tensorize.look.front import suggest
 from tensorize.look.looks import LOOKS
 from tensorize.look.opened import fixes
 from tensorize.look.suggestion import Suggestion, attempt
@@ -28,6 +32,9 @@ def with_command(
 
     `given` are the options of the failed call, `more` further flags of it that the command keeps.
     """
+    with suppress(TensorizeError):
+        if (other := _of_other_kind(kind, source, out, doubtful=not error.fix or kind == "images")) is not None:
+            return other
     try:
         found = _found(error, kind, source, given)
     except TensorizeError:
@@ -38,6 +45,35 @@ def with_command(
     error.hint = "\n".join([error.hint, "or settle all that was found:", *(f"  {line}" for line in others)])
     error.command = replace(found, out=out, more=tuple(more)).command
     return error
+
+
+def folder_of_other_kind(kind: str, source: Any) -> DataError | None:
+    """The error for a folder that holds something else; None for anything else."""
+    if not isinstance(source, str) or not os.path.isdir(source):
+        return None
+    with suppress(TensorizeError):
+        return _of_other_kind(kind, source, "")
+    return None
+
+
+def _of_other_kind(kind: str, source: Any, out: str, *, doubtful: bool = True) -> DataError | None:
+    """The error for a source of another kind: what it is, and the command that reads it.
+
+    Raw data are looked at where it is `doubtful` that they are of this kind; what tensorize wrote is never raw data.
+    """
+    door = other_door(kind, source)
+    name = shown_names(source)
+    if isinstance(door, Sign):
+        return door.error(name)
+    if door is None or not doubtful:
+        return None
+    made = suggest(source, out=out or None)
+    holds, asked = (HELD.get(each, HELD["table"]) for each in (made.kind, kind))
+    if holds == asked:
+        return None
+    found = DataError(f"{name} holds {holds}, not {asked}")
+    found.command = made.command
+    return found
 
 
 def _found(error: DataError, kind: str, source: Any, given: Mapping[str, Any]) -> Suggestion | None:

@@ -15,6 +15,7 @@ from tensorize.core.errors import DataError, UsageError
 from tensorize.core.recipe import Recipe
 from tensorize.core.tensorset import TensorSet
 from tensorize.exporters.pt.objects import load_objects, save_objects
+from tensorize.look.doors import made_by_us
 from tensorize.train.named import build_model
 from tensorize.train.parts import Shape, mapped
 from tensorize.train.settings import Settings
@@ -94,6 +95,7 @@ def _badness(val: Mapping[str, float], by: str) -> float:
 
 VERSION, SEVERAL, FIRST = 3, 2, 1
 """The newest format, of outputs with a link of their own; that of several inputs or targets; and that of one of each."""
+_FROM = "a model comes from: tensorize train FILE -o model.pt"
 KEY = "tensorize_model"
 
 
@@ -210,10 +212,14 @@ def _read(path: Path) -> Mapping[str, Any]:
     except DataError:
         raise
     except (RuntimeError, ValueError, KeyError, EOFError, OSError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path} is no model of tensorize, or is damaged: {str(error).partition(chr(10))[0]}") from None
+        if (sign := made_by_us(path)) is not None:
+            raise DataError(f"{path} is {sign.what}, not a model", hint=_FROM) from None
+        raise DataError(
+            f"{path} is no model of tensorize, or is damaged: {str(error).partition(chr(10))[0]}", hint=_FROM
+        ) from None
     if not isinstance(raw, dict) or not isinstance(raw.get(KEY), int):
-        hint = "a model comes from: tensorize train FILE -o model.pt"
-        raise DataError(f"{path} is no model of tensorize", hint=hint)
+        sign = made_by_us(path)
+        raise DataError(f"{path} is {f'{sign.what}, not a model' if sign else 'no model of tensorize'}", hint=_FROM)
     return raw
 
 
