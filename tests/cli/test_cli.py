@@ -137,7 +137,7 @@ def test_quiet_says_nothing(tensorize, source):
         (["table", "d.csv", "--threads", "0"], 2, "threads"),
         (["table", "d.csv", "--format", "hdf"], 2, 'did you mean "hdf5"?'),
         (["table"], 2, "SOURCE"),
-        (["apply", "d.csv", "d.csv"], 2, "names no format"),
+        (["apply", "d.csv", "d.csv"], 2, "is raw data, not a prepared file"),
         (["inspect", "none.h5"], 2, "there is no file none.h5"),
         (["convert", "none.h5", "a.pt"], 2, "there is no file none.h5"),
         (["fetch", "wien"], 2, 'did you mean "wine"?'),
