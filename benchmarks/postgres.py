@@ -22,14 +22,13 @@ import pyarrow.csv as pacsv
 sys.path.insert(0, str(bench.ROOT / "tests"))
 
 
-def load(server: Any, folder: Path, rows: int) -> str:
-    """A table of wine rows; its name."""
-    path, name = folder / "wine.csv", f"wine{rows}"
+def load(server: Any, folder: Path, name: str, rows: int) -> None:
+    """Make a table of wine rows."""
+    path = folder / "wine.csv"
     make_data.wine(path, rows)
     server.write(name, pacsv.read_csv(path, parse_options=pacsv.ParseOptions(delimiter=";")))
     server.run(f"analyze {name}")
     path.unlink()
-    return name
 
 
 def measure(server: Any, name: str, folder: Path, runs: int, peers: list[str]) -> dict[str, list[bench.Run]]:
@@ -54,7 +53,8 @@ def main() -> None:
     peers = ["pandas_sql", *(["pandas_psycopg"] if asked.psycopg else [])]
     with server_of_ours() as server, tempfile.TemporaryDirectory() as made:
         for at, rows in enumerate(map(int, asked.rows.split(","))):
-            name = load(server, Path(made), rows)
+            name = f"wine{rows}"
+            bench.apart(load, server, Path(made), name, rows)
             found = measure(server, name, Path(made), asked.runs, peers if not at else [])
             for way, each in found.items():
                 times = [run.value for run in each]
