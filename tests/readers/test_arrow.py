@@ -17,7 +17,7 @@ import pyarrow.ipc
 import pyarrow.parquet as pq
 import pytest
 from conftest import Command
-from test_same_rows import WRITTEN, mixed
+from test_same_rows import MIXED, WRITTEN, mixed
 
 from tensorize import prepare
 from tensorize.columns.options import TableOptions
@@ -145,6 +145,19 @@ def test_dictionaries_that_grow_or_are_replaced(tmp_path: Path) -> None:
             assert found == [word for words in groups for word in (*words, *words)]
 
 
+@pytest.mark.parametrize("compression", ["uncompressed", "lz4", "zstd"])
+def test_what_polars_writes(tmp_path: Path, compression: str) -> None:
+    """Its files have no schema before the batches, only in the footer; text is views, categories are dictionaries."""
+    polars: Any = pytest.importorskip("polars")
+    frame = polars.from_arrow(mixed(tmp_path / "m.csv")).with_columns(polars.col("colour").cast(polars.Categorical))
+    expected = prepare("table", tmp_path / "m.csv", **MIXED)
+    frame.write_ipc(tmp_path / "m.arrow", compression=compression)
+    frame.write_ipc_stream(tmp_path / "m.arrows", compression=compression)
+    for name in ("m.arrow", "m.arrows"):
+        for size in (300, 4 << 20):
+            assert prepare("table", tmp_path / name, **MIXED, chunk_bytes=size).equals(expected)
+
+
 def test_a_pipe_and_a_name_without_suffix_are_read(tensorize: Command, houses: pa.Table, tmp_path: Path) -> None:
     made = []
     for new in (pa.ipc.new_file, pa.ipc.new_stream):
@@ -170,7 +183,7 @@ def test_a_missing_cell_is_told_with_its_row(tmp_path: Path) -> None:
 def test_files_that_are_none(tmp_path: Path, houses: pa.Table) -> None:
     path = tmp_path / "h.arrow"
     for data, said in (
-        (b"ARROW1\0\0", "ends without"),
+        (b"ARROW1\0\0", "within a message"),
         (b"a,b\n1,2\n", "begins neither"),
         (b"", "begins neither"),
         (b"\xff" * 60, "message"),

@@ -203,14 +203,25 @@ def read_at(raw: io.RawIOBase, offset: int, size: int, short: bool = False) -> b
     return bytes(data)
 
 
-def footer(raw: io.RawIOBase, size: int) -> tuple[list[Block], list[Block]]:
-    """(dictionaries, record batches) of a file, as its footer lists them. Raises DamagedError where there is none."""
+class Footer(NamedTuple):
+    """What the end of a file says: its columns, and where its dictionaries and record batches lie."""
+
+    schema: Table
+    dictionaries: list[Block]
+    batches: list[Block]
+
+
+def footer(raw: io.RawIOBase, size: int) -> Footer:
+    """The footer of a file. Raises DamagedError where there is none."""
     tail = read_at(raw, max(0, size - 10), 10)
     length = _unpacked("<i", tail, 0)
     if not tail.endswith(MAGIC) or not 0 < length <= min(size, _MOST):
         raise DamagedError("it has no footer: it may be cut off")
     found = Table.root(read_at(raw, size - 10 - length, length))
-    return list(_blocks(found.longs(2, 3), size)), list(_blocks(found.longs(3, 3), size))
+    schema = found.table(1)
+    if schema is None:
+        raise DamagedError("its footer names no columns")
+    return Footer(schema, list(_blocks(found.longs(2, 3), size)), list(_blocks(found.longs(3, 3), size)))
 
 
 def _blocks(found: Ints, size: int) -> Iterator[Block]:

@@ -22,6 +22,7 @@ from tensorize.readers.arrow.messages import (
     MAGIC,
     SCHEMA,
     DamagedError,
+    Footer,
     Ints,
     Message,
     ShortError,
@@ -37,7 +38,6 @@ from tensorize.sources.files import InputFile
 
 FORM = "Arrow"
 _OLD_FEATHER = b"FEA1"
-_AFTER_MAGIC = 8
 
 
 class Piece(NamedTuple):
@@ -100,14 +100,17 @@ class ArrowFile:
         with _mapped(file.name), file.random() as raw:
             if not head.startswith((MAGIC, CONTINUATION)):
                 raise DamagedError("it begins neither as a file nor as a stream of Arrow does")
-            start = _AFTER_MAGIC if head.startswith(MAGIC) else 0
-            first = read_message(raw, start)
-            if first is None or first.kind != SCHEMA:
-                raise DamagedError("it does not begin with a schema")
-            schema = pa.ipc.read_schema(pa.py_buffer(read_at(raw, start, first.block.described)))
-            ids = dictionary_ids(first.header)
-            found = _in_file(raw, file.size) if start else _in_stream(raw, first.block.end)
-            return cls(file, schema, ids, *_counted(schema, found, later=not start))
+            if not head.startswith(MAGIC):
+                first = read_message(raw, 0)
+                if first is None or first.kind != SCHEMA:
+                    raise DamagedError("it does not begin with a schema")
+                schema = pa.ipc.read_schema(pa.py_buffer(read_at(raw, 0, first.block.described)))
+                counted = _counted(schema, _in_stream(raw, first.block.end), later=True)
+                return cls(file, schema, dictionary_ids(first.header), *counted)
+            listed = footer(raw, file.size)
+            with file.random() as again:
+                schema = pa.ipc.open_file(again).schema
+            return cls(file, schema, dictionary_ids(listed.schema), *_counted(schema, _in_file(raw, listed), later=False))
 
     @property
     def fields(self) -> pa.Schema:
@@ -207,9 +210,9 @@ def _text(kind: pa.DataType) -> pa.DataType:
     return pa.string() if pa.types.is_string_view(kind) else kind
 
 
-def _in_file(raw: io.RawIOBase, size: int) -> Iterator[Message]:
+def _in_file(raw: io.RawIOBase, listed: Footer) -> Iterator[Message]:
     """The messages that a footer lists: dictionaries first."""
-    for kind, blocks in zip((DICTIONARY, BATCH), footer(raw, size), strict=True):
+    for kind, blocks in ((DICTIONARY, listed.dictionaries), (BATCH, listed.batches)):
         for block in blocks:
             found = message_of(read_at(raw, block.offset, block.described), block.offset)
             if found is None or found.kind != kind or found.block.body != block.body:
