@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from tensorize.readers.arrow.messages import Batch, DamagedError
+from tensorize.readers.arrow.messages import BatchHeader, DamagedArrowError
 
 _GAP = 64 << 10
 """Ranges that lie so near to each other are read at once."""
@@ -19,7 +19,7 @@ ALIGNED = 64
 """A slice begins at a row that is a multiple of it, so that bits begin at a byte."""
 
 
-class Bytes:
+class FetchedBytes:
     """Ranges of a file that were read: what lies near to each other in one piece."""
 
     def __init__(self, raw: io.RawIOBase, ranges: Iterable[tuple[int, int]]) -> None:
@@ -33,7 +33,7 @@ class Bytes:
         """Bytes of one of the ranges, without a copy."""
         at = bisect_right(self._starts, start) - 1
         if at < 0 or start - self._starts[at] + size > self._pieces[at].size:
-            raise DamagedError("a buffer lies outside of what was read")
+            raise DamagedArrowError("a buffer lies outside of what was read")
         return self._pieces[at].slice(start - self._starts[at], size)
 
 
@@ -56,13 +56,13 @@ def _read(raw: io.RawIOBase, start: int, size: int) -> pa.Buffer:
     while done < size:
         count = raw.readinto(view[done:]) or 0
         if not count:
-            raise DamagedError(f"it ends at byte {start + done:,}, within a batch")
+            raise DamagedArrowError(f"it ends at byte {start + done:,}, within a batch")
         done += count
     return buffer
 
 
 @dataclass(frozen=True)
-class Layout:
+class ColumnPlace:
     """Where a column lies in a batch: its node, its first buffer, and its place among the columns of views."""
 
     node: int
@@ -70,26 +70,26 @@ class Layout:
     view: int
 
 
-def layouts(fields: pa.Schema, batch: Batch) -> list[Layout]:
-    """The layout of every column. Raises DamagedError for a batch that has not the buffers of its columns."""
+def layouts(fields: pa.Schema, batch: BatchHeader) -> list[ColumnPlace]:
+    """The layout of every column. Raises DamagedArrowError for a batch that has not the buffers of its columns."""
     found = []
     node = buffer = view = 0
     for field in fields:
-        found.append(Layout(node, buffer, view))
+        found.append(ColumnPlace(node, buffer, view))
         node, buffer, view = _after(field.type, batch, node, buffer, view)
     if node != len(batch.nodes) or buffer != len(batch.buffers) or view != len(batch.views):
-        raise DamagedError("a batch has not the buffers of its columns")
+        raise DamagedArrowError("a batch has not the buffers of its columns")
     return found
 
 
-def _after(kind: Any, batch: Batch, node: int, buffer: int, view: int) -> tuple[int, int, int]:
+def _after(kind: Any, batch: BatchHeader, node: int, buffer: int, view: int) -> tuple[int, int, int]:
     """Where the column after one of a type lies."""
     types = pa.types
     if isinstance(kind, pa.BaseExtensionType):
         return _after(kind.storage_type, batch, node, buffer, view)
     if types.is_string_view(kind) or types.is_binary_view(kind):
         if view >= len(batch.views):
-            raise DamagedError("a column of views without buffers")
+            raise DamagedArrowError("a column of views without buffers")
         return node + 1, buffer + 2 + int(batch.views[view]), view + 1
     node, buffer = node + 1, buffer + _own(kind)
     if types.is_nested(kind):
@@ -115,30 +115,31 @@ def _own(kind: pa.DataType) -> int:
 
 
 @dataclass(frozen=True)
-class Cells:
+class BatchCells:
     """Reads columns of one batch, whose body begins at `body`; rows `start` to `stop`."""
 
     raw: io.RawIOBase
-    batch: Batch
+    batch: BatchHeader
     body: int
     size: int
     """Bytes of the body."""
     start: int
     stop: int
-    held: Bytes | None = None
+    held: FetchedBytes | None = None
     """The whole body, if it was read."""
 
-    def arrays(self, columns: Sequence[tuple[pa.DataType, Layout]]) -> list[pa.Array]:
-        """Columns (row), checked. Raises DamagedError."""
+    def arrays(self, columns: Sequence[tuple[pa.DataType, ColumnPlace]]) -> list[pa.Array]:
+        """Columns (row), checked. Raises DamagedArrowError."""
         wanted = [self._range(number, part) for kind, layout in columns for number, part in self._first(kind, layout)]
-        held = self.held or Bytes(self.raw, wanted)
+        held = self.held or FetchedBytes(self.raw, wanted)
         return [self._array(kind, layout, held) for kind, layout in columns]
 
     @property
     def rows(self) -> int:
+        """How many rows are read."""
         return self.stop - self.start
 
-    def _first(self, kind: pa.DataType, layout: Layout) -> list[tuple[int, tuple[int, int] | None]]:
+    def _first(self, kind: pa.DataType, layout: ColumnPlace) -> list[tuple[int, tuple[int, int] | None]]:
         """(buffer, bytes of it) that are known to be needed; what text is needed stands in its offsets."""
         if pa.types.is_null(kind):
             return []
@@ -148,13 +149,13 @@ class Cells:
             return [(layout.buffer + at, None) for at in numbers]
         return [(layout.buffer + at, self._part(kind) if at else self._bits()) for at in numbers]
 
-    def _count(self, kind: pa.DataType, layout: Layout) -> int:
+    def _count(self, kind: pa.DataType, layout: ColumnPlace) -> int:
         return 2 + int(self.batch.views[layout.view]) if pa.types.is_string_view(kind) else _own(kind)
 
-    def _nulls(self, layout: Layout) -> int:
+    def _nulls(self, layout: ColumnPlace) -> int:
         rows, nulls = self.batch.nodes[layout.node].tolist()
         if rows != self.batch.rows or not 0 <= nulls <= rows:
-            raise DamagedError(f"a column of {rows} rows and {nulls} nulls in a batch of {self.batch.rows} rows")
+            raise DamagedArrowError(f"a column of {rows} rows and {nulls} nulls in a batch of {self.batch.rows} rows")
         return int(nulls)
 
     def _bits(self) -> tuple[int, int]:
@@ -172,29 +173,29 @@ class Cells:
         return self.start * width, self.stop * width
 
     def _range(self, number: int, part: tuple[int, int] | None) -> tuple[int, int]:
-        """Where (a part of) a buffer lies in the file. Raises DamagedError for what lies outside of the body or buffer."""
+        """Where (a part of) a buffer lies in the file. Raises DamagedArrowError for what lies outside of the body or buffer."""
         offset, size = self.batch.buffers[number].tolist()
         start, stop = part or (0, size)
         if offset < 0 or size < 0 or offset + size > self.size or stop > size:
-            raise DamagedError("a buffer lies outside of its batch")
+            raise DamagedArrowError("a buffer lies outside of its batch")
         return self.body + offset + start, self.body + offset + stop
 
-    def _buffer(self, number: int, part: tuple[int, int], held: Bytes) -> pa.Buffer:
+    def _buffer(self, number: int, part: tuple[int, int], held: FetchedBytes) -> pa.Buffer:
         """A part of a buffer, decompressed."""
         if self.batch.codec is None:
             start, stop = self._range(number, part)
             return held.get(start, stop - start)
         start, stop = self._range(number, None)
         if stop - start < 8:
-            raise DamagedError("a compressed buffer without a size")
+            raise DamagedArrowError("a compressed buffer without a size")
         size = int(np.frombuffer(held.get(start, 8), "<i8")[0])
         packed = held.get(start + 8, stop - start - 8)
         if size != -1 and not part[1] <= size:
-            raise DamagedError("a compressed buffer is too short")
+            raise DamagedArrowError("a compressed buffer is too short")
         whole = packed if size == -1 else pa.Codec(self.batch.codec).decompress(packed, size)
         return whole.slice(part[0], part[1] - part[0])
 
-    def _array(self, kind: pa.DataType, layout: Layout, held: Bytes) -> pa.Array:
+    def _array(self, kind: pa.DataType, layout: ColumnPlace, held: FetchedBytes) -> pa.Array:
         types = pa.types
         if types.is_null(kind):
             return pa.nulls(self.rows)
@@ -209,23 +210,25 @@ class Cells:
         made.validate(full=True)
         return made
 
-    def _text(self, kind: Any, layout: Layout, valid: pa.Buffer | None, offsets: pa.Buffer, held: Bytes) -> pa.Array:
+    def _text(
+        self, kind: Any, layout: ColumnPlace, valid: pa.Buffer | None, offsets: pa.Buffer, held: FetchedBytes
+    ) -> pa.Array:
         """Text whose offsets are known."""
         bounds = np.frombuffer(offsets, np.int32 if pa.types.is_string(kind) else np.int64)
         first, last = int(bounds[0]), int(bounds[-1])
         if not 0 <= first <= last:
-            raise DamagedError("text that ends before it begins")
+            raise DamagedArrowError("text that ends before it begins")
         text = self._more(layout.buffer + 2, (first, last), held)
         return pa.Array.from_buffers(kind, self.rows, [valid, pa.py_buffer(bounds - bounds[0]), text])
 
-    def _views(self, layout: Layout, valid: pa.Buffer | None, views: pa.Buffer, held: Bytes) -> pa.Array:
+    def _views(self, layout: ColumnPlace, valid: pa.Buffer | None, views: pa.Buffer, held: FetchedBytes) -> pa.Array:
         """Views of text, moved to the parts of its buffers that they point to."""
         fields = np.frombuffer(views, np.int32).reshape(self.rows, 4).copy()
         length, number, offset = fields[:, 0], fields[:, 2], fields[:, 3]
         apart = length > 12
         count = int(self.batch.views[layout.view])
         if (length < 0).any() or (apart & ((number < 0) | (number >= count) | (offset < 0))).any():
-            raise DamagedError("a view that points outside of its text")
+            raise DamagedArrowError("a view that points outside of its text")
         texts = []
         for at in range(count):
             mine = apart & (number == at)
@@ -235,11 +238,11 @@ class Cells:
             offset[mine] -= first
         return pa.Array.from_buffers(pa.string_view(), self.rows, [valid, pa.py_buffer(fields), *texts])
 
-    def _more(self, number: int, part: tuple[int, int], held: Bytes) -> pa.Buffer:
+    def _more(self, number: int, part: tuple[int, int], held: FetchedBytes) -> pa.Buffer:
         """A part of a buffer that was not known to be needed before."""
         if part[0] == part[1]:
             return pa.py_buffer(b"")
         if self.batch.codec is not None or self.held is not None:
             return self._buffer(number, part, held)
         start, stop = self._range(number, part)
-        return Bytes(self.raw, [(start, stop)]).get(start, stop - start)
+        return FetchedBytes(self.raw, [(start, stop)]).get(start, stop - start)

@@ -27,12 +27,12 @@ _MOST = 256 << 20
 Ints = npt.NDArray[np.int64]
 
 
-class DamagedError(ValueError):
+class DamagedArrowError(ValueError):
     """Bytes that are not what the format says."""
 
 
-class Table:
-    """A table of a flatbuffer. Raises DamagedError for what lies outside of it."""
+class FlatTable:
+    """A table of a flatbuffer. Raises DamagedArrowError for what lies outside of it."""
 
     def __init__(self, data: bytes, at: int) -> None:
         self._data, self._at = data, at
@@ -40,7 +40,7 @@ class Table:
         self._size = self._take("<H", self._fields)
 
     @classmethod
-    def root(cls, data: bytes) -> Table:
+    def root(cls, data: bytes) -> FlatTable:
         """The outermost table."""
         return cls(data, _unpacked("<I", data, 0))
 
@@ -57,10 +57,10 @@ class Table:
         at = self._place(field)
         return default if at is None else self._take(form, at)
 
-    def table(self, field: int) -> Table | None:
+    def table(self, field: int) -> FlatTable | None:
         """A table within this one."""
         at = self._place(field)
-        return None if at is None else Table(self._data, at + self._take("<I", at))
+        return None if at is None else FlatTable(self._data, at + self._take("<I", at))
 
     def _vector(self, field: int) -> tuple[int, int]:
         at = self._place(field)
@@ -69,32 +69,32 @@ class Table:
         start = at + self._take("<I", at)
         return start + 4, self._take("<I", start)
 
-    def tables(self, field: int) -> list[Table]:
+    def tables(self, field: int) -> list[FlatTable]:
         """Tables in a row."""
         start, count = self._vector(field)
         if count > len(self._data):
-            raise DamagedError("a list is longer than what holds it")
+            raise DamagedArrowError("a list is longer than what holds it")
         places = range(start, start + 4 * count, 4)
-        return [Table(self._data, at + self._take("<I", at)) for at in places]
+        return [FlatTable(self._data, at + self._take("<I", at)) for at in places]
 
     def longs(self, field: int, each: int) -> Ints:
         """Structures of `each` int64 as (structure, number) int64."""
         start, count = self._vector(field)
         if start + 8 * each * count > len(self._data):
-            raise DamagedError("a list is longer than what holds it")
+            raise DamagedArrowError("a list is longer than what holds it")
         return np.frombuffer(self._data, "<i8", each * count, start if count else 0).reshape(count, each)
 
 
 def _unpacked(form: str, data: bytes, at: int) -> int:
     try:
         if at < 0:
-            raise DamagedError("a place before the beginning")
+            raise DamagedArrowError("a place before the beginning")
         return int(struct.unpack_from(form, data, at)[0])
     except struct.error:
-        raise DamagedError("a place after the end") from None
+        raise DamagedArrowError("a place after the end") from None
 
 
-class Block(NamedTuple):
+class MessagePlace(NamedTuple):
     """Where a message lies: its description, prefix and padding included, then its body."""
 
     offset: int
@@ -108,7 +108,7 @@ class Block(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Batch:
+class BatchHeader:
     """What a record batch says of itself. A body is what its buffers lie in."""
 
     rows: int
@@ -121,40 +121,40 @@ class Batch:
     """How many buffers of text each column of views has, (column)."""
 
     @classmethod
-    def of(cls, found: Table) -> Batch:
-        """From a RecordBatch. Raises DamagedError for a codec that there is none of."""
+    def of(cls, found: FlatTable) -> BatchHeader:
+        """From a RecordBatch. Raises DamagedArrowError for a codec that there is none of."""
         packed = found.table(3)
         codec = packed.number(0, "<b") if packed is not None else -1
         if packed is not None and codec not in (0, 1):
-            raise DamagedError(f"compression {codec} is unknown")
+            raise DamagedArrowError(f"compression {codec} is unknown")
         rows = found.number(0, "<q")
         if rows < 0:
-            raise DamagedError(f"a batch of {rows} rows")
+            raise DamagedArrowError(f"a batch of {rows} rows")
         name = None if packed is None else CODECS[codec]
         return cls(rows, found.longs(1, 2), found.longs(2, 2), name, found.longs(4, 1)[:, 0])
 
 
 @dataclass(frozen=True)
-class Message:
+class IpcMessage:
     """One message: what it is of, and where."""
 
     kind: int
-    header: Table
-    block: Block
+    header: FlatTable
+    block: MessagePlace
 
     @property
-    def batch(self) -> Batch:
+    def batch(self) -> BatchHeader:
         """What it says of its rows; those of a dictionary are its words."""
         found = self.header.table(1) if self.kind == DICTIONARY else self.header
         if found is None:
-            raise DamagedError("a dictionary without words")
-        return Batch.of(found)
+            raise DamagedArrowError("a dictionary without words")
+        return BatchHeader.of(found)
 
 
-def message_of(data: bytes, offset: int) -> Message | None:
+def message_of(data: bytes, offset: int) -> IpcMessage | None:
     """The message that begins with `data`, at `offset` of the file; None for the end of a stream.
 
-    Raises DamagedError, and ShortError where more bytes are needed.
+    Raises DamagedArrowError, and ShortError where more bytes are needed.
     """
     new = data.startswith(CONTINUATION)
     prefix = 8 if new else 4
@@ -162,15 +162,15 @@ def message_of(data: bytes, offset: int) -> Message | None:
     if size == 0:
         return None
     if not 8 <= size <= _MOST:
-        raise DamagedError(f"a message that is described in {size} bytes")
+        raise DamagedArrowError(f"a message that is described in {size} bytes")
     if prefix + size > len(data):
         raise ShortError(prefix + size)
     held = data[prefix : prefix + size]
-    found = Table.root(held)
+    found = FlatTable.root(held)
     header, body = found.table(2), found.number(3, "<q")
     if header is None or body < 0:
-        raise DamagedError("a message without content")
-    return Message(found.number(1, "<B"), header, Block(offset, prefix + size, body))
+        raise DamagedArrowError("a message without content")
+    return IpcMessage(found.number(1, "<B"), header, MessagePlace(offset, prefix + size, body))
 
 
 class ShortError(Exception):
@@ -181,11 +181,11 @@ class ShortError(Exception):
         self.needed = needed
 
 
-def read_message(raw: io.RawIOBase, offset: int) -> Message | None:
-    """The message at an offset; None at the end of a stream. Raises DamagedError."""
+def read_message(raw: io.RawIOBase, offset: int) -> IpcMessage | None:
+    """The message at an offset; None at the end of a stream. Raises DamagedArrowError."""
     data = read_at(raw, offset, _LOOK_AHEAD, short=True)
     if not data:
-        raise DamagedError("it ends without the mark that ends a stream: it may be cut off")
+        raise DamagedArrowError("it ends without the mark that ends a stream: it may be cut off")
     try:
         return message_of(data, offset)
     except ShortError as more:
@@ -193,48 +193,48 @@ def read_message(raw: io.RawIOBase, offset: int) -> Message | None:
 
 
 def read_at(raw: io.RawIOBase, offset: int, size: int, short: bool = False) -> bytes:
-    """Bytes at an offset. Raises DamagedError where the file ends before; fewer may come if `short`."""
+    """Bytes at an offset. Raises DamagedArrowError where the file ends before; fewer may come if `short`."""
     raw.seek(offset)
     data = bytearray()
     while len(data) < size and (piece := raw.read(size - len(data))):
         data += piece
     if len(data) < size and not short:
-        raise DamagedError(f"it ends at byte {offset + len(data):,}, within a message")
+        raise DamagedArrowError(f"it ends at byte {offset + len(data):,}, within a message")
     return bytes(data)
 
 
-class Footer(NamedTuple):
+class FileFooter(NamedTuple):
     """What the end of a file says: its columns, and where its dictionaries and record batches lie."""
 
-    schema: Table
-    dictionaries: list[Block]
-    batches: list[Block]
+    schema: FlatTable
+    dictionaries: list[MessagePlace]
+    batches: list[MessagePlace]
 
 
-def footer(raw: io.RawIOBase, size: int) -> Footer:
-    """The footer of a file. Raises DamagedError where there is none."""
+def footer(raw: io.RawIOBase, size: int) -> FileFooter:
+    """The footer of a file. Raises DamagedArrowError where there is none."""
     tail = read_at(raw, max(0, size - 10), 10)
     length = _unpacked("<i", tail, 0)
     if not tail.endswith(MAGIC) or not 0 < length <= min(size, _MOST):
-        raise DamagedError("it has no footer: it may be cut off")
-    found = Table.root(read_at(raw, size - 10 - length, length))
+        raise DamagedArrowError("it has no footer: it may be cut off")
+    found = FlatTable.root(read_at(raw, size - 10 - length, length))
     schema = found.table(1)
     if schema is None:
-        raise DamagedError("its footer names no columns")
-    return Footer(schema, list(_blocks(found.longs(2, 3), size)), list(_blocks(found.longs(3, 3), size)))
+        raise DamagedArrowError("its footer names no columns")
+    return FileFooter(schema, list(_blocks(found.longs(2, 3), size)), list(_blocks(found.longs(3, 3), size)))
 
 
-def _blocks(found: Ints, size: int) -> Iterator[Block]:
+def _blocks(found: Ints, size: int) -> Iterator[MessagePlace]:
     for offset, described, body in found.tolist():
-        block = Block(offset, described & 0xFFFFFFFF, body)
+        block = MessagePlace(offset, described & 0xFFFFFFFF, body)
         if min(block) < 0 or block.end > size:
-            raise DamagedError("its footer names bytes that it does not have")
+            raise DamagedArrowError("its footer names bytes that it does not have")
         yield block
 
 
-def dictionary_ids(schema: Table) -> tuple[int | None, ...]:
-    """For each column the number of its dictionary, or None. Raises DamagedError for a schema of the other byte order."""
+def dictionary_ids(schema: FlatTable) -> tuple[int | None, ...]:
+    """For each column the number of its dictionary, or None. Raises DamagedArrowError for a schema of the other byte order."""
     if schema.number(0, "<h"):
-        raise DamagedError("it is big-endian, which is not read")
+        raise DamagedArrowError("it is big-endian, which is not read")
     found = [field.table(4) for field in schema.tables(1)]
     return tuple(None if item is None else item.number(0, "<q") for item in found)

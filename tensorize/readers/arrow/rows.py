@@ -14,17 +14,17 @@ import pyarrow as pa
 from tensorize.columns.reader import Needs
 from tensorize.core.contracts import Run
 from tensorize.core.errors import TensorizeError
-from tensorize.readers.arrow.buffers import ALIGNED, Bytes, Cells, layouts
+from tensorize.readers.arrow.buffers import ALIGNED, BatchCells, FetchedBytes, layouts
 from tensorize.readers.arrow.messages import (
     BATCH,
     CONTINUATION,
     DICTIONARY,
     MAGIC,
     SCHEMA,
-    DamagedError,
-    Footer,
+    DamagedArrowError,
+    FileFooter,
     Ints,
-    Message,
+    IpcMessage,
     ShortError,
     dictionary_ids,
     footer,
@@ -40,7 +40,7 @@ FORM = "Arrow"
 _OLD_FEATHER = b"FEA1"
 
 
-class Piece(NamedTuple):
+class BatchPiece(NamedTuple):
     """Batches `first` to `stop`; rows `start` to `end` of the only one, or all."""
 
     first: int
@@ -49,7 +49,7 @@ class Piece(NamedTuple):
     end: int
 
 
-class Words(NamedTuple):
+class DictionaryPart(NamedTuple):
     """A message with words of a dictionary, which holds for the batches from `batch` on."""
 
     batch: int
@@ -62,12 +62,12 @@ class _Kept:
     """The dictionaries that were read last, by column. In another process it starts empty."""
 
     def __init__(self) -> None:
-        self._held: dict[int, tuple[tuple[Words, ...], pa.Array]] = {}
+        self._held: dict[int, tuple[tuple[DictionaryPart, ...], pa.Array]] = {}
 
     def __reduce__(self) -> tuple[type[_Kept], tuple[()]]:
         return _Kept, ()
 
-    def get(self, id: int, parts: tuple[Words, ...], read: Callable[[Words], pa.Array]) -> pa.Array:
+    def get(self, id: int, parts: tuple[DictionaryPart, ...], read: Callable[[DictionaryPart], pa.Array]) -> pa.Array:
         """The words of a dictionary that consists of some parts."""
         known = self._held.get(id)
         if known is None or known[0] != parts:
@@ -88,7 +88,7 @@ class ArrowFile:
     """(batch, offset, bytes of the description, of the body, rows, whether it is compressed) int64."""
     empty: Ints
     """How many cells of each column are null, (column) int64."""
-    words: tuple[Words, ...]
+    words: tuple[DictionaryPart, ...]
     kept: _Kept = field(default_factory=_Kept, compare=False, repr=False)
 
     @classmethod
@@ -99,11 +99,11 @@ class ArrowFile:
             file.open().close()  # says what it is, and the way out
         with _mapped(file.name), file.random() as raw:
             if not head.startswith((MAGIC, CONTINUATION)):
-                raise DamagedError("it begins neither as a file nor as a stream of Arrow does")
+                raise DamagedArrowError("it begins neither as a file nor as a stream of Arrow does")
             if not head.startswith(MAGIC):
                 first = read_message(raw, 0)
                 if first is None or first.kind != SCHEMA:
-                    raise DamagedError("it does not begin with a schema")
+                    raise DamagedArrowError("it does not begin with a schema")
                 schema = pa.ipc.read_schema(pa.py_buffer(read_at(raw, 0, first.block.described)))
                 counted = _counted(schema, _in_stream(raw, first.block.end), later=True)
                 return cls(file, schema, dictionary_ids(first.header), *counted)
@@ -126,26 +126,28 @@ class ArrowFile:
         """How many cells of a column are null."""
         return int(self.empty[self.schema.get_field_index(name)])
 
-    def parts(self, size: int) -> list[tuple[int, Piece]]:
+    def parts(self, size: int) -> list[tuple[int, BatchPiece]]:
         """(rows, piece): of a large batch slices, of small ones several."""
         return list(self._parts(size))
 
-    def _parts(self, size: int) -> Iterator[tuple[int, Piece]]:
+    def _parts(self, size: int) -> Iterator[tuple[int, BatchPiece]]:
         first = held = count = 0
         for at, (_, described, body, rows, packed) in enumerate(self.batches.tolist()):
             if count and held + described + body > size:
-                yield count, Piece(first, at, 0, count)
+                yield count, BatchPiece(first, at, 0, count)
                 held = count = 0
             if body > 2 * size and not packed and rows > ALIGNED:
                 step = max(ALIGNED, rows * size // body // ALIGNED * ALIGNED)
-                yield from ((min(step, rows - on), Piece(at, at + 1, on, min(on + step, rows))) for on in range(0, rows, step))
+                yield from (
+                    (min(step, rows - on), BatchPiece(at, at + 1, on, min(on + step, rows))) for on in range(0, rows, step)
+                )
                 continue
             first = first if count else at
             held, count = held + described + body, count + rows
         if count:
-            yield count, Piece(first, len(self.batches), 0, count)
+            yield count, BatchPiece(first, len(self.batches), 0, count)
 
-    def read(self, where: Piece, columns: Sequence[str], threads: bool) -> pa.Table:
+    def read(self, where: BatchPiece, columns: Sequence[str], threads: bool) -> pa.Table:
         """Some columns of a piece. Raises DataError if the file has changed, or is damaged."""
         del threads
         numbers = [self.schema.get_field_index(name) for name in columns]
@@ -154,22 +156,22 @@ class ArrowFile:
         arrays = [pa.chunked_array(chunks) for chunks in zip(*found, strict=True)]
         return pa.Table.from_arrays(arrays, names=list(columns))
 
-    def _read(self, raw: io.RawIOBase, where: Piece, numbers: Sequence[int]) -> Iterator[list[pa.Array]]:
+    def _read(self, raw: io.RawIOBase, where: BatchPiece, numbers: Sequence[int]) -> Iterator[list[pa.Array]]:
         """The columns of each batch."""
         several = where.stop - where.first > 1
         blocks = self.batches[where.first : where.stop]
-        held = Bytes(raw, [(int(blocks[0, 0]), int(blocks[-1, :3].sum()))]) if several else None
+        held = FetchedBytes(raw, [(int(blocks[0, 0]), int(blocks[-1, :3].sum()))]) if several else None
         for at, (offset, described, _, rows, _) in enumerate(blocks.tolist(), where.first):
             data = held.get(offset, described).to_pybytes() if held else read_at(raw, offset, described)
             message = message_of(data, offset)
             if message is None or message.kind != BATCH or message.batch.rows != rows:
-                raise DamagedError("a batch is not what it was")
+                raise DamagedArrowError("a batch is not what it was")
             start, stop = (0, rows) if several else (where.start, where.end)
-            cells = Cells(raw, message.batch, offset + described, message.block.body, start, stop, held)
+            cells = BatchCells(raw, message.batch, offset + described, message.block.body, start, stop, held)
             if rows:
                 yield [self._worded(raw, array, number, at) for number, array in self._arrays(cells, numbers)]
 
-    def _arrays(self, cells: Cells, numbers: Sequence[int]) -> Iterator[tuple[int, pa.Array]]:
+    def _arrays(self, cells: BatchCells, numbers: Sequence[int]) -> Iterator[tuple[int, pa.Array]]:
         """(column, cells); of dictionaries the indices."""
         places = layouts(self.schema, cells.batch)
         found = cells.arrays([(_indices(self.schema.field(number).type), places[number]) for number in numbers])
@@ -181,11 +183,11 @@ class ArrowFile:
         return cells if id is None else self._words(raw, id, self.schema.field(number).type.value_type, batch).take(cells)
 
     def _words(self, raw: io.RawIOBase, id: int, kind: pa.DataType, batch: int) -> pa.Array:
-        """The dictionary that holds for a batch. Raises DamagedError where there is none."""
+        """The dictionary that holds for a batch. Raises DamagedArrowError where there is none."""
         mine = [part for part in self.words if part.id == id and part.batch <= batch]
         whole = [at for at, part in enumerate(mine) if not part.delta]
         if not whole:
-            raise DamagedError("a dictionary is lacking")
+            raise DamagedArrowError("a dictionary is lacking")
         return self.kept.get(id, tuple(mine[whole[-1] :]), lambda part: _dictionary(raw, part, kind))
 
 
@@ -193,15 +195,15 @@ def _indices(kind: Any) -> pa.DataType:
     return kind.index_type if pa.types.is_dictionary(kind) else kind
 
 
-def _dictionary(raw: io.RawIOBase, part: Words, kind: pa.DataType) -> pa.Array:
+def _dictionary(raw: io.RawIOBase, part: DictionaryPart, kind: pa.DataType) -> pa.Array:
     """The words of one message; views, which cannot be picked from, as text."""
     message = read_message(raw, part.offset)
     if message is None or message.kind != DICTIONARY:
-        raise DamagedError("a dictionary is not where it was")
+        raise DamagedArrowError("a dictionary is not where it was")
     batch, block = message.batch, message.block
     if not batch.rows:
         return pa.array([], _text(kind))
-    cells = Cells(raw, batch, block.offset + block.described, block.body, 0, batch.rows)
+    cells = BatchCells(raw, batch, block.offset + block.described, block.body, 0, batch.rows)
     (found,) = cells.arrays([(kind, layouts(pa.schema([("words", kind)]), batch)[0])])
     return found.cast(_text(kind))
 
@@ -210,35 +212,35 @@ def _text(kind: pa.DataType) -> pa.DataType:
     return pa.string() if pa.types.is_string_view(kind) else kind
 
 
-def _in_file(raw: io.RawIOBase, listed: Footer) -> Iterator[Message]:
+def _in_file(raw: io.RawIOBase, listed: FileFooter) -> Iterator[IpcMessage]:
     """The messages that a footer lists: dictionaries first."""
     for kind, blocks in ((DICTIONARY, listed.dictionaries), (BATCH, listed.batches)):
         for block in blocks:
             found = message_of(read_at(raw, block.offset, block.described), block.offset)
             if found is None or found.kind != kind or found.block.body != block.body:
-                raise DamagedError("its footer and its messages disagree")
+                raise DamagedArrowError("its footer and its messages disagree")
             yield found
 
 
-def _in_stream(raw: io.RawIOBase, at: int) -> Iterator[Message]:
+def _in_stream(raw: io.RawIOBase, at: int) -> Iterator[IpcMessage]:
     """The messages of a stream, up to the mark that ends it."""
     while (found := read_message(raw, at)) is not None:
         yield found
         at = found.block.end
 
 
-def _counted(schema: pa.Schema, found: Iterator[Message], *, later: bool) -> tuple[Ints, Ints, tuple[Words, ...]]:
+def _counted(schema: pa.Schema, found: Iterator[IpcMessage], *, later: bool) -> tuple[Ints, Ints, tuple[DictionaryPart, ...]]:
     """What the messages of batches and dictionaries say. `later`: a dictionary holds only for the batches after it."""
     batches: list[tuple[int, int, int, int, int]] = []
-    words: list[Words] = []
+    words: list[DictionaryPart] = []
     empty = np.zeros(len(schema), np.int64)
     for message in found:
         block, batch = message.block, message.batch if message.kind in (BATCH, DICTIONARY) else None
         if batch is None:
-            raise DamagedError(f"a message of the unknown kind {message.kind}")
+            raise DamagedArrowError(f"a message of the unknown kind {message.kind}")
         if message.kind == DICTIONARY:
             delta = bool(message.header.number(2, "<B"))
-            words.append(Words(len(batches) if later else 0, message.header.number(0, "<q"), delta, block.offset))
+            words.append(DictionaryPart(len(batches) if later else 0, message.header.number(0, "<q"), delta, block.offset))
             continue
         batches.append((*block, batch.rows, int(batch.codec is not None)))
         empty += batch.nodes[[layout.node for layout in layouts(schema, batch)], 1]
@@ -252,7 +254,7 @@ def _mapped(name: str) -> Iterator[None]:
         yield
     except TensorizeError:
         raise
-    except (pa.ArrowException, DamagedError, ShortError, OSError, OverflowError, MemoryError, UnicodeError) as error:
+    except (pa.ArrowException, DamagedArrowError, ShortError, OSError, OverflowError, MemoryError, UnicodeError) as error:
         raise unreadable(name, FORM, error) from None
 
 
