@@ -72,7 +72,9 @@ def run_loader(
 
 
 def signed(error: UsageError, kind: str, source: str | list[str]) -> TensorizeError:
-    """The error for a folder of another kind, else the error itself."""
+    """The error for a folder of another kind if the error is about it, else the error itself."""
+    if not error.what.startswith(f"{source} "):
+        return error
     from tensorize.look.mended import folder_of_other_kind
 
     return folder_of_other_kind(kind, source) or error

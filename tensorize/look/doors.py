@@ -17,6 +17,7 @@ from tensorize.readers.open import is_path
 from tensorize.sources.addresses import shown_source
 from tensorize.sources.files import STDIN
 
+MODEL = "a trained model"
 _MODEL_KEY = b"tensorize_model"
 _RECIPE_KEYS = {"tensorize", "kind", "schema"}
 _RECIPE_BYTES = 64 << 20
@@ -67,7 +68,7 @@ def _of_torch(file: Path, name: str) -> Sign | None:
     except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError):
         return None
     if is_model:
-        return Sign("a trained model", f"use it on raw data: tensorize predict {name} DATA")
+        return Sign(MODEL, f"use it on raw data: tensorize predict {name} DATA")
     if _is_prepared("pt", file):
         return Sign("a prepared file", "its tensors, labels and recipe:", f"tensorize inspect {name}")
     return Sign("a torch file that tensorize did not write", "write its tensors as CSV or Parquet first")

@@ -15,7 +15,7 @@ from tensorize.core.errors import DataError, UsageError
 from tensorize.core.recipe import Recipe
 from tensorize.core.tensorset import TensorSet
 from tensorize.exporters.pt.objects import load_objects, save_objects
-from tensorize.look.doors import made_by_us
+from tensorize.look.doors import MODEL, made_by_us
 from tensorize.train.named import build_model
 from tensorize.train.parts import Shape, mapped
 from tensorize.train.settings import Settings
@@ -212,15 +212,18 @@ def _read(path: Path) -> Mapping[str, Any]:
     except DataError:
         raise
     except (RuntimeError, ValueError, KeyError, EOFError, OSError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
-        if (sign := made_by_us(path)) is not None:
-            raise DataError(f"{path} is {sign.what}, not a model", hint=_FROM) from None
-        raise DataError(
-            f"{path} is no model of tensorize, or is damaged: {str(error).partition(chr(10))[0]}", hint=_FROM
-        ) from None
+        raise _not_a_model(path, f", or is damaged: {str(error).partition(chr(10))[0]}") from None
     if not isinstance(raw, dict) or not isinstance(raw.get(KEY), int):
-        sign = made_by_us(path)
-        raise DataError(f"{path} is {f'{sign.what}, not a model' if sign else 'no model of tensorize'}", hint=_FROM)
+        raise _not_a_model(path)
     return raw
+
+
+def _not_a_model(path: Path, said: str = "") -> DataError:
+    """The error for a file that is something else of ours, or no model that can be read."""
+    sign = made_by_us(path)
+    if sign is not None and sign.what != MODEL:
+        return DataError(f"{path} is {sign.what}, not a model", hint=_FROM)
+    return DataError(f"{path} is no model of tensorize{said}", hint=_FROM)
 
 
 def _plain(value: Any) -> Any:

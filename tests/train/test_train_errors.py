@@ -150,7 +150,7 @@ def test_checkpoints_that_are_none(tmp_path: Path, wine: TensorSet, monkeypatch:
     path.write_bytes(whole[: len(whole) // 2])
     with refused("is no model of tensorize, or is damaged", DataError):
         Checkpoint.load(path)
-    with refused("is no model of tensorize", DataError):
+    with refused("is a prepared file, not a model", DataError):
         Checkpoint.load(wine.save(tmp_path / "wine.pt"))
     monkeypatch.setattr(checkpoint, "FIRST", 99)
     fit("linear", wine, epochs=1, out=path, force=True)
