@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tensorize import pipeline
 from tensorize.core import registry
 from tensorize.core.contracts import Facts
-from tensorize.core.errors import DataError, RecipeError, TensorizeError, TensorizeWarning, UsageError
+from tensorize.core.errors import DataError, RecipeError, TensorizeWarning, UsageError
 from tensorize.core.limits import check_header
 from tensorize.core.recipe import DIGEST, Recipe
 from tensorize.sources.addresses import is_address
@@ -144,19 +144,26 @@ def read(path: str | Path, format: str | None = None) -> TensorSet:
         tensors = read(copy.read(path), format)
         weakref.finalize(tensors, copy.close)
         return tensors
+    exporter = _exporter_for(path, format)
     try:
-        exporter = registry.exporter_for(path, format)
-        _check_there(path)
         opened: TensorSet = exporter.open(Path(path))
-    except (DataError, UsageError) as error:
-        raise _not_prepared(path) or error from None
+    except DataError as error:
+        from tensorize.look.doors import a_model
+
+        raise a_model(path) or error from None
     return opened
 
 
-def _not_prepared(path: str | Path) -> TensorizeError | None:
-    from tensorize.look.doors import not_prepared
+def _exporter_for(path: str | Path, format: str | None) -> Any:
+    """The exporter of a file that is there. Raises UsageError that says what it is, if its suffix is that of no format."""
+    try:
+        exporter = registry.exporter_for(path, format)
+    except UsageError as error:
+        from tensorize.look.doors import not_prepared
 
-    return not_prepared(path)
+        raise not_prepared(path) or error from None
+    _check_there(path)
+    return exporter
 
 
 def verify(path: str | Path, format: str | None = None) -> None:
@@ -169,12 +176,7 @@ def verify(path: str | Path, format: str | None = None) -> None:
         _check_there(path)
         verify_recipe(Path(path))
         return
-    try:
-        exporter = registry.exporter_for(path, format)
-        _check_there(path)
-        exporter.verify(Path(path))
-    except UsageError as error:
-        raise _not_prepared(path) or error from None
+    _exporter_for(path, format).verify(Path(path))
 
 
 def _check_there(path: str | Path) -> None:

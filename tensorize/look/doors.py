@@ -113,6 +113,12 @@ def shown_names(source: Any) -> str:
     return str(shown_source(first))
 
 
+def a_model(path: str | os.PathLike[str]) -> DataError | None:
+    """The error for a model where a prepared file is asked for; None for anything else."""
+    sign = made_by_us(path)
+    return sign.error(os.fspath(path)) if sign is not None and sign.what == MODEL else None
+
+
 def not_prepared(path: str | os.PathLike[str]) -> DataError | UsageError | None:
     """The error for a command that takes prepared files and was handed something else; None if it cannot tell."""
     sign = made_by_us(path)
