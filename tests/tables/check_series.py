@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +72,10 @@ def clock_of(options: Mapping[str, Any], columns: Mapping[str, Column]) -> Colum
     name = options.get("time")
     if name is None:
         return None
+    day, _, hour = name.partition("+")
+    if name not in columns and {day, hour} <= columns.keys() and columns[hour].kind == "number":
+        hours = (columns[hour].values * 3_600_000_000).astype("timedelta64[us]")
+        return replace(columns[day], values=columns[day].values + hours)
     name = name if name in columns else column_and(name, ":")[0]
     if name not in columns:
         raise CannotCheckError(f"time {name}")

@@ -90,6 +90,8 @@ def column_of(cells: npt.NDArray[Any], name: str, options: Mapping[str, Any]) ->
     """A column of text (row) as values of its kind."""
     more = {word for value in options.get("na", ()) for word in (value, *value.split(","))}
     places, words = pd.factorize(cells)
+    if "inf" in more:
+        more |= {word for word in words if word.lower().lstrip("+-") in ("inf", "infinity")}
     kind = kind_of([word for word in words if word not in more], name, options)
     never = {*more, ""} if kind == "category" else {*more, *NUMBER_NA}
     absent = np.array([word in never or (kind != "category" and word.strip() in never) for word in words])

@@ -84,8 +84,7 @@ def try_strictly(found: Tried, folder: Path) -> None:
 def try_auto(found: Tried, folder: Path) -> None:
     """`tensorize auto`, the command that it prints, and the values beside an independent computation."""
     out, same = str(folder / "auto.h5"), str(folder / "same.h5")
-    more = ["--as", found.sort] if found.sort == "series" else []
-    answer = run(["auto", found.source, *more, "-o", out, "--force", "--json"])
+    answer = run(["auto", found.source, "-o", out, "--force", "--json"])
     found.auto = answer.problem
     if answer.code:
         return
