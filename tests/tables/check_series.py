@@ -134,10 +134,21 @@ def dense(columns: Mapping[str, Column], grid: Grid, clock: Column, options: Map
     if len(policies) != 1 or policies[0] not in ("ffill", "interpolate"):
         raise CannotCheckError(f"gaps {policies}")
     numbers = {column.name for column in own.values() if column.kind == "number"}
+    hour = (options.get("time") or "").partition("+")[2]
     return {
-        name: _filled(np.where(missing, np.nan, values), policies[0] if name in numbers else "ffill", grid)
+        name: _of_the_clock(values, columns[hour].values[np.maximum(grid.row, 0)], missing)
+        if name == hour
+        else _filled(np.where(missing, np.nan, values), policies[0] if name in numbers else "ffill", grid)
         for name, values in found.items()
     }
+
+
+def _of_the_clock(values: npt.NDArray[Any], hours: npt.NDArray[Any], missing: npt.NDArray[np.bool_]) -> npt.NDArray[Any]:
+    """The values (step) of a column of hours: those of a missing step of an hour are of its own hour."""
+    known = dict(zip(hours[~missing].tolist(), values[~missing].tolist(), strict=True))
+    last = np.maximum.accumulate(np.where(missing, 0, np.arange(len(hours))))
+    own = (hours[last] + np.arange(len(hours)) - last) % 24
+    return np.array([known[hour] for hour in own.tolist()])
 
 
 def _filled(values: npt.NDArray[Any], policy: str, grid: Grid) -> npt.NDArray[Any]:
