@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import zipfile
+import zlib
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,10 @@ MODEL = "a trained model"
 _MODEL_KEY = b"tensorize_model"
 _RECIPE_KEYS = {"tensorize", "kind", "schema"}
 _RECIPE_BYTES = 64 << 20
+_HEAD_BYTES = 64
+"""A recipe begins with its version."""
+_PICKLE_BYTES = 1 << 20
+"""So does what a model holds: no more of it is unpacked."""
 HELD = {"table": "a table", "text": "text", "images": "images"}
 """What a source of a kind holds; a series is a table."""
 
@@ -46,9 +51,9 @@ def made_by_us(path: str | os.PathLike[str]) -> Sign | None:
     if not file.is_file():
         return None
     with file.open("rb") as stream:
-        head = stream.read(16)
+        head = stream.read(_HEAD_BYTES)
     name = quoted(os.fspath(path))
-    if head.startswith(b"{") and _is_recipe(file):
+    if head.startswith(b"{") and b'"tensorize"' in head and _is_recipe(file):
         return Sign("a recipe, which holds no rows", f"apply it to new data: tensorize apply {name} DATA -o new.h5")
     if head.startswith(b"\x89HDF") and _is_prepared("hdf5", file):
         return Sign("a prepared file", "its tensors, labels and recipe:", f"tensorize inspect {name}")
@@ -64,8 +69,9 @@ def _of_torch(file: Path, name: str) -> Sign | None:
             pickled = next((item for item in archive.namelist() if item.endswith("data.pkl")), None)
             if pickled is None:
                 return None
-            is_model = _MODEL_KEY in archive.read(pickled)
-    except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError):
+            with archive.open(pickled) as stream:
+                is_model = _MODEL_KEY in stream.read(_PICKLE_BYTES)
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError):
         return None
     if is_model:
         return Sign(MODEL, f"use it on raw data: tensorize predict {name} DATA")

@@ -67,6 +67,8 @@ def _of_other_kind(kind: str, source: Any, out: str, *, doubtful: bool = True) -
         return door.error(name)
     if door is None or not doubtful:
         return None
+    if _is_large(door, source):
+        return None
     made = suggest(source, out=out or None)
     holds, asked = (HELD.get(each, HELD["table"]) for each in (made.kind, kind))
     if holds == asked:
@@ -76,18 +78,20 @@ def _of_other_kind(kind: str, source: Any, out: str, *, doubtful: bool = True) -
     return found
 
 
+def _is_large(kind: str, source: Any) -> bool:
+    """Whether looking at a source again would take long."""
+    if kind == "images" or is_database(source):
+        return False
+    return sum(file.size for file in resolve(source)) > LOOKED_BYTES
+
+
 def _found(error: DataError, kind: str, source: Any, given: Mapping[str, Any]) -> Suggestion | None:
     """What settles the error and all others; None for a source that cannot be looked at again."""
     if not is_path(source) or STDIN in (source if isinstance(source, list | tuple) else [source]):
         return None
     run = pipeline.make_run()
     look = LOOKS.get(kind)
-    if (
-        look is not None
-        and kind != "images"
-        and not is_database(source)
-        and sum(file.size for file in resolve(source)) > LOOKED_BYTES
-    ):
+    if look is not None and _is_large(kind, source):
         return None
     made = look(source, given, run, True) if look is not None else _from(error, kind, source, given)
     return attempt(made, run, pipeline.Output(dry_run=True))[0] if made is not None else None

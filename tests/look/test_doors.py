@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import tracemalloc
+import zipfile
 from pathlib import Path
 
 import pandas as pd
@@ -11,6 +13,8 @@ import torch
 from conftest import Command, WriteTable
 from follow import follow, last_line
 from PIL import Image
+
+from tensorize.look.doors import made_by_us
 
 TABLE = "x,y\n" + "".join(f"{at * 7 % 13 / 2},{at % 3}\n" for at in range(40))
 PROSE = "It was the best of times, it was the worst of times.\n\nSo it goes; and so on, said he, and went.\n" * 20
@@ -92,3 +96,22 @@ def test_what_is_nothing_of_ours_is_told_as_before(write: WriteTable, warm: Comm
     done = warm("inspect", "noise.bin")
     assert done.returncode == 2
     assert warm("table", "there-is-none.csv").stderr.startswith("error: there is no file there-is-none.csv")
+
+
+def test_damaged_and_swollen_torch_files_are_looked_at_in_bounds(tmp_path: Path) -> None:
+    torch.save(torch.zeros(3), tmp_path / "t.pt")
+    whole = (tmp_path / "t.pt").read_bytes()
+    for at in range(0, len(whole), 61):
+        (tmp_path / "f.pt").write_bytes(whole[:at] + bytes([whole[at] ^ 0x5A]) + whole[at + 1 :])
+        made_by_us(tmp_path / "f.pt")
+        (tmp_path / "f.pt").write_bytes(whole[:at])
+        made_by_us(tmp_path / "f.pt")
+    with zipfile.ZipFile(tmp_path / "swollen.pt", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a/data.pkl", b"\1" * (200 << 20))
+    tracemalloc.start()
+    sign = made_by_us(tmp_path / "swollen.pt")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert sign is not None
+    assert sign.what == "a torch file that tensorize did not write"
+    assert peak < 32 << 20
