@@ -23,6 +23,9 @@ def run_apply(
     *,
     out: flags.Out = None,
     format: flags.Format = None,
+    columns: flags.Columns = False,
+    tensor: flags.Tensor = None,
+    pictures: flags.Pictures = None,
     force: flags.Force = False,
     max_size: flags.MaxSize = None,
     dry_run: flags.DryRun = False,
@@ -50,7 +53,8 @@ def run_apply(
     from tensorize.sources.targets import check_targets
 
     del debug, max_pipe, timeout
-    output = output_of(source, out, format, max_size, force=force, dry_run=dry_run, rejects=rejects)
+    saving = {"columns": columns, "tensor": tensor, "pictures": pictures}
+    output = output_of(source, out, format, max_size, saving, force=force, dry_run=dry_run, rejects=rejects)
     check_targets([output.path, output.rejects], recipe)
     found = RecipeFile.read(recipe)
     policies = {"unseen": unseen, "missing": missing, "on_bad": on_bad, "max_bad": max_bad}

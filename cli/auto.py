@@ -21,6 +21,9 @@ def command(
     query: Query = None,
     out: flags.Out = None,
     format: flags.Format = None,
+    columns: flags.Columns = False,
+    tensor: flags.Tensor = None,
+    pictures: flags.Pictures = None,
     force: flags.Force = False,
     max_size: flags.MaxSize = None,
     dry_run: flags.DryRun = False,
@@ -41,7 +44,8 @@ def command(
 
     del debug, timeout
     given = flags.given({"split": split, "target": target, "sheet": sheet, "table": table, "query": query})
-    output = output_of(source, out, format, max_size, force=force, dry_run=dry_run)
+    saving = {"columns": columns, "tensor": tensor, "pictures": pictures}
+    output = output_of(source, out, format, max_size, saving, force=force, dry_run=dry_run)
     output.check()
     how = {"engine": engine, "workers": workers, "threads": threads, "scratch": scratch}
     with running(quiet or as_json, chunk_bytes, **how) as run:

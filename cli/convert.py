@@ -10,7 +10,8 @@ import typer
 from tensorize.core.units import size
 
 from . import flags
-from .show import print_json, say
+from .running import exporter_of
+from .show import print_json, say, stored_bytes
 from .stdout import to_stdout
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="A prepared file.")]
@@ -23,6 +24,9 @@ def command(
     target: Target,
     *,
     format: flags.Format = None,
+    columns: flags.Columns = False,
+    tensor: flags.Tensor = None,
+    pictures: flags.Pictures = None,
     force: flags.Force = False,
     max_header: flags.MaxHeader = None,
     as_json: flags.AsJson = False,
@@ -33,9 +37,10 @@ def command(
     from tensorize.api import read
 
     del debug, max_header
+    exporter = exporter_of(target, format, {"columns": columns, "tensor": tensor, "pictures": pictures})
     with read(file) as tensors:
-        tensors.save(target, format=format, force=force)
+        tensors.save(target, format=exporter, force=force)
     if as_json:
-        print_json("convert", {"file": {"path": str(file)}, "output": {"path": str(target), "bytes": target.stat().st_size}})
+        print_json("convert", {"file": {"path": str(file)}, "output": {"path": str(target), "bytes": stored_bytes(target)}})
     elif not quiet:
-        say(f"{target}   {size(target.stat().st_size)}")
+        say(f"{target}   {size(stored_bytes(target))}")

@@ -43,6 +43,25 @@ Format = Annotated[
     str | None,
     typer.Option("--format", metavar="NAME", help="The format, where the suffix does not tell.", rich_help_panel=OUTPUT),
 ]
+Columns = Annotated[
+    bool,
+    typer.Option("--columns", help="Parquet and Arrow: a column for each feature, under its own name.", rich_help_panel=OUTPUT),
+]
+Tensor = Annotated[
+    str | None,
+    typer.Option(
+        "--tensor", metavar="NAME", help="Numpy (.npy): the tensor to write, such as train/features.", rich_help_panel=OUTPUT
+    ),
+]
+Pictures = Annotated[
+    str | None,
+    typer.Option(
+        "--pictures",
+        metavar="FORMAT",
+        help="WebDataset (.tar): how pictures of 8 bits are stored, npy or png. \\[default: npy]",
+        rich_help_panel=OUTPUT,
+    ),
+]
 Force = Annotated[bool, typer.Option("--force", help="Replace an existing file.", rich_help_panel=OUTPUT)]
 MaxSize = Annotated[
     str | None,

@@ -14,14 +14,14 @@ from tensorize.sources.targets import check_targets
 from tensorize.storage.layout import escape
 
 from . import flags
-from .show import json_safe, print_json, print_schema, print_tensors, say, tensors_body
+from .show import json_safe, print_json, print_schema, print_tensors, say, stored_bytes, tensors_body
 from .stdout import to_stdout
 from .text import encodable
 
 if TYPE_CHECKING:
     from tensorize.core.tensorset import TensorSet
 
-File = Annotated[Path, typer.Argument(metavar="FILE", help="A prepared file (.h5, .pt).")]
+File = Annotated[Path, typer.Argument(metavar="FILE", help="A prepared file, such as wine.h5.")]
 OnlyRecipe = Annotated[bool, typer.Option("--recipe", help="Print the recipe as JSON, and nothing else.")]
 RecipeOut = Annotated[
     Path | None,
@@ -61,7 +61,7 @@ def command(
 
 
 def _print(file: Path, tensors: TensorSet, verbose: bool) -> None:
-    say(f"{file}   {tensors.kind}   {size(file.stat().st_size)}")
+    say(f"{file}   {tensors.kind}   {size(stored_bytes(file))}")
     if verbose:
         print_schema(tensors.recipe.schema)
     print_tensors(tensors.layout, {}, verbose=True)
@@ -94,7 +94,7 @@ def _option(value: Any) -> str:
 
 def _body(file: Path, tensors: TensorSet) -> dict[str, Any]:
     return {
-        "file": {"path": str(file), "bytes": file.stat().st_size},
+        "file": {"path": str(file), "bytes": stored_bytes(file)},
         "kind": tensors.kind,
         "splits": list(tensors.splits),
         "tensors": tensors_body(tensors.layout.tensors, {}),

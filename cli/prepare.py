@@ -38,6 +38,9 @@ def run_loader(
     *,
     out: flags.Out = None,
     format: flags.Format = None,
+    columns: flags.Columns = False,
+    tensor: flags.Tensor = None,
+    pictures: flags.Pictures = None,
     force: flags.Force = False,
     max_size: flags.MaxSize = None,
     dry_run: flags.DryRun = False,
@@ -58,7 +61,8 @@ def run_loader(
     from tensorize import pipeline
 
     del debug, max_pipe, timeout
-    output = output_of(source, out, format, max_size, force=force, dry_run=dry_run, rejects=rejects)
+    saving = {"columns": columns, "tensor": tensor, "pictures": pictures}
+    output = output_of(source, out, format, max_size, saving, force=force, dry_run=dry_run, rejects=rejects)
     how = {"engine": engine, "workers": workers, "threads": threads, "scratch": scratch}
     with running(quiet or as_json, chunk_bytes, **how) as run:
         try:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tensorize.core import registry
 from tensorize.core.units import parse_size
 from tensorize.sources.targets import default_out
 
@@ -21,11 +22,21 @@ def only(source: list[str]) -> str | list[str]:
     return source if len(source) > 1 else source[0]
 
 
-def output_of(source: list[str], out: Path | None, format: str | None, max_size: str | None, **more: Any) -> Output:
-    """Where a prepared file goes; `more` are `force`, `dry_run` and `rejects`."""
+def output_of(
+    source: list[str], out: Path | None, format: str | None, max_size: str | None, options: dict[str, Any], **more: Any
+) -> Output:
+    """Where a prepared file goes; `options` are those of its format, `more` are `force`, `dry_run` and `rejects`."""
     from tensorize import pipeline
 
-    return pipeline.make_output(out or default_out(source), format, max_size=parse_size(max_size) if max_size else None, **more)
+    path = out or default_out(source)
+    limit = parse_size(max_size) if max_size else None
+    return pipeline.make_output(path, exporter_of(path, format, options), max_size=limit, **more)
+
+
+def exporter_of(path: Path, format: str | None, options: dict[str, Any]) -> Any:
+    """The exporter with its options; the name of the format, if any, where no option is given."""
+    given = {name: value for name, value in options.items() if value}
+    return registry.exporter_for(path, format, **given) if given else format
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import traceback
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tensorize.core.contracts import Facts, Layout, TensorSpec
@@ -145,7 +146,7 @@ def _print_output(result: Result) -> None:
     if result.output.dry_run:
         say(f"{path}   {size(result.layout.nbytes)}   would be written (dry run)")
         return
-    say(f"{path}   {size(path.stat().st_size)}   {seconds(result.seconds)}")
+    say(f"{path}   {size(stored_bytes(path))}   {seconds(result.seconds)}")
     if is_stdout(path):
         return
     say(f"next: tensorize inspect {path}")
@@ -238,7 +239,12 @@ def rejects_body(rejects: Rejects) -> dict[str, Any] | None:
 
 def _bytes(result: Result) -> int:
     path = result.output.path
-    return result.layout.nbytes if result.output.dry_run or path is None else path.stat().st_size
+    return result.layout.nbytes if result.output.dry_run or path is None else stored_bytes(path)
+
+
+def stored_bytes(path: Path) -> int:
+    """The size of a file, or of all files of a folder."""
+    return sum(file.stat().st_size for file in ([path] if path.is_file() else path.rglob("*")) if file.is_file())
 
 
 def tensors_body(specs: Iterable[TensorSpec], made: Mapping[str, str]) -> list[dict[str, Any]]:

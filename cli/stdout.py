@@ -73,7 +73,10 @@ def _suffix(default: str, format: str | None) -> str:
 
     if format is None:
         return default
-    suffixes: tuple[str, ...] = registry.load("exporters", format).suffixes
+    exporter = registry.load("exporters", format)
+    if getattr(exporter, "folder", False):
+        raise UsageError(f"{format} is a folder, which cannot go to standard output", hint="name a folder with -o")
+    suffixes: tuple[str, ...] = exporter.suffixes
     return suffixes[0]
 
 

@@ -40,7 +40,8 @@ class Output:
     """Where the result goes: a file, or memory where `path` is None. `max_size` in bytes; None for the default limit."""
 
     path: Path | None = None
-    format: str | None = None
+    format: Any = None
+    """The name of a format, or an exporter; None for that of the suffix."""
     force: bool = False
     max_size: int | None = None
     dry_run: bool = False
@@ -137,7 +138,7 @@ def split_run(values: Mapping[str, Any]) -> tuple[RunOptions, dict[str, Any]]:
 
 def make_output(
     out: str | Path | None,
-    format: str | None = None,
+    format: Any = None,
     *,
     force: bool = False,
     max_size: int | None = None,
@@ -316,6 +317,7 @@ def _finish(made: _Made, recipe_of: RecipeOf, output: Output, started: float) ->
     recipe = recipe_of(plan.learned)
     layout = Layout(recipe.kind, plan.specs, recipe.to_json(), plan.texts)
     _check_size(layout, rows.facts, output)
+    _check_format(layout, output)
     opener, final = _dry(made) if output.dry_run else _write(layout, made, recipe_of, output)
     if final.learned != plan.learned:
         recipe = recipe_of(final.learned)
@@ -347,6 +349,14 @@ def _check_size(layout: Layout, facts: Facts, output: Output) -> None:
         )
 
 
+def _check_format(layout: Layout, output: Output) -> None:
+    """Raise UsageError for an output whose format cannot hold the tensors."""
+    if output.path is not None:
+        exporter = registry.exporter_for(output.path, output.format)
+        if hasattr(exporter, "refusal") and (refusal := exporter.refusal(layout)):
+            raise UsageError(refusal)
+
+
 def _write(layout: Layout, made: _Made, recipe_of: RecipeOf, output: Output) -> tuple[Callable[[], TensorSet], Plan]:
     """Write every piece; return how the result is opened, and the finished plan."""
 
@@ -368,7 +378,14 @@ def _write(layout: Layout, made: _Made, recipe_of: RecipeOf, output: Output) -> 
         writer.commit(settled(final).recipe)
     finally:
         writer.abort()
-    return partial(exporter.open, path), final
+    return partial(_opened, exporter, path, settled(final)), final
+
+
+def _opened(exporter: Any, path: Path, layout: Layout) -> TensorSet:
+    """What was written, lazily; where the format is only written, a set that can be asked for all but its numbers."""
+    from tensorize.core.tensorset import TensorSet, WrittenStore
+
+    return exporter.open(path) if getattr(exporter, "reads", True) else TensorSet(layout, WrittenStore(path))
 
 
 def _copy(layout: Layout, pieces: Iterable[Piece], writer: Any) -> None:

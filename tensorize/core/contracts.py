@@ -92,12 +92,25 @@ class Writer(Protocol):
 
 
 class Exporter(Protocol):
-    """Reads and writes one file format."""
+    """Reads and writes one format: a frozen dataclass whose fields, if it has any, are its options, with their defaults."""
 
     suffixes: ClassVar[tuple[str, ...]]
+    reads: ClassVar[bool] = True
+    """Whether `open` returns a set; where it is False the format is only written, and verified."""
+    folder: ClassVar[bool] = False
+    """Whether what is written is a folder."""
+    by_sample: ClassVar[bool] = False
+    """Whether rows are best written sample by sample, all tensors of a split together, and not tensor by tensor."""
+
+    def refusal(self, layout: Layout) -> str:
+        """Why the format cannot hold this layout, and what to do about it; "" if it can."""
+        ...
 
     def create(self, path: Path, layout: Layout, *, force: bool = False) -> Writer:
-        """Lay a file out. Raises UsageError if it exists, unless `force`; RunError if it cannot be written."""
+        """Lay a file out.
+
+        Raises UsageError if it exists, unless `force`, and for a layout with a `refusal`; RunError if it cannot be written.
+        """
         ...
 
     def open(self, path: Path) -> TensorSet:

@@ -8,7 +8,7 @@ points and distributions. Outsiders add to a table through the entry-point group
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
@@ -169,17 +169,38 @@ def suffixes() -> Mapping[str, str]:
     return found
 
 
-def exporter_for(path: Any, name: str | None = None) -> Any:
-    """Return the exporter for a path by its suffix, or the one called `name`.
+def exporter_for(path: Any, format: Any = None, **options: Any) -> Any:
+    """Return the exporter for a path by its suffix, or the one that `format` names; an exporter is returned as it is.
 
-    Raises UsageError that lists the suffixes, the near one first, where the suffix is unknown.
+    options: those of the exporter, such as `columns=True`; None counts as not given.
+
+    Raises UsageError that lists the suffixes, the near one first, where the suffix is unknown; for an option that the format
+    has not; and for a value that is none of its own.
     """
+    if format is not None and not isinstance(format, str):
+        return format
+    exporter = load("exporters", format) if format is not None else _by_suffix(path)
+    given = {name: value for name, value in options.items() if value is not None}
+    for option in given:
+        if option not in _options(exporter):
+            own = [suffix for suffix, name in suffixes().items() if option in _options(load("exporters", name))]
+            raise UsageError(
+                f"{exporter.suffixes[0]} files have no --{option}",
+                hint=f"it is for {', '.join(own)}" if own else f"omit --{option}",
+            )
+    return exporter(**given)
+
+
+def _options(exporter: Any) -> list[str]:
+    """The options of an exporter."""
+    return [field.name for field in fields(exporter)] if is_dataclass(exporter) else []
+
+
+def _by_suffix(path: Any) -> Any:
     from pathlib import Path
 
-    if name is not None:
-        return load("exporters", name)()
     suffix, known = Path(path).suffix.lower(), suffixes()
     if suffix not in known:
         said = f'the suffix "{suffix}"' if suffix else "a name without a suffix"
         raise UsageError(f"{said} ({path}) names no format{near(suffix, known)}", hint="suffixes: " + ", ".join(sorted(known)))
-    return load("exporters", known[suffix])()
+    return load("exporters", known[suffix])

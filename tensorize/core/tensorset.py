@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import numpy as np
 
@@ -48,6 +48,32 @@ class MemoryStore:
 
     def close(self) -> None:
         """Nothing to close."""
+
+
+@dataclass(frozen=True)
+class WrittenStore:
+    """The tensors of a file that is in a format which is only written: nothing of them can be read."""
+
+    path: Path
+
+    def read(self, key: str, start: int, stop: int) -> Array:
+        """Raise UsageError."""
+        self._refuse(key)
+
+    def take(self, key: str, rows: Array) -> Array:
+        """Raise UsageError."""
+        self._refuse(key)
+
+    def expect(self, key: str, rows: Array) -> None:
+        """Nothing to prepare: nothing is read."""
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+    def _refuse(self, key: str) -> NoReturn:
+        raise UsageError(
+            f"{key} cannot be read back: {self.path.suffix} files are only written", hint="write an .h5 file, and convert that"
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -262,19 +288,35 @@ class TensorSet:
 
         return TensorSetDataset(self)
 
-    def save(self, path: str | Path, *, format: str | None = None, force: bool = False) -> Path:
-        """Write to a file; the format comes from the suffix. Raises UsageError if it exists, unless `force`."""
-        writer = registry.exporter_for(path, format).create(Path(path), self.layout, force=force)
+    def save(self, path: str | Path, *, format: Any = None, force: bool = False, **options: Any) -> Path:
+        """Write to a file; the format comes from the suffix, or is the name of one.
+
+        options: those of the format, such as `columns=True` for Parquet.
+
+        Raises UsageError if it exists, unless `force`; for an unknown suffix or option; and if the format cannot hold the set.
+        """
+        exporter = registry.exporter_for(path, format, **options)
+        writer = exporter.create(Path(path), self.layout, force=force)
         try:
-            for spec in self.layout.tensors:
-                rows = spec.shape[0]
-                step = max(1, WRITE_BYTES // max(1, spec.nbytes // max(1, rows)))
+            for specs in self._written_together(getattr(exporter, "by_sample", False)):
+                rows = max((spec.shape[0] for spec in specs), default=0)
+                step = max(1, WRITE_BYTES * rows // max(1, sum(spec.nbytes for spec in specs)))
                 for start in range(0, rows, step):
-                    writer.write(spec.key, start, self.store.read(spec.key, start, min(rows, start + step)))
+                    for spec in specs:
+                        if start < spec.shape[0]:
+                            values = self.store.read(spec.key, start, min(spec.shape[0], start + step))
+                            writer.write(spec.key, start, values)
             writer.commit(self.layout.recipe)
         finally:
             writer.abort()
         return Path(path)
+
+    def _written_together(self, by_sample: bool) -> list[list[TensorSpec]]:
+        """The tensors whose rows are written by turns: those of a split, or each alone."""
+        if not by_sample:
+            return [[spec] for spec in self.layout.tensors]
+        splits = dict.fromkeys(spec.split for spec in self.layout.tensors)
+        return [[spec for spec in self.layout.tensors if spec.split == split] for split in splits]
 
     def equals(self, other: TensorSet) -> bool:
         """True where kind, recipe, specs, texts and every bit of every tensor agree."""

@@ -63,12 +63,17 @@ class LocalCopy:
         return path
 
     def deliver(self, address: str | os.PathLike[str]) -> None:
-        """Upload what was written: it appears whole. Nothing happens where nothing was written."""
-        path = Path(self.path_of(os.fspath(address)))
-        if path.exists():
-            from tensorize.sources.places.objects import upload
+        """Upload what was written: a file appears whole, of a folder the files that lie in it directly come last.
 
-            upload(path, parse_address(address))
+        Nothing happens where nothing was written.
+        """
+        from tensorize.sources.places.objects import upload
+
+        root = Path(self.path_of(os.fspath(address)))
+        files = [root] if root.is_file() else [path for path in root.rglob("*") if path.is_file()]
+        for path in sorted(files, key=lambda path: (path.parent == root, path)):
+            inner = path.relative_to(root).as_posix()
+            upload(path, parse_address(os.fspath(address).rstrip("/") + (f"/{inner}" if path != root else "")))
 
     def path_of(self, address: str) -> str:
         """Where the copy of an address lies. Raises UsageError for an address that leads out of its folder."""

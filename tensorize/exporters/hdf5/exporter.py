@@ -24,7 +24,14 @@ from tensorize.storage.writer import SlotWriter
 class Hdf5:
     """See `tensorize.core.contracts.Exporter`."""
 
+    reads: ClassVar[bool] = True
+    folder: ClassVar[bool] = False
+    by_sample: ClassVar[bool] = False
     suffixes: ClassVar[tuple[str, ...]] = (".h5", ".hdf5")
+
+    def refusal(self, layout: Layout) -> str:
+        """Nothing is refused."""
+        return ""
 
     def create(self, path: Path, layout: Layout, *, force: bool = False) -> SlotWriter:
         """Lay the file out. Raises UsageError, RunError as `SlotWriter.create` does."""

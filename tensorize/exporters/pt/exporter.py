@@ -34,7 +34,14 @@ _DAMAGE = (zipfile.BadZipFile, NotPlainError, KeyError, OSError, ValueError, str
 class Pt:
     """See `tensorize.core.contracts.Exporter`."""
 
+    reads: ClassVar[bool] = True
+    folder: ClassVar[bool] = False
+    by_sample: ClassVar[bool] = False
     suffixes: ClassVar[tuple[str, ...]] = (".pt", ".pth")
+
+    def refusal(self, layout: Layout) -> str:
+        """Nothing is refused."""
+        return ""
 
     def create(self, path: Path, layout: Layout, *, force: bool = False) -> SlotWriter:
         """Lay the archive out. Raises UsageError, RunError as `SlotWriter.create` does."""
