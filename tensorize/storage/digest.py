@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tensorize.core.errors import DataError
@@ -19,22 +19,29 @@ DIGEST_SIZE = 64
 NO_DIGEST = b"0" * DIGEST_SIZE
 """What stands in the place of a digest until it is known."""
 _READ_BYTES = 4 << 20
+ReadInto = Callable[[memoryview, int], int]
+"""`read(buffer, offset)`: fills a buffer from an offset, as far as one call goes; the bytes that were read, 0 at the end."""
 
 
 def digest(fd: int, size: int, at: int, header: int = 0) -> str:
     """The digest of a file of `size` bytes whose digest lies at `at`, and whose first `header` bytes are hashed last."""
+    return digest_of(lambda buffer, start: os.preadv(fd, [buffer], start), size, at, header)
+
+
+def digest_of(read: ReadInto, size: int, at: int, header: int = 0) -> str:
+    """As `digest`, of what `read` gives."""
     found = hashlib.sha256()
     for start, stop in ((header, size), (0, header)):
-        for data in hashed_bytes(fd, start, stop, at):
+        for data in hashed_bytes(read, start, stop, at):
             found.update(data)
     return found.hexdigest()
 
 
-def hashed_bytes(fd: int, start: int, stop: int, digest_at: int) -> Iterator[memoryview]:
+def hashed_bytes(read: ReadInto, start: int, stop: int, digest_at: int) -> Iterator[memoryview]:
     """Yield the bytes from `start` to `stop` as they are hashed; each view is valid until the next is taken."""
     at, held = start, memoryview(bytearray(min(_READ_BYTES, stop - start)))
     while at < stop:
-        data = held[: os.preadv(fd, [held[: stop - at]], at)]
+        data = held[: read(held[: stop - at], at)]
         if not data:
             return
         first, last = max(digest_at, at), min(digest_at + DIGEST_SIZE, at + len(data))

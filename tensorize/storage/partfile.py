@@ -31,8 +31,7 @@ class PartFile:
     """
 
     def __init__(self, target: Path, *, force: bool = False) -> None:
-        if str(target) == "-":
-            raise UsageError("a file named - would be taken for standard output", hint="name another file")
+        check_name(target)
         self.target, self._force = target, force
         self.path = target.with_name(f".{target.name}.part")
         if target.exists() and not force:
@@ -47,9 +46,7 @@ class PartFile:
 
     def failed(self, error: OSError) -> RunError:
         """The error for a call of the system that failed: the target and the cause."""
-        hint = "make room, or write elsewhere" if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) else ""
-        said = os.strerror(error.errno) if error.errno else str(error)
-        return RunError(f"{self.target} cannot be written: {said}", hint=hint)
+        return failed_call(self.target, error)
 
     def told(self, error: BaseException) -> BaseException:
         """What a library raised while it laid the file out, as a RunError where the system is to blame."""
@@ -65,13 +62,10 @@ class PartFile:
 
     def reserve(self, size: int) -> None:
         """Allocate `size` bytes and some more, so that a full disk is an error before the first row."""
-        if not hasattr(os, "posix_fallocate"):
-            return
         try:
-            os.posix_fallocate(self.fd, 0, size + SPARE)
+            allocate(self.fd, size + SPARE)
         except OSError as error:
-            if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):
-                self._fail(error)
+            self._fail(error)
         self.truncate(size)
 
     def truncate(self, size: int) -> None:
@@ -83,11 +77,8 @@ class PartFile:
 
     def write(self, at: int, data: bytes | memoryview) -> None:
         """Write all of `data` at an offset."""
-        view = memoryview(data).cast("B")
         try:
-            while len(view):
-                count = os.pwrite(self.fd, view, at)
-                view, at = view[count:], at + count
+            write_all(self.fd, at, data)
         except OSError as error:
             self._fail(error)
 
@@ -101,9 +92,9 @@ class PartFile:
         except OSError as error:
             raise self.failed(error) from error
 
-    def read(self, at: int, size: int) -> bytes:
-        """Read back up to `size` bytes from an offset."""
-        return os.pread(self.fd, size, at)
+    def read_into(self, buffer: memoryview, at: int) -> int:
+        """Read back what was written at an offset, into a buffer; returns how many bytes of it."""
+        return os.preadv(self.fd, [buffer], at)
 
     def commit(self) -> None:
         """Sync, rename, and sync the folder. Without `force` a target that has appeared meanwhile is left alone."""
@@ -113,7 +104,7 @@ class PartFile:
                 os.replace(self.path, self.target)
             else:
                 self._take_place()
-            _sync_folder(self.target.parent)
+            sync_folder(self.target.parent)
         except FileExistsError:
             raise exists(self.target) from None
         except OSError as error:
@@ -150,6 +141,37 @@ class PartFile:
         raise self.failed(error) from error
 
 
+def check_name(target: Path) -> None:
+    """Raise UsageError for a name that a command takes for something else than a file."""
+    if str(target) == "-":
+        raise UsageError("a file named - would be taken for standard output", hint="name another file")
+
+
+def failed_call(target: Path, error: OSError) -> RunError:
+    """The error for a call of the system that failed: the target and the cause."""
+    hint = "make room, or write elsewhere" if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) else ""
+    said = os.strerror(error.errno) if error.errno else str(error)
+    return RunError(f"{target} cannot be written: {said}", hint=hint)
+
+
+def allocate(fd: int, size: int) -> None:
+    """Take room for the first `size` bytes of a file, where the system can. Raises OSError if there is none."""
+    if size and hasattr(os, "posix_fallocate"):
+        try:
+            os.posix_fallocate(fd, 0, size)
+        except OSError as error:
+            if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):
+                raise
+
+
+def write_all(fd: int, at: int, data: bytes | memoryview) -> None:
+    """Write all of `data` at an offset of a file. Raises OSError."""
+    view = memoryview(data).cast("B")
+    while len(view):
+        count = os.pwrite(fd, view, at)
+        view, at = view[count:], at + count
+
+
 def exists(target: Path) -> UsageError:
     """The error for a target that is there already."""
     return UsageError(f"{target} exists", hint="say --force to replace it, or name another file with -o")
@@ -175,7 +197,8 @@ def _locked(path: Path) -> int:
         os.close(fd)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Bring to the disk which names are in a folder. Raises OSError."""
     fd = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(fd)

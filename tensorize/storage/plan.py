@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tensorize.core.contracts import TensorSpec
@@ -13,10 +13,15 @@ Patch = tuple[int, bytes]
 
 @dataclass(frozen=True)
 class Slot:
-    """Where a tensor lies: C order, little-endian, from byte `at`."""
+    """Where a tensor lies: C order, little-endian, from byte `at`.
+
+    After each `every` rows, `gap` bytes follow that are no rows, where more rows follow; 0 for none.
+    """
 
     spec: TensorSpec
     at: int
+    every: int = 0
+    gap: int = 0
 
     @property
     def row_bytes(self) -> int:
@@ -26,7 +31,16 @@ class Slot:
     @property
     def stop(self) -> int:
         """The offset after the last byte."""
-        return self.at + self.spec.nbytes
+        gaps = (self.spec.shape[0] - 1) // self.every if self.every and self.spec.shape[0] else 0
+        return self.at + self.spec.nbytes + gaps * self.gap
+
+    def runs(self, start: int, stop: int) -> Iterator[tuple[int, int, int]]:
+        """The rows `start:stop` as runs that lie together: (first row, row after the last, offset of the first)."""
+        while start < stop:
+            end = min(stop, (start // self.every + 1) * self.every) if self.every else stop
+            gaps = start // self.every if self.every else 0
+            yield start, end, self.at + start * self.row_bytes + gaps * self.gap
+            start = end
 
 
 @dataclass(frozen=True)
@@ -54,3 +68,6 @@ class FilePlan:
     """Bytes at the beginning of the file that are hashed last."""
     checksums: Mapping[str, int] = field(default_factory=dict)
     """Tensors whose CRC-32 the format keeps: key → the CRC-32 of what is counted in before the numbers, 0 if there is none."""
+    files: Sequence[tuple[str, int]] = ()
+    """The files of a folder, (path inside of it, bytes): they count as one file, each after the one before it, and no tensor's
+    run of rows and no patch lies in two of them. Empty where the output is a file."""

@@ -1,4 +1,4 @@
-"""A file that is written in slices: tensors at their offsets, the recipe and the digest at the end of the run."""
+"""A file, or a folder of files, that is written in slices: tensors at their offsets, the recipe and the digest at the end."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 
@@ -24,6 +24,40 @@ _HASHED = 4 << 20
 """Bytes that are final before they are hashed."""
 
 
+class Part(Protocol):
+    """The output in the making: a `PartFile`, or the files of a folder."""
+
+    path: Path
+
+    def reserve(self, size: int) -> None:
+        """Allocate `size` bytes in all."""
+        ...
+
+    def write(self, at: int, data: bytes | memoryview) -> None:
+        """Write all of `data` at an offset."""
+        ...
+
+    def read_into(self, buffer: memoryview, at: int) -> int:
+        """Read back what was written, as `ReadInto`."""
+        ...
+
+    def truncate(self, size: int) -> None:
+        """Give back what was allocated beyond `size`."""
+        ...
+
+    def sync(self) -> None:
+        """Bring to the disk what was written so far; may run beside `write`."""
+        ...
+
+    def commit(self) -> None:
+        """Make the output appear."""
+        ...
+
+    def abort(self) -> None:
+        """Remove it; nothing happens after `commit`."""
+        ...
+
+
 @dataclass
 class SlotWriter:
     """See `tensorize.core.contracts.Writer`. Writes what a `FilePlan` says, and hashes it along the way.
@@ -33,7 +67,7 @@ class SlotWriter:
     """
 
     plan: FilePlan
-    part: PartFile
+    part: Part
     check: Callable[[Path], object]
     _rows: dict[str, int] = field(default_factory=dict)
     _crc: dict[str, int] = field(default_factory=dict)
@@ -51,7 +85,11 @@ class SlotWriter:
 
         Raises UsageError if the target exists (unless `force`), RunError if it cannot be written.
         """
-        part = PartFile(path, force=force)
+        return cls.start(PartFile(path, force=force), plan, check)
+
+    @classmethod
+    def start(cls, part: Part, plan: FilePlan, check: Callable[[Path], object]) -> Self:
+        """As `create`, for an output that was begun."""
         try:
             part.reserve(plan.size)
             for at, data in plan.early:
@@ -73,7 +111,9 @@ class SlotWriter:
         if start + len(values) > spec.shape[0]:
             raise ValueError(f"{key}: {start + len(values)} rows, where {spec.shape[0]} were laid out")
         data = np.ascontiguousarray(values).data.cast("B") if values.size else memoryview(b"")
-        self._writes.submit(partial(self._put, key, slot.at + start * slot.row_bytes), data)
+        for first, last, at in slot.runs(start, start + len(values)):
+            piece = data[(first - start) * slot.row_bytes : (last - start) * slot.row_bytes]
+            self._writes.submit(partial(self._put, key, at), piece)
         self._rows[key] = start + len(values)
 
     def _put(self, key: str, at: int, data: memoryview) -> None:
@@ -120,7 +160,7 @@ class SlotWriter:
         """Hash a range of the file, in a thread."""
 
         def update(_: memoryview) -> None:
-            for data in hashed_bytes(self.part.fd, start, stop, self.plan.digest_at):
+            for data in hashed_bytes(self.part.read_into, start, stop, self.plan.digest_at):
                 self._digest.update(data)
 
         self._hashes.submit(update, memoryview(b""))
