@@ -93,7 +93,7 @@ class HashedOutput:
         self.part.write(at, str(self._digest.hexdigest()).encode())
 
     def _hash_header(self, at: int, _: memoryview) -> None:
-        for data in hashed_bytes(self.part.fd, 0, self.header, at):
+        for data in hashed_bytes(self.part.read_into, 0, self.header, at):
             self._digest.update(data)
 
     def close(self) -> None:

@@ -27,7 +27,10 @@ _HASHED = 4 << 20
 class Part(Protocol):
     """The output in the making: a `PartFile`, or the files of a folder."""
 
-    path: Path
+    @property
+    def path(self) -> Path:
+        """Where it is until it appears."""
+        ...
 
     def reserve(self, size: int) -> None:
         """Allocate `size` bytes in all."""
