@@ -2,13 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
-from tensorize.core.contracts import TensorSpec
+from tensorize.core.contracts import Array, TensorSpec
+from tensorize.storage.digest import ReadInto
 
 Patch = tuple[int, bytes]
 """Bytes, and the offset in the file at which they are written."""
+Piece = tuple[int, memoryview]
+"""An offset, and bytes of a tensor that are written there."""
+NEVER = sys.maxsize
+"""An offset after the end of any file."""
+
+
+class Placed(Protocol):
+    """Where the rows of a tensor lie in a file, and as what bytes."""
+
+    @property
+    def spec(self) -> TensorSpec:
+        """The tensor."""
+        ...
+
+    def pieces(self, start: int, values: Array, read: ReadInto) -> Iterator[Piece]:
+        """The bytes of rows (row, …) from `start` on, and where they lie. `read` reads back what was written before."""
+        ...
+
+    def final(self, rows: int) -> int:
+        """The first byte of the tensor that may still change once `rows` rows are written; `NEVER` if there is none."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -42,6 +66,19 @@ class Slot:
             yield start, end, self.at + start * self.row_bytes + gaps * self.gap
             start = end
 
+    def pieces(self, start: int, values: Array, read: ReadInto) -> Iterator[Piece]:
+        """See `Placed.pieces`."""
+        del read
+        data, size = values.data.cast("B") if values.size else memoryview(b""), self.row_bytes
+        for first, last, at in self.runs(start, start + len(values)):
+            yield at, data[(first - start) * size : (last - start) * size]
+
+    def final(self, rows: int) -> int:
+        """See `Placed.final`."""
+        if rows == self.spec.shape[0] or not self.spec.nbytes:
+            return NEVER
+        return next(at for _, _, at in self.runs(rows, rows + 1))
+
 
 @dataclass(frozen=True)
 class FilePlan:
@@ -54,12 +91,12 @@ class FilePlan:
 
     size: int
     """Bytes in the whole file."""
-    slots: Mapping[str, Slot]
+    slots: Mapping[str, Placed]
     """Tensor key → where it lies."""
     digest_at: int
     recipe: str
     """The recipe that the plan was made with: `Layout.recipe`."""
-    early: Sequence[Patch]
+    early: Iterable[Patch]
     """Written before the first row."""
     late: Callable[[str, Mapping[str, int]], Sequence[Patch]]
     """`late(recipe, checksums)`: written at commit. Offsets and lengths must not depend on the arguments, since they say which

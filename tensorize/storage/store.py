@@ -34,12 +34,46 @@ def _stretches(slot: Slot, rows: Array) -> Iterator[tuple[int, int, int]]:
         yield first, last, places[first]
 
 
-class FileStore:
+class OpenedFile:
+    """A file that is read at offsets, opened on the first read of each process. Safe to pickle."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._fd: tuple[int, int] | None = None
+
+    def fill(self, out: Array, at: int) -> None:
+        """Read what `out`, which is contiguous, holds. Raises DataError if the file ends before."""
+        view = out.data.cast("B")
+        while len(view):
+            count = os.preadv(self.opened(), [view], at)
+            if not count:
+                raise DataError(f"{self.path} ends too soon", hint="it was cut off; make it again from the source")
+            view, at = view[count:], at + count
+
+    def opened(self) -> int:
+        """The descriptor of this process."""
+        with _OPENING:
+            if self._fd is None or self._fd[0] != os.getpid():
+                self._fd = (os.getpid(), os.open(self.path, os.O_RDONLY))
+            return self._fd[1]
+
+    def close(self) -> None:
+        """Close the file if this process opened it. Safe to call twice."""
+        if self._fd is not None and self._fd[0] == os.getpid():
+            with suppress(OSError):
+                os.close(self._fd[1])
+        self._fd = None
+
+    def __del__(self) -> None:
+        self.close()
+
+
+class FileStore(OpenedFile):
     """Reads tensors at known offsets. Safe to pickle, and to use from forked or spawned workers."""
 
     def __init__(self, path: Path, slots: Mapping[str, Slot]) -> None:
-        self.path, self._slots = path, dict(slots)
-        self._fd: tuple[int, int] | None = None
+        super().__init__(path)
+        self._slots = dict(slots)
         self._small: dict[str, Array] = {}
 
     def __getstate__(self) -> dict[str, Any]:
@@ -54,7 +88,7 @@ class FileStore:
         _check_rows(slot, start, stop)
         out = np.empty((max(stop - start, 0), *slot.spec.shape[1:]), dtype=slot.spec.dtype)
         if out.size:
-            self._fill(out, slot.at + start * slot.row_bytes)
+            self.fill(out, slot.at + start * slot.row_bytes)
         return out
 
     def take(self, key: str, rows: Array) -> Array:
@@ -80,39 +114,14 @@ class FileStore:
         slot = self._slots[key]
         if slot.spec.nbytes <= _SMALL or not hasattr(os, "posix_fadvise"):
             return
-        size, fd = slot.row_bytes, self._opened()
+        size, fd = slot.row_bytes, self.opened()
         for first, last, at in _stretches(slot, rows):
             os.posix_fadvise(fd, at, (last - first) * size, os.POSIX_FADV_WILLNEED)
 
     def _gather(self, slot: Slot, rows: Array, out: Array) -> None:
         """Fill `out` with rows, one call for each run of neighbours."""
-        size, fd, view = slot.row_bytes, self._opened(), out.data.cast("B")
+        size, fd, view = slot.row_bytes, self.opened(), out.data.cast("B")
         for first, last, at in _stretches(slot, rows):
             part = view[first * size : last * size]
             if os.preadv(fd, [part], at) != len(part):
-                self._fill(out[first:last], at)
-
-    def _fill(self, out: Array, at: int) -> None:
-        view = out.data.cast("B")
-        while len(view):
-            count = os.preadv(self._opened(), [view], at)
-            if not count:
-                raise DataError(f"{self.path} ends too soon", hint="it was cut off; make it again from the source")
-            view, at = view[count:], at + count
-
-    def _opened(self) -> int:
-        """The descriptor of this process."""
-        with _OPENING:
-            if self._fd is None or self._fd[0] != os.getpid():
-                self._fd = (os.getpid(), os.open(self.path, os.O_RDONLY))
-            return self._fd[1]
-
-    def close(self) -> None:
-        """Close the file if this process opened it. Safe to call twice."""
-        if self._fd is not None and self._fd[0] == os.getpid():
-            with suppress(OSError):
-                os.close(self._fd[1])
-        self._fd = None
-
-    def __del__(self) -> None:
-        self.close()
+                self.fill(out[first:last], at)

@@ -16,7 +16,7 @@ from tensorize.core.contracts import Array
 from tensorize.storage.background import BackgroundCalls
 from tensorize.storage.digest import hashed_bytes
 from tensorize.storage.partfile import PartFile
-from tensorize.storage.plan import FilePlan, Patch, Slot
+from tensorize.storage.plan import FilePlan, Patch
 
 _SYNCED = 64 << 20
 """Bytes that are written before they are synced to the disk, in a thread."""
@@ -107,26 +107,25 @@ class SlotWriter:
 
         They are written in a thread while the next rows are made: `values` must not change any more.
         """
-        slot = self.plan.slots[key]
-        spec, done = slot.spec, self._rows.get(key, 0)
+        spec, done = self.plan.slots[key].spec, self._rows.get(key, 0)
         if start != done or values.dtype != np.dtype(spec.dtype) or values.shape[1:] != spec.shape[1:]:
             raise ValueError(f"{key}: rows from {start} of {values.dtype} {values.shape} do not follow row {done} of {spec}")
         if start + len(values) > spec.shape[0]:
             raise ValueError(f"{key}: {start + len(values)} rows, where {spec.shape[0]} were laid out")
-        data = np.ascontiguousarray(values).data.cast("B") if values.size else memoryview(b"")
-        for first, last, at in slot.runs(start, start + len(values)):
-            piece = data[(first - start) * slot.row_bytes : (last - start) * slot.row_bytes]
-            self._writes.submit(partial(self._put, key, at), piece)
+        values = np.ascontiguousarray(values)
+        data = values.data.cast("B") if values.size else memoryview(b"")
+        self._writes.submit(partial(self._put, key, start, values), data)
         self._rows[key] = start + len(values)
 
-    def _put(self, key: str, at: int, data: memoryview) -> None:
-        self.part.write(at, data)
+    def _put(self, key: str, start: int, values: Array, data: memoryview) -> None:
+        for at, piece in self.plan.slots[key].pieces(start, values, self.part.read_into):
+            self.part.write(at, piece)
         self._unsynced += len(data)
         if self._unsynced >= _SYNCED:
             self._sync()
         if key in self._crc:
             self._crc[key] = zlib.crc32(data, self._crc[key])
-        self._written[key] = at + len(data)
+        self._written[key] = start + len(values)
         final = self._final()
         if final - self._hashed >= _HASHED:
             self._hash(self._hashed, final)
@@ -135,11 +134,6 @@ class SlotWriter:
     def _sync(self) -> None:
         self._unsynced = 0
         self._syncs.submit(lambda _: self.part.sync(), memoryview(b""))
-
-    @cached_property
-    def _in_order(self) -> list[tuple[str, Slot]]:
-        """The tensors that take room, as they lie in the file."""
-        return sorted(((key, slot) for key, slot in self.plan.slots.items() if slot.spec.nbytes), key=lambda item: item[1].at)
 
     @cached_property
     def _late_places(self) -> list[tuple[int, int]]:
@@ -152,12 +146,9 @@ class SlotWriter:
         return min((at for at, _ in self._late_places if at >= self.plan.header), default=self.plan.size)
 
     def _final(self) -> int:
-        """Where the bytes end that will not change any more: at the first tensor that is incomplete, or the first late byte."""
-        for key, slot in self._in_order:
-            written = self._written.get(key, slot.at)
-            if written < slot.stop:
-                return min(written, self._first_late)
-        return self._first_late
+        """Where the bytes end that will not change any more: at the first row that is not written, or the first late byte."""
+        finals = (slot.final(self._written.get(key, 0)) for key, slot in self.plan.slots.items())
+        return min([self._first_late, *finals])
 
     def _hash(self, start: int, stop: int) -> None:
         """Hash a range of the file, in a thread."""
