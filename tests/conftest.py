@@ -13,9 +13,8 @@ from pathlib import Path
 
 import pytest
 from follow import following
-from postgres_server import postgres
+from postgres_server import Server, is_available, started
 
-__all__ = ["postgres"]
 ROOT = Path(__file__).parent.parent
 collect_ignore = ["fuzz/fuzz.py"]  # a program of its own, for `make fuzz`
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # several tests at a time: a thread that waits must not spin
@@ -46,6 +45,16 @@ def corpora() -> Path:
 def samples() -> Path:
     """The folder of the synthetic samples."""
     return ROOT / "samples"
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A PostgreSQL server that lives as long as the tests."""
+    pytest.importorskip("adbc_driver_postgresql")
+    if not is_available():
+        pytest.skip("PostgreSQL's initdb is not installed, or cannot be run as this user")
+    with started() as server:
+        yield server
 
 
 def _environment(more: Mapping[str, str] | None) -> dict[str, str]:

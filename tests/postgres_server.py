@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 PASSWORD = "hunter2/@:secret"
 
 
@@ -69,14 +67,9 @@ def _as_owner() -> list[str] | None:
     return ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] if known else None
 
 
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[Server]:
-    """A server that lives as long as the tests."""
-    pytest.importorskip("adbc_driver_postgresql")
-    if _programs() is None or _as_owner() is None:
-        pytest.skip("PostgreSQL's initdb is not installed, or cannot be run as this user")
-    with started() as server:
-        yield server
+def is_available() -> bool:
+    """Whether the machine has PostgreSQL, for a user that it runs for."""
+    return _programs() is not None and _as_owner() is not None
 
 
 @contextmanager

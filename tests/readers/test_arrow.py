@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import pickle
 import random
@@ -17,7 +16,7 @@ import pyarrow.ipc
 import pyarrow.parquet as pq
 import pytest
 from conftest import Command
-from test_same_rows import MIXED, WRITTEN, mixed
+from test_same_rows import MIXED, WRITTEN, mixed, saved
 
 from tensorize import prepare
 from tensorize.columns.options import TableOptions
@@ -209,19 +208,6 @@ def test_a_file_that_changes_as_it_is_read_is_refused(tmp_path: Path, houses: pa
 
 
 # Hugging Face -------------------------------------------------------------------------------------------------------
-
-
-def saved(table: pa.Table, folder: Path, shards: int = 2) -> Path:
-    """A dataset as `save_to_disk` of the datasets library writes it: streams of batches of 1,000 rows."""
-    folder.mkdir(parents=True)
-    names = [f"data-{at:05}-of-{shards:05}.arrow" for at in range(shards)]
-    size = -(-table.num_rows // shards)
-    for at, name in enumerate(names):
-        ipc(table.slice(at * size, size), folder / name, 1000, pa.ipc.new_stream)
-    state = {"_data_files": [{"filename": name} for name in names], "_fingerprint": "0", "_format_type": None, "_split": None}
-    (folder / "state.json").write_text(json.dumps(state))
-    (folder / "dataset_info.json").write_text(json.dumps({"features": {}}))
-    return folder
 
 
 def test_a_saved_dataset_is_the_table_of_its_files(tmp_path: Path, tensorize: Command) -> None:

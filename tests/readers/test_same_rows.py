@@ -1,9 +1,11 @@
-"""The same rows as CSV, Parquet, pandas, polars and Arrow: the same tensors, bit for bit, whatever the partitions."""
+"""The same rows as CSV, TSV, Parquet, pandas, polars and Arrow: the same tensors, bit for bit, whatever the partitions."""
 
 from __future__ import annotations
 
+import csv
 import json
 import random
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -103,9 +105,37 @@ def as_json(table: pa.Table) -> dict[str, str]:
     return {"rows.jsonl": "\n".join(rows), "rows.json": "[" + ", ".join(rows) + "]"}
 
 
+def saved(table: pa.Table, folder: Path, shards: int = 2, rows: int = 1000) -> Path:
+    """A dataset as `save_to_disk` of the datasets library writes it: streams of batches of `rows`."""
+    folder.mkdir(parents=True)
+    names = [f"data-{at:05}-of-{shards:05}.arrow" for at in range(shards)]
+    size = -(-table.num_rows // shards)
+    for at, name in enumerate(names):
+        ipc_file(table.slice(at * size, size), folder / name, rows, None, pa.ipc.new_stream)
+    state = {"_data_files": [{"filename": name} for name in names], "_fingerprint": "0", "_format_type": None, "_split": None}
+    (folder / "state.json").write_text(json.dumps(state))
+    (folder / "dataset_info.json").write_text(json.dumps({"features": {}}))
+    return folder
+
+
+def as_tsv(path: Path) -> Path:
+    """The same cells with tabs between them."""
+    with path.open(newline="") as read, path.with_suffix(".tsv").open("w", newline="") as written:
+        first = read.readline()
+        read.seek(0)
+        cells = csv.reader(read, delimiter=";" if ";" in first else ",")
+        csv.writer(written, delimiter="\t", lineterminator="\n").writerows(cells)
+    return path.with_suffix(".tsv")
+
+
 def all_alike(kind: str, path: Path, table: pa.Table, **options: Any) -> None:
     """CSV, then every other way: equal tensors under the same names."""
     expected = prepare(kind, path, **options)
+    assert prepare(kind, as_tsv(path), **options).equals(expected)
+    shutil.rmtree(path.with_name("saved"), ignore_errors=True)
+    for rows in (100, 2000):
+        folder = saved(table, path.with_name("saved") / str(rows), shards=3, rows=rows)
+        assert prepare(kind, folder, **options).equals(expected), "a saved dataset"
     few = max(17, table.num_rows // 40)
     for rows, size in ((few, 300), (few, 4 << 20), (100_000, 4 << 20)):
         pq.write_table(table, path.with_suffix(".parquet"), row_group_size=rows)
@@ -175,8 +205,11 @@ def test_the_wines(data: Path, tmp_path: Path) -> None:
     assert prepare("wine", polars, split="0.8,0.2").equals(prepare("wine", tmp_path / "w.csv", split="0.8,0.2"))
 
 
-def test_the_bikes(data: Path, tmp_path: Path) -> None:
-    table = bikes(tmp_path / "b.csv", data / "bikes/hour.csv")
+@pytest.mark.parametrize("days", [40, pytest.param(731, marks=pytest.mark.long)])
+def test_the_bikes(data: Path, tmp_path: Path, days: int) -> None:
+    lines = (data / "bikes/hour.csv").read_text().splitlines(keepends=True)
+    (tmp_path / "hour.csv").write_text("".join(lines[: days * 24]))
+    table = bikes(tmp_path / "b.csv", tmp_path / "hour.csv")
     all_alike("bikes", tmp_path / "b.csv", table, split="0.8,0.2")
     all_alike("series", tmp_path / "b.csv", table, time="dteday+hr", step="1h", window=24, gaps="ffill")
 
