@@ -29,6 +29,7 @@ def command(
     pictures: flags.Pictures = None,
     force: flags.Force = False,
     max_header: flags.MaxHeader = None,
+    timeout: flags.Timeout = None,
     as_json: flags.AsJson = False,
     quiet: flags.Quiet = False,
     debug: flags.Debug = False,
@@ -36,7 +37,7 @@ def command(
     """Write a prepared file in another format: the same tensors, the same recipe."""
     from tensorize.api import read
 
-    del debug, max_header
+    del debug, max_header, timeout
     exporter = exporter_of(target, format, {"columns": columns, "tensor": tensor, "pictures": pictures})
     with read(file) as tensors:
         tensors.save(target, format=exporter, force=force)

@@ -33,13 +33,14 @@ def command(
     split: Split = None,
     device: flags.Device = "auto",
     max_header: flags.MaxHeader = None,
+    timeout: flags.Timeout = None,
     as_json: flags.AsJson = False,
     debug: flags.Debug = False,
 ) -> None:
     """Judge a model by the test part of a prepared file, beside a predictor that has learned nothing."""
     from tensorize.train import evaluate
 
-    del debug, max_header
+    del debug, max_header, timeout
     found = evaluate(model, file, split=split, device=device)
     if as_json:
         print_json("evaluate", _body(found))

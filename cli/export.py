@@ -28,6 +28,7 @@ def command(
     *,
     force: flags.Force = False,
     max_header: flags.MaxHeader = None,
+    timeout: flags.Timeout = None,
     as_json: flags.AsJson = False,
     quiet: flags.Quiet = False,
     debug: flags.Debug = False,
@@ -39,7 +40,7 @@ def command(
     from tensorize.train import Checkpoint
     from tensorize.train.export import export_onnx
 
-    del debug, max_header
+    del debug, max_header, timeout
     check_targets([target], model)
     if target.suffix.lower() != ".onnx":
         raise UsageError(f"{target} is no .onnx file", hint=f"say {target.with_suffix('.onnx')}")

@@ -38,6 +38,7 @@ def command(
     force: flags.Force = False,
     format: flags.Format = None,
     max_header: flags.MaxHeader = None,
+    timeout: flags.Timeout = None,
     as_json: flags.AsJson = False,
     verbose: flags.Verbose = False,
     debug: flags.Debug = False,
@@ -45,7 +46,7 @@ def command(
     """Show what is in a prepared file: tensors, channels, and how they were made."""
     from tensorize.api import read
 
-    del debug, max_header
+    del debug, max_header, timeout
     check_targets([out], file)
     if out is not None and not recipe:
         raise UsageError("-o writes the recipe", hint="say --recipe, too")

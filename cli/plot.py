@@ -31,6 +31,7 @@ def command(
     out: Out = Path("curves.png"),
     force: flags.Force = False,
     max_header: flags.MaxHeader = None,
+    timeout: flags.Timeout = None,
     as_json: flags.AsJson = False,
     quiet: flags.Quiet = False,
     debug: flags.Debug = False,
@@ -39,7 +40,7 @@ def command(
     from tensorize.train import Checkpoint, evaluate
     from tensorize.train.plot import plot
 
-    del debug, max_header
+    del debug, max_header, timeout
     check_targets([out], model, file)
     found = Checkpoint.load(model)
     plot(found, out, evaluation=evaluate(found, file) if file is not None else None, force=force)

@@ -69,6 +69,7 @@ def run_train(
     device: flags.Device = "auto",
     threads: flags.Threads = None,
     max_header: flags.MaxHeader = None,
+    timeout: flags.Timeout = None,
     as_json: flags.AsJson = False,
     quiet: flags.Quiet = False,
     debug: flags.Debug = False,
@@ -79,7 +80,7 @@ def run_train(
 
     from .live import live_table
 
-    del debug, max_header
+    del debug, max_header, timeout
     began = time.monotonic()
     path = out or Path(f"{file.stem}-model.pt")
     check_targets([path], file)

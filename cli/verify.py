@@ -20,6 +20,7 @@ def command(
     *,
     format: flags.Format = None,
     max_header: flags.MaxHeader = None,
+    timeout: flags.Timeout = None,
     as_json: flags.AsJson = False,
     quiet: flags.Quiet = False,
     debug: flags.Debug = False,
@@ -27,7 +28,7 @@ def command(
     """Recompute the digest of prepared files: finds any byte that has changed since they were written."""
     from tensorize.api import verify
 
-    del debug, max_header
+    del debug, max_header, timeout
     for file in files:
         verify(file, format)
     if as_json:

@@ -211,3 +211,10 @@ def test_the_time_limit_is_no_part_of_the_recipe(warm: Command, web: Web, tmp_pa
     assert done.returncode == 1
     assert "--timeout 2" in json.loads(done.stdout)["error"]["hint"]
     web.faults.clear()
+
+
+@pytest.mark.parametrize(
+    "command", ["inspect", "verify", "convert", "apply", "auto", "train", "evaluate", "predict", "export", "plot"]
+)
+def test_every_command_that_reads_from_elsewhere_has_a_timeout(warm: Command, command: str) -> None:
+    assert "--timeout" in warm(command, "--help").stdout
