@@ -84,6 +84,11 @@ EXPORTERS = {
         "A torch file that opens with weights_only=True (.pt, .pth).",
         (".pt", ".pth"),
     ),
+    "safetensors": (
+        "tensorize.exporters.safetensors:Safetensors",
+        "Safetensors: one header, then the numbers (.safetensors).",
+        (".safetensors",),
+    ),
 }
 """With the suffixes, so that looking one up imports no exporter."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -138,10 +138,10 @@ def padded(recipe: str, least: int = 0) -> str:
     return recipe.ljust(max(len(recipe) + blanks, least))
 
 
-def parse_json(state: str | bytes, path: Any) -> Any:
-    """JSON out of a file. Raises DataError if it is not JSON."""
+def parse_json(state: str | bytes, path: Any, pairs: Callable[[list[tuple[str, Any]]], Any] | None = None) -> Any:
+    """JSON out of a file; `pairs` makes an object of its names and values. Raises DataError if it is not JSON."""
     try:
-        return json.loads(state)
+        return json.loads(state, object_pairs_hook=pairs)
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path} is damaged: {error}", hint="see tensorize verify") from None
 

@@ -95,6 +95,18 @@ def read_torch(data: bytes) -> None:
     read_all(file(data[1:], ".pt"))
 
 
+def safetensors_files() -> Iterable[bytes]:
+    whole = prepared(".safetensors")
+    yield b"f" + whole
+    yield b"h" + whole[8 : 8 + int.from_bytes(whole[:8], "little")]
+
+
+def read_safetensors(data: bytes) -> None:
+    """A whole file, or the header alone, of the length that it has, before as many zeros as the tensors of the seed take."""
+    body = data[1:]
+    read_all(file(len(body).to_bytes(8, "little") + body + bytes(80) if data[:1] == b"h" else body, ".safetensors"))
+
+
 def hdf5_files() -> Iterable[bytes]:
     whole = prepared(".h5")
     yield b"f" + whole
@@ -232,5 +244,6 @@ TARGETS = {
     "recipe": Target(recipes, read_recipe, b""),
     "pt": Target(torch_files, read_torch),
     "hdf5": Target(hdf5_files, read_hdf5, b"i"),
+    "safetensors": Target(safetensors_files, read_safetensors, b"h"),
     "csv": Target(tables, read_csv),
 }
