@@ -89,6 +89,11 @@ EXPORTERS = {
         "Safetensors: one header, then the numbers (.safetensors).",
         (".safetensors",),
     ),
+    "npz": (
+        "tensorize.exporters.npz:Npz",
+        "A NumPy archive: one array for each tensor (.npz).",
+        (".npz",),
+    ),
 }
 """With the suffixes, so that looking one up imports no exporter."""
 

@@ -107,6 +107,10 @@ def read_safetensors(data: bytes) -> None:
     read_all(file(len(body).to_bytes(8, "little") + body + bytes(80) if data[:1] == b"h" else body, ".safetensors"))
 
 
+def numpy_archives() -> Iterable[bytes]:
+    yield prepared(".npz")
+
+
 def hdf5_files() -> Iterable[bytes]:
     whole = prepared(".h5")
     yield b"f" + whole
@@ -245,5 +249,6 @@ TARGETS = {
     "pt": Target(torch_files, read_torch),
     "hdf5": Target(hdf5_files, read_hdf5, b"i"),
     "safetensors": Target(safetensors_files, read_safetensors, b"h"),
+    "npz": Target(numpy_archives, lambda data: read_all(file(data, ".npz"))),
     "csv": Target(tables, read_csv),
 }
