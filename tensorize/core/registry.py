@@ -94,6 +94,16 @@ EXPORTERS = {
         "A NumPy archive: one array for each tensor (.npz).",
         (".npz",),
     ),
+    "parquet": (
+        "tensorize.exporters.parquet.exporter:ParquetSamples",
+        "Parquet: one row per sample, a column for each tensor (.parquet, .pq).",
+        (".parquet", ".pq"),
+    ),
+    "arrow": (
+        "tensorize.exporters.arrow.exporter:ArrowSamples",
+        "Arrow IPC and Feather: one row per sample, a column for each tensor (.arrow, .feather).",
+        (".arrow", ".feather"),
+    ),
 }
 """With the suffixes, so that looking one up imports no exporter."""
 

@@ -11,19 +11,19 @@ from typing import Any
 
 import numpy as np
 
-from tensorize.core.contracts import Array
+from tensorize.core.contracts import Array, TensorSpec
 from tensorize.core.errors import DataError
 from tensorize.storage.plan import Slot
 
 _OPENING = threading.Lock()
-_SMALL = 4 << 20
+SMALL = 4 << 20
 """Bytes up to which a tensor is held in memory once single rows are asked for."""
 
 
-def _check_rows(slot: Slot, start: int, stop: int) -> None:
+def check_rows(spec: TensorSpec, start: int, stop: int) -> None:
     """Raise IndexError for rows outside a tensor."""
-    if not 0 <= start <= stop <= slot.spec.shape[0]:
-        raise IndexError(f"{slot.spec.key} has {slot.spec.shape[0]} rows, not {start} to {stop}")
+    if not 0 <= start <= stop <= spec.shape[0]:
+        raise IndexError(f"{spec.key} has {spec.shape[0]} rows, not {start} to {stop}")
 
 
 def _stretches(slot: Slot, rows: Array) -> Iterator[tuple[int, int, int]]:
@@ -85,7 +85,7 @@ class FileStore(OpenedFile):
         Raises DataError if the file is too short, IndexError for rows outside the tensor.
         """
         slot = self._slots[key]
-        _check_rows(slot, start, stop)
+        check_rows(slot.spec, start, stop)
         out = np.empty((max(stop - start, 0), *slot.spec.shape[1:]), dtype=slot.spec.dtype)
         if out.size:
             self.fill(out, slot.at + start * slot.row_bytes)
@@ -95,8 +95,8 @@ class FileStore(OpenedFile):
         """The rows at int64 positions (row), in that order; neighbours are read at once."""
         slot = self._slots[key]
         if len(rows):
-            _check_rows(slot, int(rows.min()), int(rows.max()) + 1)
-        if 0 < slot.spec.nbytes <= _SMALL:
+            check_rows(slot.spec, int(rows.min()), int(rows.max()) + 1)
+        if 0 < slot.spec.nbytes <= SMALL:
             return self._whole(key)[rows]
         out = np.empty((len(rows), *slot.spec.shape[1:]), dtype=slot.spec.dtype)
         if out.size:
@@ -112,7 +112,7 @@ class FileStore(OpenedFile):
     def expect(self, key: str, rows: Array) -> None:
         """Have the system fetch rows at once: a disk that is asked for one after the other mostly waits."""
         slot = self._slots[key]
-        if slot.spec.nbytes <= _SMALL or not hasattr(os, "posix_fadvise"):
+        if slot.spec.nbytes <= SMALL or not hasattr(os, "posix_fadvise"):
             return
         size, fd = slot.row_bytes, self.opened()
         for first, last, at in _stretches(slot, rows):

@@ -1,0 +1,1 @@
+"""Parquet: one row per sample, a row group for each group of samples, open to every stock reader."""
