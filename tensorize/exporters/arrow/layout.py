@@ -12,8 +12,8 @@ import pyarrow as pa
 
 from tensorize.core.contracts import Layout
 from tensorize.exporters.rowwise.index import TextPart
-from tensorize.exporters.rowwise.placement import Placement, Split
-from tensorize.exporters.rowwise.table import Column, SampleTable, text_key
+from tensorize.exporters.rowwise.placement import RowPlacement, Split
+from tensorize.exporters.rowwise.table import SampleTable, TableColumn, text_key
 from tensorize.readers.arrow.buffers import layouts
 from tensorize.readers.arrow.messages import BATCH, IpcMessage, message_of
 from tensorize.storage.groups import Form
@@ -111,7 +111,7 @@ class _Planned:
         return pa.py_buffer(np.zeros(max([1, *sizes]) * self.table.group, np.uint8))
 
     def plan(self) -> FilePlan:
-        placed, sink = Placement(self.table, form_of, "offsets"), _Sink()
+        placed, sink = RowPlacement(self.table, form_of, "offsets"), _Sink()
         with pa.ipc.new_file(sink, self._schema, options=pa.ipc.IpcWriteOptions(compression=None)) as writer:
             for split, start, stop in self.table.groups():
                 first = len(sink.kept)
@@ -119,7 +119,7 @@ class _Planned:
                 self._note(placed, sink, split, first)
         return self._plan(placed, sink)
 
-    def _note(self, placed: Placement, sink: _Sink, split: Split, first: int) -> None:
+    def _note(self, placed: RowPlacement, sink: _Sink, split: Split, first: int) -> None:
         """Note where the columns of a batch lie, whose pieces begin with `first`."""
         message = sink.batch(first)
         batch, body = message.batch, message.block.offset + message.block.described
@@ -137,7 +137,7 @@ class _Planned:
             part = TextPart(rows=batch.rows, at=at, size=data + size - at, data=data - at)
             placed.texts[text_key(split, name)].append(part)
 
-    def _plan(self, placed: Placement, sink: _Sink) -> FilePlan:
+    def _plan(self, placed: RowPlacement, sink: _Sink) -> FilePlan:
         """The index comes between the mark that ends the batches and the footer, which is found from the end of the file."""
         tail = b"".join(data for _, data in sink.patches(sink.at - len(MAGIC) - 4, sink.at))
         end = sink.at - len(tail) - int.from_bytes(tail[:4], "little")
@@ -169,7 +169,7 @@ class _Planned:
         """The numbers of the column with the split, the same for all groups with as many rows."""
         return {}
 
-    def _zero_column(self, column: Column, rows: int) -> pa.Array:
+    def _zero_column(self, column: TableColumn, rows: int) -> pa.Array:
         field = column.field
         if column.is_scalar:
             return pa.Array.from_buffers(field.type, rows, [None, self._zeros])

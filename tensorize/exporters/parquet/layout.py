@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from tensorize.core.contracts import Layout
 from tensorize.exporters.parquet.pages import (
-    Chunk,
+    ColumnChunk,
     column_schema,
     form_of,
     number_chunk,
@@ -22,7 +22,7 @@ from tensorize.exporters.parquet.pages import (
 )
 from tensorize.exporters.parquet.thrift import Value, binary, i32, i64, items, open_struct, struct
 from tensorize.exporters.rowwise.index import TextPart
-from tensorize.exporters.rowwise.placement import Placement, Split
+from tensorize.exporters.rowwise.placement import RowPlacement, Split
 from tensorize.exporters.rowwise.table import SPLIT, SampleTable, text_key
 from tensorize.storage.plan import FilePlan, Patch
 
@@ -40,18 +40,18 @@ class _Planned:
     table: SampleTable
 
     @cached_property
-    def _same(self) -> dict[tuple[Split, int], list[Chunk]]:
+    def _same(self) -> dict[tuple[Split, int], list[ColumnChunk]]:
         """The chunks that are the same in all groups of a split with as many rows."""
         return {}
 
-    def _chunks(self, split: Split, rows: int) -> list[Chunk]:
+    def _chunks(self, split: Split, rows: int) -> list[ColumnChunk]:
         """The columns of a group, without those of text."""
         if (split, rows) not in self._same:
             first = [split_chunk(SPLIT, split, rows)] if split else []
             self._same[split, rows] = first + [number_chunk(column, rows) for column in self.table.columns]
         return self._same[split, rows]
 
-    def _texts(self, split: Split, start: int, stop: int) -> list[tuple[str, Chunk, int]]:
+    def _texts(self, split: Split, start: int, stop: int) -> list[tuple[str, ColumnChunk, int]]:
         """The columns of text of a group: (name of the text, chunk, where in it the strings begin)."""
         found = ((name, text_chunk(column, self.table.text(split, name, start, stop))) for column, name in self._named_texts)
         return [(name, chunk, data) for name, (chunk, data) in found]
@@ -60,7 +60,7 @@ class _Planned:
     def _named_texts(self) -> list[tuple[str, str]]:
         return list(self.table.texts.items())
 
-    def _groups(self) -> Iterator[tuple[Split, int, int, list[Chunk], list[tuple[str, Chunk, int]]]]:
+    def _groups(self) -> Iterator[tuple[Split, int, int, list[ColumnChunk], list[tuple[str, ColumnChunk, int]]]]:
         """Each group: (split, rows, its offset, the columns, those of text)."""
         at = len(MAGIC)
         for split, start, stop in self.table.groups():
@@ -69,7 +69,7 @@ class _Planned:
             at += sum(chunk.size for chunk in chunks) + sum(chunk.size for _, chunk, _ in texts)
 
     def plan(self) -> FilePlan:
-        placed, groups, end = Placement(self.table, form_of, "lengths"), [], len(MAGIC)
+        placed, groups, end = RowPlacement(self.table, form_of, "lengths"), [], len(MAGIC)
         for split, rows, start, chunks, texts in self._groups():
             whole = [*chunks, *(chunk for _, chunk, _ in texts)]
             *places, end = accumulate((chunk.size for chunk in whole), initial=start)

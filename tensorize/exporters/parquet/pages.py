@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tensorize.exporters.parquet.thrift import Value, binary, boolean, byte, i32, i64, items, struct, varint
-from tensorize.exporters.rowwise.table import Column
+from tensorize.exporters.rowwise.table import TableColumn
 from tensorize.storage.groups import Form
 
 PLAIN, RLE, DICTIONARY = 0, 3, 8
@@ -34,7 +34,7 @@ _PACKED = 64
 
 
 @dataclass(frozen=True)
-class Chunk:
+class ColumnChunk:
     """A column in a row group: `head`, then `body` bytes of numbers, then `padding` zeros."""
 
     physical: int
@@ -78,7 +78,7 @@ def form_of(dtype: str) -> Form:
     return "bits" if dtype == "bool" else "int32" if dtype in ("int16", "uint16") else "plain"
 
 
-def number_chunk(column: Column, rows: int) -> Chunk:
+def number_chunk(column: TableColumn, rows: int) -> ColumnChunk:
     """The chunk of a column of numbers."""
     dtype = column.spec.dtype
     values = rows * column.width
@@ -90,25 +90,25 @@ def number_chunk(column: Column, rows: int) -> Chunk:
         groups = (values + 7) // 8
         levels += b"\x08" + varint(groups << 1 | 1)
         head = page + _page_header(values, len(levels) + 8 * groups, DICTIONARY) + levels
-        return Chunk(physical, path, values, head, values, -values % 8, len(page))
+        return ColumnChunk(physical, path, values, head, values, -values % 8, len(page))
     body = (values + 7) // 8 if dtype == "bool" else values * (4 if form_of(dtype) == "int32" else column.spec.itemsize)
-    return Chunk(physical, path, values, _page_header(values, len(levels) + body, PLAIN) + levels, body, 0)
+    return ColumnChunk(physical, path, values, _page_header(values, len(levels) + body, PLAIN) + levels, body, 0)
 
 
-def split_chunk(name: str, split: str, rows: int) -> Chunk:
+def split_chunk(name: str, split: str, rows: int) -> ColumnChunk:
     """The chunk of the column with the name of the split: a dictionary of one word."""
     word = split.encode()
     page = _dictionary_page(binary_struct.pack("<I", len(word)) + word, 1)
     data = b"\x01" + varint(rows << 1) + b"\0"
     head = page + _page_header(rows, len(data), DICTIONARY) + data
-    return Chunk(BYTE_ARRAY, (name,), rows, head, 0, 0, len(page), word)
+    return ColumnChunk(BYTE_ARRAY, (name,), rows, head, 0, 0, len(page), word)
 
 
-def text_chunk(name: str, cells: list[bytes]) -> tuple[Chunk, int]:
+def text_chunk(name: str, cells: list[bytes]) -> tuple[ColumnChunk, int]:
     """The chunk of a column of text, and where in it the strings begin, each after its length."""
     data = b"".join(binary_struct.pack("<I", len(cell)) + cell for cell in cells)
     header = _page_header(len(cells), len(data), PLAIN)
-    return Chunk(BYTE_ARRAY, (name,), len(cells), header + data, 0, 0), len(header)
+    return ColumnChunk(BYTE_ARRAY, (name,), len(cells), header + data, 0, 0), len(header)
 
 
 def _page_header(values: int, size: int, encoding: int) -> bytes:
@@ -136,7 +136,7 @@ def _levels(rows: int, width: int) -> bytes:
     return b"".join(binary_struct.pack("<I", len(part)) + part for part in (repeated, defined))
 
 
-def column_schema(column: Column) -> list[Value]:
+def column_schema(column: TableColumn) -> list[Value]:
     """The elements of the schema for a column of numbers."""
     dtype = column.spec.dtype
     told = {3: i32(_REQUIRED), 4: binary(column.name if column.is_scalar else "element")}

@@ -30,7 +30,7 @@ _END = struct.Struct("<Q8s")
 Offset = Annotated[int, Field(ge=0, lt=1 << 62)]
 
 
-class Tensor(BaseModel):
+class TensorPlaces(BaseModel):
     """Where the columns of a tensor begin in each group, and in the last one."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -41,7 +41,7 @@ class Tensor(BaseModel):
 
 
 class TextPart(BaseModel):
-    """`rows` strings: `size` bytes from byte `at`. See `Index.text`."""
+    """`rows` strings: `size` bytes from byte `at`. See `RowIndex.text`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -52,7 +52,7 @@ class TextPart(BaseModel):
     """Where the strings begin, from `at`."""
 
 
-class Index(BaseModel):
+class RowIndex(BaseModel):
     """Where everything lies."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -67,7 +67,7 @@ class Index(BaseModel):
     """Rows in a group."""
     groups: dict[str, list[Offset]]
     """Split ("" if there is none) → the offset of each of its groups."""
-    tensors: dict[str, Tensor]
+    tensors: dict[str, TensorPlaces]
     text: Literal["lengths", "offsets"]
     """How strings are stored: each after its length (4 bytes), or all of them after their offsets (4 bytes each)."""
     texts: dict[str, list[TextPart]]
@@ -110,10 +110,10 @@ def read_ends(path: Path, magic: bytes, format: str) -> Ends:
     return Ends(index=end - length, digest=footer - DIGEST_SIZE, footer=footer, stop=stop)
 
 
-def read_index(path: Path, ends: Ends) -> Index:
+def read_index(path: Path, ends: Ends) -> RowIndex:
     """The index, every place of it within the file. Raises DataError if it is damaged, UsageError for a newer format."""
     data = _read(path, ends.index, ends.digest - _END.size - ends.index)
-    index = checked(Index, parse_json(data, path), path)
+    index = checked(RowIndex, parse_json(data, path), path)
     recipe, size = index.recipe
     if index.header > ends.index or ends.footer + recipe + size > ends.stop:
         raise damaged(path, "something lies after its end")
@@ -155,7 +155,7 @@ def _read(path: Path, at: int, size: int) -> bytes:
         return file.read(size)
 
 
-def _slots(path: Path, index: Index, layout: Layout, end: int) -> dict[str, GroupSlot]:
+def _slots(path: Path, index: RowIndex, layout: Layout, end: int) -> dict[str, GroupSlot]:
     """Where the tensors lie. Raises DataError for what does not fit the layout or lies after `end`."""
     found: dict[str, GroupSlot] = {}
     if index.tensors.keys() != {spec.key for spec in layout.tensors}:
@@ -179,7 +179,7 @@ def _fits(slot: GroupSlot, end: int) -> bool:
     return slot.stop <= end
 
 
-def _texts(path: Path, index: Index, end: int) -> Iterator[tuple[str, tuple[str, ...]]]:
+def _texts(path: Path, index: RowIndex, end: int) -> Iterator[tuple[str, tuple[str, ...]]]:
     """What is kept beside the tensors, in the order of the layout."""
     parts = sum(part.size for texts in index.texts.values() for part in texts)
     check_header(path, parts)

@@ -8,7 +8,7 @@ from itertools import chain
 from typing import Literal
 
 from tensorize.core.contracts import TensorSpec
-from tensorize.exporters.rowwise.index import Index, Tensor, TextPart
+from tensorize.exporters.rowwise.index import RowIndex, TensorPlaces, TextPart
 from tensorize.exporters.rowwise.table import SampleTable, text_key
 from tensorize.storage.digest import DIGEST_SIZE
 from tensorize.storage.groups import Form, GroupSlot
@@ -19,7 +19,7 @@ Split = str | None
 
 
 @dataclass
-class Placement:
+class RowPlacement:
     """Where the columns lie. In all groups of a split with as many rows, the numbers lie at the same places."""
 
     table: SampleTable
@@ -51,15 +51,17 @@ class Placement:
         inner, last = self._columns(spec, self.inner), self._columns(spec, self.last)
         return GroupSlot(spec, self.table.group, self.starts[spec.split], inner, last, self.form_of(spec.dtype))
 
-    def _index(self, slots: Mapping[str, GroupSlot], recipe: tuple[int, int], header: int) -> Index:
-        return Index(
+    def _index(self, slots: Mapping[str, GroupSlot], recipe: tuple[int, int], header: int) -> RowIndex:
+        return RowIndex(
             format=FORMAT,
             layout=Plain.of(self.table.layout),
             header=header,
             recipe=recipe,
             rows=self.table.group,
             groups={split or "": starts for split, starts in self.starts.items()},
-            tensors={key: Tensor(form=slot.form, inner=list(slot.inner), last=list(slot.last)) for key, slot in slots.items()},
+            tensors={
+                key: TensorPlaces(form=slot.form, inner=list(slot.inner), last=list(slot.last)) for key, slot in slots.items()
+            },
             text=self.text,
             texts=self.texts,
             loose=self.table.loose,

@@ -26,7 +26,7 @@ _LONGEST = 1 << 27
 
 
 @dataclass(frozen=True)
-class Column:
+class TableColumn:
     """One column: of `width` numbers in each cell, or of the numbers of one channel."""
 
     name: str
@@ -74,7 +74,7 @@ class SampleTable:
     layout: Layout
     splits: Mapping[str | None, int]
     """Split → rows."""
-    columns: tuple[Column, ...]
+    columns: tuple[TableColumn, ...]
     texts: Mapping[str, str]
     """Column → what is kept beside the tensors as one string for each row, such as `paths`."""
 
@@ -84,10 +84,10 @@ class SampleTable:
         split, specs = next(iter(by_split(layout).items()), (None, []))
         taken = {SPLIT} if split else set()
         wide = [spec for spec in specs if not by_channel or not _named(spec)]
-        columns = [Column(_unique(spec.name, taken), spec) for spec in wide if math.prod(spec.shape[1:])]
+        columns = [TableColumn(_unique(spec.name, taken), spec) for spec in wide if math.prod(spec.shape[1:])]
         for spec in specs:
             for channel, label in enumerate(_named(spec) if by_channel else ()):
-                columns.append(Column(_unique(escape(label) or f"{spec.name}_{channel}", taken), spec, channel))
+                columns.append(TableColumn(_unique(escape(label) or f"{spec.name}_{channel}", taken), spec, channel))
         rows = {split: specs[0].shape[0] for split, specs in by_split(layout).items()}
         texts = {_unique(name, taken): name for name in _row_texts(layout, rows)}
         return cls(layout, rows, tuple(columns), texts)
