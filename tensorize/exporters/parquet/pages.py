@@ -25,7 +25,7 @@ PLAIN, RLE, DICTIONARY = 0, 3, 8
 """Encodings."""
 BOOLEAN, INT32, INT64, FLOAT, DOUBLE, BYTE_ARRAY, FIXED = 0, 1, 2, 4, 5, 6, 7
 """Physical types."""
-_REQUIRED, _REPEATED = 0, 2
+_REQUIRED, _OPTIONAL, _REPEATED = 0, 1, 2
 _UTF8, _LIST = 0, 3
 _CONVERTED = {"uint8": 11, "uint16": 12, "uint32": 13, "uint64": 14, "int8": 15, "int16": 16, "int32": 17, "int64": 18}
 _PHYSICAL = {"bool": BOOLEAN, "int64": INT64, "uint64": INT64, "float16": FIXED, "float32": FLOAT, "float64": DOUBLE}
@@ -82,7 +82,7 @@ def number_chunk(column: TableColumn, rows: int) -> ColumnChunk:
     """The chunk of a column of numbers."""
     dtype = column.spec.dtype
     values = rows * column.width
-    levels = b"" if column.is_scalar else _levels(rows, column.width)
+    levels = b"" if column.is_scalar else _levels(rows, column.width, 2 if column.is_tensor else 1)
     path = (column.name,) if column.is_scalar else (column.name, "list", "element")
     physical = _PHYSICAL.get(dtype, INT32)
     if dtype in ("int8", "uint8"):
@@ -121,8 +121,8 @@ def _dictionary_page(data: bytes, values: int) -> bytes:
     return struct({1: i32(2), 2: size, 3: size, 7: struct({1: i32(values), 2: i32(PLAIN)})})[1] + data
 
 
-def _levels(rows: int, width: int) -> bytes:
-    """Repetition levels, 0 where a cell begins and else 1; then definition levels, all 1."""
+def _levels(rows: int, width: int, defined_at: int) -> bytes:
+    """Repetition levels, 0 where a cell begins and else 1; then definition levels, all the same."""
     if width == 1:
         repeated = varint(rows << 1) + b"\0"
     elif width > _PACKED:
@@ -132,14 +132,15 @@ def _levels(rows: int, width: int) -> bytes:
         flags[:, 0] = 0
         packed = np.packbits(flags, bitorder="little").tobytes()
         repeated = varint(len(packed) << 1 | 1) + packed
-    defined = varint(rows * width << 1) + b"\x01"
+    defined = varint(rows * width << 1) + bytes([defined_at])
     return b"".join(binary_struct.pack("<I", len(part)) + part for part in (repeated, defined))
 
 
 def column_schema(column: TableColumn) -> list[Value]:
     """The elements of the schema for a column of numbers."""
     dtype = column.spec.dtype
-    told = {3: i32(_REQUIRED), 4: binary(column.name if column.is_scalar else "element")}
+    nullable = _OPTIONAL if column.is_tensor else _REQUIRED
+    told = {3: i32(nullable), 4: binary(column.name if column.is_scalar else "element")}
     if dtype in _CONVERTED:
         width = 8 * column.spec.itemsize
         told |= {6: i32(_CONVERTED[dtype]), 10: struct({10: struct({1: byte(width), 2: boolean(dtype[0] == "i")})})}

@@ -40,6 +40,11 @@ class TableColumn:
         return self.channel is not None or len(self.spec.shape) == 1
 
     @property
+    def is_tensor(self) -> bool:
+        """Whether it is an `arrow.fixed_shape_tensor`, whose numbers might be null for Arrow."""
+        return self.channel is None and len(self.spec.shape) > 2
+
+    @property
     def width(self) -> int:
         """Numbers in a cell."""
         return 1 if self.channel is not None else math.prod(self.spec.shape[1:])
@@ -49,7 +54,7 @@ class TableColumn:
         """The Arrow field: numbers, or lists of a fixed size; tensors of 3 and more axes as `arrow.fixed_shape_tensor`."""
         kind = pa.from_numpy_dtype(self.spec.dtype)
         if not self.is_scalar:
-            kind = pa.list_(pa.field("element", kind, nullable=False), self.width)
+            kind = pa.list_(pa.field("element", kind, nullable=self.is_tensor), self.width)
         return pa.field(self.name, kind, nullable=False, metadata=self._metadata)
 
     @property
@@ -61,7 +66,7 @@ class TableColumn:
         if spec.labels:
             told["labels"] = spec.labels
         found = {"role": spec.role, **{key: json.dumps(value) for key, value in told.items()}}
-        if len(spec.shape) > 2:
+        if self.is_tensor:
             shape = {"shape": spec.shape[1:], "dim_names": spec.axes[1:]}
             found |= {"ARROW:extension:name": "arrow.fixed_shape_tensor", "ARROW:extension:metadata": json.dumps(shape)}
         return found
