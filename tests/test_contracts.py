@@ -114,10 +114,27 @@ def test_every_loader_has_a_case():
     assert {case.kind for case in CASES} == set(registry.LOADERS)
 
 
+def refused(case: Case, source: Path, suffix: str) -> bool:
+    """Whether a format cannot hold the set of a case, such as documents in a format of samples: then it says so."""
+    made = prepare(case.kind, str(source), **case.options, split=SPLIT)
+    refusal = registry.exporter_for(f"x{suffix}").refusal(made.layout)
+    if refusal:
+        out = source.parent / f"refused{suffix}"
+        with pytest.raises(UsageError) as caught:
+            prepare(case.kind, str(source), **case.options, split=SPLIT, out=out)
+        assert str(caught.value).startswith(refusal)
+        with pytest.raises(UsageError):
+            made.save(out)
+        assert not out.exists()
+    return bool(refusal)
+
+
 @EACH
 @SUFFIX
 def test_same_bits_whatever_the_threads_and_the_chunks(tmp_path, case, suffix):
     source, made = case.write(tmp_path), set()
+    if refused(case, source, suffix):
+        return
     for number, (threads, size) in enumerate([(1, None), (2, 700), (5, 4096), (1, 301)]):
         out = tmp_path / f"{number}{suffix}"
         prepare(case.kind, str(source), **case.options, split=SPLIT, out=out, threads=threads, chunk_bytes=size)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_contracts import CASES, SPLIT, Case
+from test_contracts import CASES, SPLIT, Case, refused
 
 from tensorize import pipeline
 from tensorize.core import registry
@@ -41,7 +41,8 @@ def made(case: Case, source: Path, out: Path, engine: str, workers: int, size: i
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_one_file_whatever_the_engine(tmp_path, case, suffix):
     source = case.write(tmp_path)
-    assert len({made(case, source, tmp_path / f"out{suffix}", *run) for run in RUNS}) == 1
+    if not refused(case, source, suffix):
+        assert len({made(case, source, tmp_path / f"out{suffix}", *run) for run in RUNS}) == 1
 
 
 @dataclass(frozen=True)
