@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tensorize.api import prepare, read, verify
     from tensorize.core.errors import DataError, RecipeError, RunError, TensorizeError, TensorizeWarning, UsageError
     from tensorize.core.recipe import Recipe
-    from tensorize.core.tensorset import TensorSet
+    from tensorize.core.tensorset import TensorSet, concat
     from tensorize.look.front import suggest
     from tensorize.sources.fetch import fetch
 
@@ -30,6 +30,7 @@ _WHERE = {
     "TensorizeError": "tensorize.core.errors",
     "TensorizeWarning": "tensorize.core.errors",
     "UsageError": "tensorize.core.errors",
+    "concat": "tensorize.core.tensorset",
     "fetch": "tensorize.sources.fetch",
     "prepare": "tensorize.api",
     "read": "tensorize.api",
@@ -47,6 +48,7 @@ __all__ = [
     "TensorizeWarning",
     "UsageError",
     "__version__",
+    "concat",
     "fetch",
     "prepare",
     "read",

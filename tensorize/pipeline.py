@@ -263,7 +263,8 @@ class _Made:
 
 def _as_sets(layout: Layout, made: _Made) -> Iterator[TensorSet]:
     """Each piece as a set of its own."""
-    from tensorize.core.tensorset import SHARED, MemoryStore, TensorSet
+    from tensorize.core.layout import SHARED
+    from tensorize.core.tensorset import MemoryStore, TensorSet
 
     if any(spec.axes[0] in SHARED for spec in layout.tensors):
         yield TensorSet(layout, MemoryStore(_in_memory(layout, made)))
@@ -383,7 +384,8 @@ def _write(layout: Layout, made: _Made, recipe_of: RecipeOf, output: Output) -> 
 
 def _opened(exporter: Any, path: Path, layout: Layout) -> TensorSet:
     """What was written, lazily; where the format is only written, a set that can be asked for all but its numbers."""
-    from tensorize.core.tensorset import TensorSet, WrittenStore
+    from tensorize.core.tensors.views import WrittenStore
+    from tensorize.core.tensorset import TensorSet
 
     return exporter.open(path) if getattr(exporter, "reads", True) else TensorSet(layout, WrittenStore(path))
 

@@ -25,6 +25,8 @@ Json = Any
 Named = Any
 """A torch tensor (row, …), or a dict of them by name where there are several."""
 
+SHARED = ("step",)
+"""First axes of tensors that belong to all rows, such as the steps that windows are taken from."""
 BLOCK_ROWS = 65_536
 """Source rows in a block. Statistics are taken over blocks, so that the chunk size never changes a bit."""
 
@@ -118,7 +120,7 @@ class Batched(Protocol):
     """Samples by position: what batches and datasets are made from."""
 
     @property
-    def rows(self) -> int:
+    def num_rows(self) -> int:
         """The number of samples."""
         ...
 

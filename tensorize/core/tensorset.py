@@ -7,24 +7,27 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 import numpy as np
 
 from tensorize.core import registry
 from tensorize.core.errors import UsageError, near
-from tensorize.core.layout import Array, Layout, Named, Role, Store, TensorSpec
+from tensorize.core.layout import SHARED, Array, Layout, Named, Role, Store, TensorSpec
+from tensorize.core.tensors.views import joined, rows_of, split_of
 
 if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+    import pyarrow as pa
     import torch
+    import xarray as xr
     from torch.utils.data import Dataset
 
-    from tensorize.core.batches import Batches
     from tensorize.core.recipe import Recipe
+    from tensorize.core.tensors.batches import Batches
 
 WRITE_BYTES = 8 << 20
-SHARED = ("step",)
-"""First axes of tensors that belong to all rows, such as the steps that windows are taken from."""
 
 
 @dataclass(frozen=True)
@@ -48,32 +51,6 @@ class MemoryStore:
 
     def close(self) -> None:
         """Nothing to close."""
-
-
-@dataclass(frozen=True)
-class WrittenStore:
-    """The tensors of a file that is in a format which is only written: nothing of them can be read."""
-
-    path: Path
-
-    def read(self, key: str, start: int, stop: int) -> Array:
-        """Raise UsageError."""
-        self._refuse(key)
-
-    def take(self, key: str, rows: Array) -> Array:
-        """Raise UsageError."""
-        self._refuse(key)
-
-    def expect(self, key: str, rows: Array) -> None:
-        """Nothing to prepare: nothing is read."""
-
-    def close(self) -> None:
-        """Nothing to close."""
-
-    def _refuse(self, key: str) -> NoReturn:
-        raise UsageError(
-            f"{key} cannot be read back: {self.path.suffix} files are only written", hint="write an .h5 file, and convert that"
-        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,9 +129,16 @@ class TensorSet:
         spec = self.spec(key)
         return self.store.read(key, 0, spec.shape[0])
 
-    def __getitem__(self, key: str) -> torch.Tensor:
-        """Return a tensor (row, …), in its stored shape and dtype. Raises UsageError if there is none."""
-        return _tensor(self.numpy(key))
+    @overload
+    def __getitem__(self, key: str) -> torch.Tensor: ...
+    @overload
+    def __getitem__(self, key: slice) -> TensorSet: ...
+    def __getitem__(self, key: str | slice) -> torch.Tensor | TensorSet:
+        """Return a tensor (row, …), in its stored shape and dtype; for a slice of rows, the set of these samples.
+
+        Raises UsageError if there is none.
+        """
+        return self.select(key) if isinstance(key, slice) else _tensor(self.numpy(key))
 
     def labels(self, key: str, axis: str) -> tuple[str, ...]:
         """The names of the positions of an axis, such as the feature names; empty if it has none."""
@@ -169,22 +153,48 @@ class TensorSet:
                 else "this set has no split; prepare it with --split 0.8,0.1,0.1"
             )
             raise UsageError(f'there is no split "{name}"{near(name, self.splits)}', hint=hint)
-        specs = tuple(
-            TensorSpec(s.name, s.shape, s.dtype, s.axes, s.role, s.labels) for s in self.layout.tensors if s.split == name
-        )
-        prefix = f"{name}/"
-        texts = {key.removeprefix(prefix): value for key, value in self.meta.items() if key.startswith(prefix)}
-        return TensorSet(Layout(self.kind, specs, self.recipe_json, texts), _Prefixed(self.store, prefix))
+        return TensorSet(*split_of(self.layout, self.store, name))
+
+    def select(self, what: Any) -> TensorSet:
+        """Return the set of some tensors, or of some samples; nothing is read for it.
+
+        what: names (a name, or a list of them: `train/features`, or `features` for that of every split); or rows of a set
+            without a split, as `batch` takes them: positions, a mask, or a slice.
+
+        Raises UsageError for a name that there is not, and for rows of a split set; IndexError for rows that there are not.
+
+        >>> from tensorize import prepare
+        >>> ts = prepare("table", {"x": [1.0, 2.0, 3.0], "y": [0, 1, 0]}, target="y", scale="none")
+        >>> ts.select("features").keys(), ts.select([2, 0])["features"].tolist(), ts[1:].num_rows
+        (('features',), [[3.0], [1.0]], 2)
+        """
+        names = [what] if isinstance(what, str) else list(what) if isinstance(what, list | tuple) else []
+        if names and all(isinstance(name, str) for name in names):
+            return self._named(names)
+        self._unsplit("select")
+        rows = self._positions(what)
+        at = np.arange(rows.start, rows.stop) if isinstance(rows, slice) else rows
+        return TensorSet(*rows_of(self.layout, self.store, self.num_rows, at))
+
+    def _named(self, names: Sequence[str]) -> TensorSet:
+        """The set of the tensors that are called so, in the order of the file."""
+        plain = {spec.name for spec in self.layout.tensors}
+        wanted = {name if name in plain else self.spec(name).key for name in names}
+        specs = tuple(spec for spec in self.layout.tensors if not wanted.isdisjoint({spec.name, spec.key}))
+        return TensorSet(Layout(self.kind, specs, self.recipe_json, self.layout.texts), self.store)
 
     def by_role(self, role: Role) -> tuple[TensorSpec, ...]:
         """The specs of a role, in the order of the file."""
         return tuple(spec for spec in self.layout.tensors if spec.role == role)
 
     @property
-    def rows(self) -> int:
-        """The number of samples. Raises UsageError on a split set."""
-        self._unsplit("rows")
-        return next(spec for spec in self.by_role("input") if spec.axes[0] not in SHARED).shape[0]
+    def num_rows(self) -> int:
+        """The number of samples, of all splits together; `len` counts tensors."""
+        first: dict[str | None, int] = {}
+        for spec in sorted(self.layout.tensors, key=lambda spec: spec.role != "input"):
+            if spec.axes[0] not in SHARED:
+                first.setdefault(spec.split, spec.shape[0])
+        return sum(first.values())
 
     def batch(self, rows: Array | slice, device: Any = "cpu") -> tuple[Named, Named | None]:
         """Return (input, target) of some rows as a model wants them, on `device`. Target is None if there is none.
@@ -202,7 +212,7 @@ class TensorSet:
 
     def _positions(self, rows: Any) -> Array | slice:
         """Rows as a store takes them: int64 positions from 0, or a slice with step 1."""
-        count = self.rows
+        count = self.num_rows
         if isinstance(rows, slice):
             start, stop, step = rows.indices(count)
             return slice(start, max(start, stop)) if step == 1 else np.arange(start, stop, step)
@@ -251,26 +261,40 @@ class TensorSet:
         *,
         split: str | None = None,
         device: Any = "cpu",
-        shuffle: bool = False,
+        shuffle: bool | Literal["block"] = False,
         seed: int = 0,
         drop_last: bool = False,
+        rank: int = 0,
+        world_size: int = 1,
+        workers: int = 0,
     ) -> Batches:
         """Return the (input, target) batches of one split, as `batch` gives them, from memory or straight from the file.
 
-        They can be iterated over repeatedly; with `shuffle` the order is another one each time, and the same for
-        the same `seed`. Compact tensors (ids, uint8 images, an index of windows) are moved to `device` first and expanded
-        there. As the dataset of a `DataLoader(..., batch_size=None, num_workers=n)` every batch comes once.
+        They can be iterated over repeatedly. Compact tensors (ids, uint8 images, an index of windows) are moved to `device`
+        first and expanded there, unless `workers` do it.
+
+        shuffle: True mixes all rows, in another order in each pass, the same for the same `seed`. "block" does with bounded
+            memory: blocks of 256 neighbours come in a random order, and the rows of 32 of them are mixed.
+        rank, world_size: which of so many processes this is. Each gets its own batch of each step; together they see every
+            row once. What is left in the last step is cut evenly: the batches of the ranks differ by one row at most, and a
+            rank for which none is left has one batch less. `drop_last` leaves that step out, and so all ranks have as many.
+        workers: processes that make the batches; by default two threads of this one do.
+
+        `state_dict()` tells where a pass is, and `load_state_dict(state)` goes on with the very next sample, also with another
+        batch size, number of ranks or number of workers. As the dataset of a `DataLoader(..., batch_size=None, num_workers=n)`
+        every batch comes once.
 
         >>> from tensorize import prepare
         >>> ts = prepare("table", {"x": [1.0, 2.0, 3.0], "y": [0, 1, 0]}, target="y", scale="none")
         >>> [(x.tolist(), y.tolist()) for x, y in ts.batches(2)]
         [([[1.0], [2.0]], [0, 1]), ([[3.0]], [0])]
         """
-        from tensorize.core.batches import Batches
+        from tensorize.core.tensors.batches import Batches, Share
 
         tensors = self.split(split) if split is not None else self
         tensors._unsplit("batches")
-        return Batches(tensors, batch_size, device, shuffle=shuffle, seed=seed, drop_last=drop_last)
+        share = Share(batch_size, rank, world_size, drop_last)
+        return Batches(tensors, share, device, shuffle=shuffle, seed=seed, workers=workers)
 
     def _rows(self, spec: TensorSpec, rows: Array | slice) -> torch.Tensor:
         if isinstance(rows, slice):
@@ -284,7 +308,7 @@ class TensorSet:
         It has `__getitems__`, so that a `DataLoader` fetches a batch at a time.
         """
         self._unsplit("dataset")
-        from tensorize.core.batches import TensorSetDataset
+        from tensorize.core.tensors.batches import TensorSetDataset
 
         return TensorSetDataset(self)
 
@@ -318,6 +342,44 @@ class TensorSet:
         splits = dict.fromkeys(spec.split for spec in self.layout.tensors)
         return [[spec for spec in self.layout.tensors if spec.split == split] for split in splits]
 
+    def to_numpy(self) -> dict[str, Array]:
+        """Return every tensor as a numpy array, by key."""
+        return {key: self.numpy(key) for key in self}
+
+    def to_arrow(self) -> pa.Table:
+        """Return an Arrow table, one row for each sample; on a split set with a column `split`.
+
+        Features with names are a column each; what else has more than one axis is a column of lists of fixed size. Texts that
+        go along with the rows, such as the paths of images, are columns, too.
+
+        Raises UsageError where the tensors have different numbers of rows, as an index of windows has.
+        """
+        from tensorize.core.tensors.frames import to_arrow
+
+        return to_arrow(self)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return what `to_arrow` does, as a pandas DataFrame."""
+        from tensorize.core.tensors.frames import to_pandas
+
+        return to_pandas(self)
+
+    def to_polars(self) -> pl.DataFrame:
+        """Return what `to_arrow` does, as a polars DataFrame. Raises UsageError where polars is not installed."""
+        from tensorize.core.tensors.frames import to_polars
+
+        return to_polars(self)
+
+    def to_xarray(self) -> xr.Dataset:
+        """Return an xarray Dataset: a variable for each tensor, its axes as dimensions, the names of an axis as coordinates.
+
+        Raises UsageError on a split set, and where xarray is not installed.
+        """
+        from tensorize.core.tensors.frames import to_xarray
+
+        self._unsplit("to_xarray()")
+        return to_xarray(self)
+
     def equals(self, other: TensorSet) -> bool:
         """True where kind, recipe, specs, texts and every bit of every tensor agree."""
         same = self.layout == other.layout
@@ -337,29 +399,29 @@ class TensorSet:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
+    def _repr_html_(self) -> str:
+        from tensorize.core.tensors.frames import page
+
+        return page(self)
+
     def __repr__(self) -> str:
         lines = [f"  {spec.key}  {spec.dtype}  {'×'.join(map(str, spec.shape))}  {spec.role}" for spec in self.layout.tensors]
         return "\n".join([f"TensorSet of {self.kind}", *lines])
 
 
-@dataclass(frozen=True)
-class _Prefixed:
-    """A store whose keys all start with a split's name."""
+def concat(sets: Sequence[TensorSet]) -> TensorSet:
+    """The samples of several sets of one recipe, one after the other; nothing is read for it.
 
-    store: Store
-    prefix: str
+    Raises UsageError where their recipes or tensors differ.
 
-    def read(self, key: str, start: int, stop: int) -> Array:
-        return self.store.read(self.prefix + key, start, stop)
-
-    def take(self, key: str, rows: Array) -> Array:
-        return self.store.take(self.prefix + key, rows)
-
-    def expect(self, key: str, rows: Array) -> None:
-        self.store.expect(self.prefix + key, rows)
-
-    def close(self) -> None:
-        self.store.close()
+    >>> from tensorize import prepare
+    >>> ts = prepare("table", {"x": [1.0, 2.0, 3.0]}, scale="none")
+    >>> concat([ts[2:], ts])["features"].ravel().tolist()
+    [3.0, 1.0, 2.0, 3.0]
+    """
+    if not sets:
+        raise UsageError("there is no set to go by")
+    return TensorSet(*joined([ts.layout for ts in sets], [ts.store for ts in sets]))
 
 
 def one_or_named(tensors: Mapping[str, torch.Tensor]) -> Named:

@@ -64,7 +64,7 @@ def evaluate(
     words, baseline = trivial(place(rows, as_stored, torch.device("cpu"), 0), found.task, found.recipe, found.inputs)
     return Evaluation(
         split=name,
-        rows=rows.rows,
+        rows=rows.num_rows,
         metrics={"loss": loss, **scores.values},
         per_class=_per_class(found.task, scores),
         confusion=scores.confusion,
@@ -102,7 +102,7 @@ def _same_recipe(found: Checkpoint, tensors: TensorSet) -> None:
 
 def _chosen(found: Checkpoint, tensors: TensorSet, split: str | None) -> tuple[str, TensorSet]:
     """The part to look at. A set without a split has the parts of `fit` if it was trained on; else all of it is new."""
-    if tensors.splits or tensors.rows == found.split_rows:
+    if tensors.splits or tensors.num_rows == found.split_rows:
         parts = parts_of(tensors, found.settings.split, found.settings.seed)
     else:
         parts = {"all": tensors}

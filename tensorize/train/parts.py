@@ -12,12 +12,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tensorize.core.batches import batches_of
-from tensorize.core.contracts import Array, Layout, Store, TensorSpec, traits_of
+from tensorize.core.contracts import Array, TensorSpec, traits_of
 from tensorize.core.errors import DataError, UsageError
-from tensorize.core.layout import Named
+from tensorize.core.layout import SHARED, Named
 from tensorize.core.splits import hash_keys, sizes
-from tensorize.core.tensorset import SHARED, TensorSet, one_or_named
+from tensorize.core.tensors.batches import batches_of
+from tensorize.core.tensorset import TensorSet, one_or_named
 from tensorize.train.settings import Settings
 
 Shape = tuple[int, ...] | Mapping[str, tuple[int, ...]]
@@ -34,51 +34,18 @@ def parts_of(data: TensorSet, ratios: tuple[float, ...], seed: int) -> dict[str,
     """
     if data.splits:
         found = {name: data.split(name) for name in data.splits}
-        if "train" not in found or not found["train"].rows:
+        if "train" not in found or not found["train"].num_rows:
             raise DataError("there are no train rows in this file")
-        return {name: part for name, part in found.items() if part.rows}
+        return {name: part for name, part in found.items() if part.num_rows}
     if traits_of(data.recipe.loader).overlapping and data.by_role("target"):
         raise UsageError(
             "windows overlap, so a split by rows would put the same steps into train and test",
             hint="prepare the file again with --split 0.7,0.15,0.15, which cuts in time",
         )
-    order = np.argsort(hash_keys(seed, np.arange(data.rows, dtype=np.int64)), kind="stable")
-    edges = np.cumsum([0, *sizes(data.rows, ratios)])
+    order = np.argsort(hash_keys(seed, np.arange(data.num_rows, dtype=np.int64)), kind="stable")
+    edges = np.cumsum([0, *sizes(data.num_rows, ratios)])
     cut = [np.sort(order[start:stop]) for start, stop in pairwise(edges)]
-    return {name: picked(data, rows) for name, rows in zip(NAMES[len(ratios)], cut, strict=True) if len(rows)}
-
-
-def picked(data: TensorSet, rows: Array) -> TensorSet:
-    """The set of some rows, (row) int64 positions, of a set without a split."""
-    specs = tuple(
-        spec
-        if spec.axes[0] in SHARED
-        else TensorSpec(spec.name, (len(rows), *spec.shape[1:]), spec.dtype, spec.axes, spec.role, spec.labels)
-        for spec in data.layout.tensors
-    )
-    whole = frozenset(spec.key for spec in specs if spec.axes[0] in SHARED)
-    return TensorSet(Layout(data.kind, specs, data.recipe_json), _Picked(data.store, rows, whole))
-
-
-@dataclass(frozen=True)
-class _Picked:
-    """Some rows of a store; `whole` are the tensors that belong to all rows."""
-
-    store: Store
-    rows: Array
-    whole: frozenset[str]
-
-    def read(self, key: str, start: int, stop: int) -> Array:
-        return self.store.read(key, start, stop) if key in self.whole else self.store.take(key, self.rows[start:stop])
-
-    def take(self, key: str, rows: Array) -> Array:
-        return self.store.take(key, self.rows[rows])
-
-    def expect(self, key: str, rows: Array) -> None:
-        self.store.expect(key, self.rows[rows])
-
-    def close(self) -> None:
-        self.store.close()
+    return {name: data.select(rows) for name, rows in zip(NAMES[len(ratios)], cut, strict=True) if len(rows)}
 
 
 def mapped(function: Callable[[Any], Any], named: Named) -> Named:
@@ -176,7 +143,7 @@ class Streamed:
     @property
     def rows(self) -> int:
         """The number of rows."""
-        return self.tensors.rows
+        return self.tensors.num_rows
 
     def batches(self, edges: list[int], order: Array | None) -> Iterator[Pair]:
         """Yield (input, target) of each batch, on the device; the next ones are read meanwhile."""
@@ -218,7 +185,7 @@ def edges_of(rows: int, size: int) -> list[int]:
 def place(tensors: TensorSet, ready: Ready, device: torch.device, budget: int) -> Part:
     """Put a part on the device where it fits into `budget` bytes: as the model takes it, else as it is stored; or stream it."""
     specs = [*tensors.by_role("input"), *tensors.by_role("target")]
-    expanded = tensors.rows * sum(map(bytes_in, tensors.batch(slice(0, 1))))
+    expanded = tensors.num_rows * sum(map(bytes_in, tensors.batch(slice(0, 1))))
     if expanded <= budget:
         return _expanded(tensors, ready, device)
     if sum(spec.nbytes for spec in specs) <= budget:
@@ -227,12 +194,13 @@ def place(tensors: TensorSet, ready: Ready, device: torch.device, budget: int) -
 
 
 def _expanded(tensors: TensorSet, ready: Ready, device: torch.device) -> Resident:
-    pieces = list(Streamed(tensors, ready, torch.device("cpu")).batches([*range(0, tensors.rows, 4096), tensors.rows], None))
+    edges = [*range(0, tensors.num_rows, 4096), tensors.num_rows]
+    pieces = list(Streamed(tensors, ready, torch.device("cpu")).batches(edges, None))
     inputs, target = (mapped(lambda x: x.to(device), joined_batches(batches)) for batches in zip(*pieces, strict=True))
     inputs = mapped(lambda x: x.to(memory_format=torch.channels_last) if x.ndim == 4 else x, inputs)
     if isinstance(inputs, Mapping) or isinstance(target, Mapping):
-        return _several(tensors.rows, inputs, target, device)
-    return Resident(tensors.rows, {"input": inputs, "target": target}, {}, _as_it_is, device)
+        return _several(tensors.num_rows, inputs, target, device)
+    return Resident(tensors.num_rows, {"input": inputs, "target": target}, {}, _as_it_is, device)
 
 
 def _as_it_is(batch: Mapping[str, Tensor]) -> Pair:
@@ -261,7 +229,7 @@ def _stored(tensors: TensorSet, specs: list[TensorSpec], ready: Ready, device: t
         return one_or_named(inputs), ready(one_or_named(targets))
 
     stored = {name: part for name, part in values.items() if name not in shared}
-    return Resident(tensors.rows, stored, {name: values[name] for name in shared}, expand, device)
+    return Resident(tensors.num_rows, stored, {name: values[name] for name in shared}, expand, device)
 
 
 def augmentation(settings: Settings, inputs: Shape) -> Augment | None:

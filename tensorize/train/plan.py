@@ -116,7 +116,7 @@ def make_plan(
         options=options,
         settings=settings,
         recipe=data.recipe,
-        split_rows=0 if data.splits else data.rows,
+        split_rows=0 if data.splits else data.num_rows,
         task=task,
         units=units_for(task, data.recipe),
         inputs=inputs,
@@ -144,7 +144,7 @@ def _with_past(model: str | nn.Module, options: Mapping[str, Any], past: list[li
 
 def _notes(data: TensorSet, parts: Mapping[str, TensorSet], task: Task, settings: Settings) -> Iterator[str]:
     if not data.splits:
-        rows = ", ".join(f"{name} {part.rows:,}" for name, part in parts.items())
+        rows = ", ".join(f"{name} {part.num_rows:,}" for name, part in parts.items())
         yield f"the file has no split: its rows are split by seed {settings.seed} ({rows})"
         yield "its statistics were learned on all rows; prepare it with --split to learn them from train alone"
     if "val" not in parts:

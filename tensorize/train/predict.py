@@ -91,7 +91,7 @@ def predictions(
 
 def _values(task: Task, runner: Runner, part: TensorSet) -> Named:
     """Probabilities or numbers of the file, (row, …) on the CPU, in the very batches of the evaluation."""
-    edges = [*range(0, part.rows, ROWS), part.rows]
+    edges = [*range(0, part.num_rows, ROWS), part.num_rows]
     inputs = (part.batch(slice(start, stop), runner.device)[0] for start, stop in pairwise(edges))
     return joined_batches([mapped(lambda x: x.cpu(), task.read(runner.predict(batch))) for batch in inputs])
 

@@ -108,6 +108,7 @@ def test_no_scratch_is_left_beside_the_output(tmp_path):
 def test_the_benchmarks_run_at_a_small_scale(tmp_path):
     pytest.importorskip("sklearn")
     pytest.importorskip("polars")
+    pytest.importorskip("tokenizers")
     flags = ["--scale", "0.001", "--runs", "1", "--only", "wine 2M rows", "--write", tmp_path / "page.md"]
     command = [sys.executable, ROOT / "benchmarks/bench.py", tmp_path / "data", *flags]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -334,7 +334,7 @@ def test_windows_are_judged_beside_the_value_one_window_before(meter: TensorSet)
     checkpoint = fit("conv1d", meter, epochs=1).checkpoint
     found = evaluate(checkpoint, meter)
     test = meter.split("test")
-    inputs, target = test.batch(slice(0, test.rows))
+    inputs, target = test.batch(slice(0, test.num_rows))
     column = meter.recipe.inverse(test)["kwh"].to_numpy()
     start = test["start"].numpy()
     before = np.stack([column[at : at + 12] for at in start])

@@ -51,6 +51,14 @@ def test_workers_share_the_batches_out(path, start):
     assert passes[0] != passes[1]
 
 
+def test_workers_that_are_kept_have_another_order_in_each_pass(path):
+    ts = read(path)
+    loader = DataLoader(ts.batches(4, shuffle=True), batch_size=None, num_workers=2, persistent_workers=True)
+    passes = [torch.cat([y for _, y in loader]).tolist() for _ in range(3)]
+    assert all(sorted(rows) == list(range(23)) for rows in passes)
+    assert len({tuple(rows) for rows in passes}) == 3
+
+
 def test_batches_of_a_split(tmp_path):
     ts = prepare("table", {"x": list(range(20))}, split="0.5,0.5", scale="none")
     rows = [x[:, 0] for x, y in ts.batches(3, split="test") if y is None]
