@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from outputs import bytes_of
 from PIL import Image
 
 from tensorize import Recipe, prepare, read
@@ -138,7 +139,7 @@ def test_same_bits_whatever_the_threads_and_the_chunks(tmp_path, case, suffix):
     for number, (threads, size) in enumerate([(1, None), (2, 700), (5, 4096), (1, 301)]):
         out = tmp_path / f"{number}{suffix}"
         prepare(case.kind, str(source), **case.options, split=SPLIT, out=out, threads=threads, chunk_bytes=size)
-        made.add(out.read_bytes())
+        made.add(bytes_of(out))
     assert len(made) == 1
 
 

@@ -104,6 +104,11 @@ EXPORTERS = {
         "Arrow IPC and Feather: one row per sample, a column for each tensor (.arrow, .feather).",
         (".arrow", ".feather"),
     ),
+    "zarr": (
+        "tensorize.exporters.zarr.exporter:Zarr",
+        "Zarr version 3: a folder of uncompressed shards (.zarr).",
+        (".zarr",),
+    ),
 }
 """With the suffixes, so that looking one up imports no exporter."""
 

@@ -51,7 +51,7 @@ class Volume:
 
 @dataclass
 class PartVolume:
-    """The files of a folder in the making, at the offsets of a volume. See `tensorize.storage.writer.Part`."""
+    """The files of a folder in the making, at the offsets of a volume. See `tensorize.storage.writer.OutputPart`."""
 
     folder: PartFolder
     files: Sequence[tuple[str, int]]

@@ -24,7 +24,7 @@ _HASHED = 4 << 20
 """Bytes that are final before they are hashed."""
 
 
-class Part(Protocol):
+class OutputPart(Protocol):
     """The output in the making: a `PartFile`, or the files of a folder."""
 
     @property
@@ -70,7 +70,7 @@ class SlotWriter:
     """
 
     plan: FilePlan
-    part: Part
+    part: OutputPart
     check: Callable[[Path], object]
     _rows: dict[str, int] = field(default_factory=dict)
     _crc: dict[str, int] = field(default_factory=dict)
@@ -91,7 +91,7 @@ class SlotWriter:
         return cls.start(PartFile(path, force=force), plan, check)
 
     @classmethod
-    def start(cls, part: Part, plan: FilePlan, check: Callable[[Path], object]) -> Self:
+    def start(cls, part: OutputPart, plan: FilePlan, check: Callable[[Path], object]) -> Self:
         """As `create`, for an output that was begun."""
         try:
             part.reserve(plan.size)

@@ -21,6 +21,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from outputs import content_of, files_of, remove
 from torch.utils.data import DataLoader
 
 import tensorize
@@ -112,9 +113,9 @@ def test_everything_comes_back(tmp_path, rich, suffix):
 def test_the_same_input_gives_the_same_bytes_under_any_name(tmp_path, rich, suffix):
     plan, arrays = rich
     (tmp_path / "elsewhere").mkdir()
-    one = written(tmp_path / f"one{suffix}", plan, arrays).read_bytes()
+    one = content_of(written(tmp_path / f"one{suffix}", plan, arrays))
     time.sleep(1.1)
-    assert written(tmp_path / "elsewhere" / f"another name{suffix}", plan, arrays).read_bytes() == one
+    assert content_of(written(tmp_path / "elsewhere" / f"another name{suffix}", plan, arrays)) == one
 
 
 def test_conversion_there_and_back_is_exact(tmp_path, rich):
@@ -184,15 +185,16 @@ def test_stock_hdf5_readers_find_groups_roles_and_names(tmp_path, rich):
 def test_every_changed_byte_is_found(tmp_path, suffix):
     plan, arrays = small()
     path = written(tmp_path / f"x{suffix}", plan, arrays)
-    good, exporter = path.read_bytes(), registry.exporter_for(path)
-    rng = np.random.default_rng(1)
-    for at in sorted(set(rng.integers(0, len(good), 150).tolist()) | {0, len(good) - 1}):
-        bad = bytearray(good)
-        bad[at] ^= 1 << int(rng.integers(8))
-        path.write_bytes(bad)
-        with pytest.raises(TensorizeError):
-            exporter.verify(path)
-    path.write_bytes(good)
+    exporter, rng = registry.exporter_for(path), np.random.default_rng(1)
+    for file in files_of(path):
+        good, times = file.read_bytes(), 150 if path.is_file() else 15
+        for at in sorted(set(rng.integers(0, len(good), times).tolist()) | {0, len(good) - 1}):
+            bad = bytearray(good)
+            bad[at] ^= 1 << int(rng.integers(8))
+            file.write_bytes(bad)
+            with pytest.raises(TensorizeError):
+                exporter.verify(path)
+        file.write_bytes(good)
     exporter.verify(path)
 
 
@@ -200,11 +202,13 @@ def test_every_changed_byte_is_found(tmp_path, suffix):
 def test_a_file_that_was_cut_off_says_so(tmp_path, suffix):
     plan, arrays = small(rows=3000)
     path = written(tmp_path / f"x{suffix}", plan, arrays)
-    good = path.read_bytes()
-    for size in (0, 1, 7, 100, len(good) // 2, len(good) - 1):
-        path.write_bytes(good[:size])
-        with pytest.raises(TensorizeError):
-            tensorize.read(path)["features"]
+    for file in files_of(path):
+        good = file.read_bytes()
+        for size in {0, 1, 7, min(100, len(good) - 1), len(good) // 2, len(good) - 1}:
+            file.write_bytes(good[:size])
+            with pytest.raises(TensorizeError):
+                tensorize.read(path)["features"]
+        file.write_bytes(good)
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
@@ -297,7 +301,7 @@ def test_a_recipe_whose_numbers_were_learned_meanwhile_makes_the_same_bytes(tmp_
     writer = registry.exporter_for(f"x{suffix}").create(tmp_path / f"x{suffix}", replace(plan, recipe=told([0.0, 1.0])))
     writer.write("features", 0, arrays["features"])
     writer.commit(told([-0.123456789012345, 1e-300]))
-    assert (tmp_path / f"x{suffix}").read_bytes() == known.read_bytes()
+    assert content_of(tmp_path / f"x{suffix}") == content_of(known)
     with tensorize.read(known) as ts:
         assert ts.layout.recipe == told([-0.123456789012345, 1e-300])
 
@@ -352,7 +356,7 @@ def test_an_existing_file_stays_unless_forced_also_when_it_appears_late(tmp_path
     with pytest.raises(UsageError, match="exists"):
         registry.exporter_for(path).create(path, plan)
     written(path, plan, arrays, force=True)
-    path.unlink()
+    remove(path)
     writer = registry.exporter_for(path).create(path, plan)
     writer.write("features", 0, arrays["features"])
     path.write_text("mine")
@@ -400,10 +404,10 @@ tensorize.prepare("table", {"a": np.arange(200_000.0)}, out=sys.argv[1], force=T
 def test_kill_minus_9_leaves_the_old_file_and_the_next_run_cleans_up(tmp_path, suffix):
     path = tmp_path / f"x{suffix}"
     plan, arrays = small()
-    old = written(path, plan, arrays).read_bytes()
+    old = content_of(written(path, plan, arrays))
     done = subprocess.run([sys.executable, "-c", KILLED, path], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (-signal.SIGKILL, "writing\n")
-    assert path.read_bytes() == old
+    assert content_of(path) == old
     assert left(tmp_path) == [f".x{suffix}.part", f"x{suffix}"]
     written(path, plan, arrays, force=True)
     assert left(tmp_path) == [f"x{suffix}"]

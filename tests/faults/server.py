@@ -175,25 +175,35 @@ def prepared(target: Path, job: dict) -> None:
     """An empty folder but for the old file; `room` says how much is left on the disk that it is on."""
     target.parent.mkdir(exist_ok=True)
     for path in target.parent.iterdir():
-        path.unlink()
+        remove(path)
     ballast = target.parent.parent / "ballast"
     ballast.unlink(missing_ok=True)
-    if job["old"] is not None:
+    if job["old"] is not None and job.get("old_folder"):
+        shutil.copytree(job["old_folder"], target)
+    elif job["old"] is not None:
         target.write_text(job["old"])
     if "room" in job:
         disk = os.statvfs(target.parent)
         ballast.write_bytes(bytes(max(disk.f_bavail * disk.f_bsize - job["room"], 0)))
 
 
+def digest(target: Path) -> str:
+    """Of a file, or of the names and bytes of all files in a folder."""
+    found = hashlib.sha256()
+    for name, data in content_of(target).items():
+        found.update(f"{name} {len(data)}\n".encode() + data)
+    return found.hexdigest()
+
+
 def state(target: Path, old: str | None, new: str | None) -> str:
     """`absent`, `old`, `new` or `broken`; where no two runs make the same bytes, `new` is what its own digest fits."""
     if not target.exists():
         return "absent"
-    data = target.read_bytes()
-    if old is not None and data == old.encode():
+    found = digest(target)
+    if old is not None and found == old_digest:
         return "old"
     if new is not None:
-        return "new" if hashlib.sha256(data).hexdigest() == new else "broken"
+        return "new" if found == new else "broken"
     try:
         tensorize.verify(target)
     except TensorizeError:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from outputs import bytes_of
 
 from tensorize.core import registry
 from tensorize.core.contracts import Layout, TensorSpec
@@ -110,7 +111,7 @@ def test_a_recipe_that_is_known_last_is_kept_wherever_the_format_has_it(tmp_path
         with exporter.open(path) as ts:
             assert ts.layout == replace(layout, recipe=final)
             assert all(np.array_equal(ts.numpy(key), values) for key, values in arrays.items())
-    assert len({path.read_bytes() for path in tmp_path.iterdir()}) == 1
+    assert len({bytes_of(path) for path in tmp_path.iterdir()}) == 1
 
 
 def test_tensors_are_hashed_while_they_are_written_though_the_header_is_known_last(tmp_path, monkeypatch):
@@ -164,7 +165,7 @@ def test_several_writers_at_once_in_one_thread_and_in_many(tmp_path, exporter):
         paths = [tmp_path / f"thread-{number}{suffix}" for number in range(8)]
         list(pool.map(lambda path: write(exporter, path, layout, arrays, layout.recipe), paths))
     assert len(os.listdir(tmp_path)) == 11
-    assert len({path.read_bytes() for path in tmp_path.iterdir()}) == 1
+    assert len({bytes_of(path) for path in tmp_path.iterdir()}) == 1
     assert ours() == []
 
 
@@ -185,7 +186,7 @@ def test_several_processes_write_files_of_one_set(tmp_path, name):
     for process in processes:
         process.join(60)
         assert process.exitcode == 0
-    assert len({path.read_bytes() for path in tmp_path.iterdir()}) == 1
+    assert len({bytes_of(path) for path in tmp_path.iterdir()}) == 1
     assert len(os.listdir(tmp_path)) == 2
 
 

@@ -1,0 +1,27 @@
+"""What a format wrote, whether it is a file or a folder of files."""
+
+import shutil
+from pathlib import Path
+
+
+def files_of(path: Path) -> list[Path]:
+    """The file, or the files of the folder, in the order of their names."""
+    return sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+
+
+def content_of(path: Path) -> dict[str, bytes]:
+    """Name → bytes: the same for equal outputs, whatever they are called."""
+    return {str(file.relative_to(path)): file.read_bytes() for file in files_of(path)}
+
+
+def bytes_of(path: Path) -> tuple[tuple[str, bytes], ...]:
+    """`content_of` for sets and dicts."""
+    return tuple(content_of(path).items())
+
+
+def remove(path: Path) -> None:
+    """Remove a file, or a folder and what is in it."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
