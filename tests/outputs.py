@@ -1,5 +1,6 @@
 """What a format wrote, whether it is a file or a folder of files."""
 
+import hashlib
 import shutil
 from pathlib import Path
 
@@ -17,6 +18,19 @@ def content_of(path: Path) -> dict[str, bytes]:
 def bytes_of(path: Path) -> tuple[tuple[str, bytes], ...]:
     """`content_of` for sets and dicts."""
     return tuple(content_of(path).items())
+
+
+def digest_of(path: Path) -> str:
+    """The SHA-256 of `content_of`."""
+    found = hashlib.sha256()
+    for name, data in content_of(path).items():
+        found.update(f"{name} {len(data)}\n".encode() + data)
+    return found.hexdigest()
+
+
+def copy(path: Path, target: Path) -> Path:
+    """Copy a file or a folder to a place where there is none."""
+    return Path(shutil.copytree(path, target) if path.is_dir() else shutil.copyfile(path, target))
 
 
 def remove(path: Path) -> None:

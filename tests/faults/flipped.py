@@ -11,6 +11,8 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+from outputs import copy, files_of, remove
+
 import tensorize
 from tensorize.core.errors import TensorizeError
 
@@ -49,19 +51,34 @@ def read(path: Path) -> None:
             ts.recipe.parsed_options()
 
 
+def hurt(good: Path, bad: Path, rng: random.Random) -> bool:
+    """Make a copy of a file, or of a folder, with a change in one file, or without it; whether there is a change at all."""
+    if bad.exists():
+        remove(bad)
+    copy(good, bad)
+    files = files_of(bad)
+    file = rng.choices(files, [1 + path.stat().st_size for path in files])[0]
+    if bad.is_dir() and rng.random() < 0.05:
+        file.unlink()
+        return True
+    data = file.read_bytes()
+    flipped = changed(data, rng)
+    file.write_bytes(flipped)
+    return flipped != data
+
+
 def main(good: Path, seed: int, times: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    data, bad = good.read_bytes(), good.with_name(f"{good.stem}-bad{good.suffix}")
+    bad = good.with_name(f"{good.stem}-bad{good.suffix}")
     tensorize.verify(good)
     read(good)
     rng = random.Random(seed)
     for _ in range(times):
-        flipped = changed(data, rng)
-        bad.write_bytes(flipped)
+        is_changed = hurt(good, bad, rng)
         faulthandler.dump_traceback_later(10, exit=True)
         try:
             tensorize.verify(bad)
-            said = "same" if flipped == data else "missed"
+            said = "missed" if is_changed else "same"
         except TensorizeError:
             said = "found"
         with suppress(TensorizeError):

@@ -1,7 +1,6 @@
 """The faults, as tables: a new writer or a new fault is one line. What must hold after each is `broken_rules`."""
 
 import errno
-import hashlib
 import json
 import os
 import random
@@ -13,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from outputs import digest_of
 from PIL import Image
 
 import tensorize
@@ -24,22 +24,25 @@ OLD = "the old file, whole\n" * 50
 
 @dataclass(frozen=True)
 class Writer:
-    """Something that writes a file: the command that does it, and whether every run makes the same bytes."""
+    """Something that writes a file, or a folder: the command that does it, and whether every run makes the same bytes."""
 
     suffix: str
     command: tuple[str, ...]
     same: bool = True
+    folder: bool = False
 
 
-def _table(suffix: str) -> Writer:
-    return Writer(suffix, ("table", "{data}/table.csv", "--threads", "1", "-o", "{target}"))
+def _table(name: str) -> Writer:
+    exporter = registry.load("exporters", name)
+    command = ("table", "{data}/table.csv", "--threads", "1", "-o", "{target}")
+    return Writer(exporter.suffixes[0], command, folder=exporter.folder)
 
 
 SKIP = ("--on-bad", "skip", "--max-bad", "90%")
 BESIDE = ("-o", "{beside}/y.h5")
 
 WRITERS = {
-    **{name: _table(registry.load("exporters", name).suffixes[0]) for name in registry.EXPORTERS},
+    **{name: _table(name) for name in registry.EXPORTERS},
     "images": Writer(".h5", ("images", "{data}/pictures", *SKIP, "-o", "{target}")),
     "recipe": Writer(".json", ("inspect", "{data}/small.h5", "--recipe", "-o", "{target}")),
     "rejects of a table": Writer(".jsonl", ("table", "{data}/ragged.csv", *SKIP, "--rejects", "{target}", *BESIDE)),
@@ -52,7 +55,7 @@ WRITERS = {
 WITH_WORKERS = ("images", "rejects of images")
 """Those that decode in processes apart."""
 
-CALLS = ("write", "pwrite", "ftruncate", "posix_fallocate", "fsync", "rename", "link")
+CALLS = ("write", "pwrite", "ftruncate", "posix_fallocate", "fsync", "rename", "link", "mkdir", "renameat2")
 """Each fails the first, second, … time: once, and from then on; and the process is killed as it makes it."""
 
 LIMITS = {
@@ -106,7 +109,13 @@ class Harness:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env={**os.environ, **preload, "OMP_NUM_THREADS": "1", "ARROW_DEFAULT_MEMORY_POOL": "system"},
+            env={
+                **os.environ,
+                **preload,
+                "PYTHONPATH": str(HERE.parent),
+                "OMP_NUM_THREADS": "1",
+                "ARROW_DEFAULT_MEMORY_POOL": "system",
+            },
         )
         assert self._server.stdout.readline() == "ready\n"
         self.has_disk = self.unshared and self._mount()
@@ -124,7 +133,11 @@ class Harness:
             if number % 2:
                 picture.write_bytes(picture.read_bytes()[:40])
         small = {"a": [float(row) for row in range(60)], "b": [row * 2.0 for row in range(60)]}
-        tensorize.prepare("table", small, target="b", split="0.6,0.2,0.2", out=self.data / "small.h5")
+        tensors = tensorize.prepare("table", small, target="b", split="0.6,0.2,0.2", out=self.data / "small.h5")
+        (self.data / "old").write_text(OLD)
+        for writer in WRITERS.values():
+            if writer.folder:
+                tensors.save(self.data / f"old{writer.suffix}")
 
     def _clean(self, name: str) -> tuple[float, str | None]:
         """(seconds, digest) of a run that nothing happens to."""
@@ -133,7 +146,7 @@ class Harness:
         assert found.codes == [0], found.said
         assert (found.state, found.left) == ("new" if not WRITERS[name].same else "broken", [])
         target = self.target(name)
-        return found.seconds, hashlib.sha256(target.read_bytes()).hexdigest() if WRITERS[name].same else None
+        return found.seconds, digest_of(target) if WRITERS[name].same else None
 
     def target(self, name: str, fault: Mapping[str, object] | None = None) -> Path:
         on_disk = fault is not None and not fault.keys().isdisjoint({"room", "read_only"})
@@ -146,7 +159,8 @@ class Harness:
         if old or "{beside}/y.h5" in WRITERS[name].command:
             argv.append("--force")
         new = self.clean[name][1] if name in getattr(self, "clean", {}) else ("" if WRITERS[name].same else None)
-        return {"target": str(target), "old": OLD if old else None, "new": new, "runs": [argv] * runs, **fault}
+        there = str(self.data / f"old{WRITERS[name].suffix if WRITERS[name].folder else ''}") if old else None
+        return {"target": str(target), "old": there, "new": new, "runs": [argv] * runs, **fault}
 
     def ask(self, name: str, job: dict[str, object]) -> Outcome:
         self._server.stdin.write(json.dumps(job) + "\n")

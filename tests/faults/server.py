@@ -6,7 +6,6 @@ Reads a job a line from stdin, as JSON, and answers with a line. Started with LD
 import contextlib
 import ctypes
 import faulthandler
-import hashlib
 import json
 import os
 import resource
@@ -18,6 +17,7 @@ from importlib import import_module
 from pathlib import Path
 
 import torch
+from outputs import copy, digest_of, remove
 from tensorize_cli.main import main
 
 import tensorize
@@ -172,35 +172,25 @@ def still_running() -> list[str]:
 
 
 def prepared(target: Path, job: dict) -> None:
-    """An empty folder but for the old file; `room` says how much is left on the disk that it is on."""
+    """An empty folder but for a copy of `old`, a file or a folder; `room` says how much is left on the disk that it is on."""
     target.parent.mkdir(exist_ok=True)
     for path in target.parent.iterdir():
         remove(path)
     ballast = target.parent.parent / "ballast"
     ballast.unlink(missing_ok=True)
-    if job["old"] is not None and job.get("old_folder"):
-        shutil.copytree(job["old_folder"], target)
-    elif job["old"] is not None:
-        target.write_text(job["old"])
+    if job["old"] is not None:
+        copy(Path(job["old"]), target)
     if "room" in job:
         disk = os.statvfs(target.parent)
         ballast.write_bytes(bytes(max(disk.f_bavail * disk.f_bsize - job["room"], 0)))
-
-
-def digest(target: Path) -> str:
-    """Of a file, or of the names and bytes of all files in a folder."""
-    found = hashlib.sha256()
-    for name, data in content_of(target).items():
-        found.update(f"{name} {len(data)}\n".encode() + data)
-    return found.hexdigest()
 
 
 def state(target: Path, old: str | None, new: str | None) -> str:
     """`absent`, `old`, `new` or `broken`; where no two runs make the same bytes, `new` is what its own digest fits."""
     if not target.exists():
         return "absent"
-    found = digest(target)
-    if old is not None and found == old_digest:
+    found = digest_of(target)
+    if old is not None and found == digest_of(Path(old)):
         return "old"
     if new is not None:
         return "new" if found == new else "broken"

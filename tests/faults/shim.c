@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <unistd.h>
 
@@ -69,4 +70,8 @@ int posix_fallocate64(int fd, off64_t at, off64_t size) {
     return fails_at("posix_fallocate", fd) ? code : REAL(posix_fallocate64)(fd, at, size);
 }
 int rename(const char *from, const char *to) { return fails("rename", to) ? -1 : REAL(rename)(from, to); }
+int renameat2(int from_folder, const char *from, int to_folder, const char *to, unsigned flags) {
+    return fails("renameat2", to) ? -1 : REAL(renameat2)(from_folder, from, to_folder, to, flags);
+}
+int mkdir(const char *path, mode_t mode) { return fails("mkdir", path) ? -1 : REAL(mkdir)(path, mode); }
 int link(const char *from, const char *to) { return fails("link", to) ? -1 : REAL(link)(from, to); }

@@ -1,5 +1,6 @@
 """A changed byte anywhere in any file of ours: `verify` finds it, and no reader crashes, hangs, or believes a size."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -43,7 +44,12 @@ def files(tmp_path_factory):
 def test_every_change_is_found_and_no_reader_crashes(files, name):
     script = Path(__file__).with_name("flipped.py")
     done = subprocess.run(
-        [sys.executable, script, files[name], "1", str(FLIPS)], capture_output=True, text=True, check=False, timeout=1200
+        [sys.executable, script, files[name], "1", str(FLIPS)],
+        env={**os.environ, "PYTHONPATH": str(script.parent.parent)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=1200,
     )
     said = done.stdout.split()
     TRIED[name, "a changed byte"] += said.count("found") + said.count("missed")
