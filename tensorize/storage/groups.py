@@ -138,10 +138,29 @@ class GroupStore(OpenedFile):
         if 0 < slot.spec.nbytes <= SMALL:
             return self._whole(key)[rows]
         out = np.empty((len(rows), *slot.spec.shape[1:]), dtype=slot.spec.dtype)
-        if out.size:
+        if out.size and slot.form == "bits":
             for first, last, group, within in _stretches(slot, rows):
                 self._load(slot, group, within, out[first:last])
+        elif out.size:
+            columns = out.reshape(len(rows), len(slot.inner), slot.width)
+            for column in range(len(slot.inner)):
+                self._gather(slot, column, rows, columns[:, column])
         return out
+
+    def _gather(self, slot: GroupSlot, column: int, rows: Array, out: Array) -> None:
+        """Fill `out` (row, number) with rows of a column, one call for each run of neighbours."""
+        size, fd = slot.size(slot.width), self.opened()
+        held = np.empty((len(rows), slot.width), "<i4" if slot.form == "int32" else slot.spec.dtype)
+        groups, within = np.divmod(rows, slot.rows)
+        places = np.array(slot.starts, np.int64)[groups] + within * size
+        places += np.where(groups == len(slot.starts) - 1, slot.last[column], slot.inner[column])
+        breaks = (np.flatnonzero(np.diff(places) != size) + 1).tolist()
+        view, offsets = held.data.cast("B"), places.tolist()
+        for first, last in zip([0, *breaks], [*breaks, len(offsets)], strict=True):
+            part = view[first * size : last * size]
+            if os.preadv(fd, [part], offsets[first]) != len(part):
+                self.fill(held[first:last], offsets[first])
+        out[:] = held
 
     def _whole(self, key: str) -> Array:
         """A small tensor, read once."""
