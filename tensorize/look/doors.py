@@ -48,18 +48,24 @@ class Sign:
 def made_by_us(path: str | os.PathLike[str]) -> Sign | None:
     """The sign for what tensorize wrote: a prepared file, a model, a recipe; None for anything else."""
     file = Path(path)
+    name = quoted(os.fspath(path))
+    if file.suffix.lower() in registry.suffixes() and _is_prepared(registry.suffixes()[file.suffix.lower()], file):
+        return _prepared(name)
     if not file.is_file():
         return None
     with file.open("rb") as stream:
         head = stream.read(_HEAD_BYTES)
-    name = quoted(os.fspath(path))
     if head.startswith(b"{") and b'"tensorize"' in head and _is_recipe(file):
         return Sign("a recipe, which holds no rows", f"apply it to new data: tensorize apply {name} DATA -o new.h5")
     if head.startswith(b"\x89HDF") and _is_prepared("hdf5", file):
-        return Sign("a prepared file", "its tensors, labels and recipe:", f"tensorize inspect {name}")
+        return _prepared(name)
     if head.startswith(b"PK\x03\x04"):
         return _of_torch(file, name)
     return None
+
+
+def _prepared(name: str) -> Sign:
+    return Sign("a prepared file", "its tensors, labels and recipe:", f"tensorize inspect {name}")
 
 
 def _of_torch(file: Path, name: str) -> Sign | None:
@@ -76,14 +82,16 @@ def _of_torch(file: Path, name: str) -> Sign | None:
     if is_model:
         return Sign(MODEL, f"use it on raw data: tensorize predict {name} DATA")
     if _is_prepared("pt", file):
-        return Sign("a prepared file", "its tensors, labels and recipe:", f"tensorize inspect {name}")
+        return _prepared(name)
     return Sign("a torch file that tensorize did not write", "write its tensors as CSV or Parquet first")
 
 
 def _is_prepared(exporter: str, file: Path) -> bool:
-    with suppress(TensorizeError):
-        registry.load("exporters", exporter)().open(file)
-        return True
+    with suppress(TensorizeError, OSError):
+        found = registry.load("exporters", exporter)
+        if getattr(found, "reads", True):
+            found().open(file).close()
+            return True
     return False
 
 

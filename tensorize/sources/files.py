@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, BinaryIO, Protocol, cast
 
-from tensorize.core.errors import DataError, RunError, UsageError, near, quoted
+from tensorize.core.errors import DataError, RunError, UsageError, near
 from tensorize.core.limits import check_pipe, timeout
 from tensorize.sources.addresses import is_address, parse_address
-from tensorize.sources.archives import ZIP, unpacked
+from tensorize.sources.archives import unpacked
+from tensorize.sources.beginnings import check_text
 from tensorize.sources.changes import RandomFile, Stamp, WatchedFile, source_changed
 from tensorize.sources.databases import is_database
 from tensorize.sources.folders import data_files, files_below, is_folder, read_in, walked
@@ -28,45 +29,6 @@ STDIN = "-"
 _BUFFER = 128 << 10
 _FREE_BYTES = 64 << 20
 """Up to here a compressed file may grow as it likes."""
-_READ = "table and series read it, unless --reader names another reader"
-_UNPACK = "unpack it first"
-_TO_PARQUET = (
-    'write it as Parquet: {python} -c "import sys, pyarrow.feather as f, pyarrow.parquet as p; '
-    "p.write_table(f.read_table(sys.argv[1]), 'out.parquet')\" {name}"
-)
-_PICTURE = "tensorize images reads folders of pictures"
-_NO_TEXT = {
-    b"PAR1\x15": ("a Parquet file", _READ),
-    b"\x89HDF\r\n\x1a\n": ("an HDF5 file", "raw data are asked for; tensorize inspect shows a prepared file"),
-    b"SQLite format 3\0": ("an SQLite database", _READ),
-    b"%PDF-": ("a PDF", "save its text first"),
-    b"ARROW1\0\0": ("an Arrow file (.arrow, .feather)", "table and series read it, unless --reader names another reader"),
-    b"FEA1\0": ("a Feather file of version 1", _TO_PARQUET),
-    b"\x93NUMPY": (
-        "an array of numpy (.npy)",
-        "write it as CSV: {python} -c \"import sys, numpy; numpy.savetxt('out.csv', numpy.load(sys.argv[1]), delimiter=',')\""
-        " {name}",
-    ),
-    b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": ("an old Excel workbook (.xls), or another Office file", "name a workbook .xls"),
-    b"7z\xbc\xaf\x27\x1c": ("a 7z archive", _UNPACK),
-    b"Rar!\x1a\x07": ("a RAR archive", _UNPACK),
-    b"\x04\x22\x4d\x18": ("compressed by lz4", _UNPACK),
-    b"\x1f\x9d": ("compressed by compress (.Z)", _UNPACK),
-    b"Obj\x01": ("an Avro file", "write it as Parquet or CSV first"),
-    b"<stata_dta>": (
-        "a Stata file",
-        "write it as CSV: {python} -c \"import sys, pandas; pandas.read_stata(sys.argv[1]).to_csv('out.csv', index=False)\""
-        " {name}",
-    ),
-    b"$FL2@(#)": ("an SPSS file", "save it as CSV first"),
-    b"RDX2\n": ("R data", "in R: write.csv(x, 'out.csv', row.names = FALSE)"),
-    b"RDX3\n": ("R data", "in R: write.csv(x, 'out.csv', row.names = FALSE)"),
-    b"\x80\x04\x95": ("a pickle, which is never read", "write the table as CSV or Parquet"),
-    b"\x80\x05\x95": ("a pickle, which is never read", "write the table as CSV or Parquet"),
-    b"\x89PNG\r\n": ("a PNG picture", _PICTURE),
-    b"\xff\xd8\xff": ("a JPEG picture", _PICTURE),
-}
-"""How files begin that are read as text in vain: what they are, and the way out."""
 
 
 @dataclass(frozen=True)
@@ -205,24 +167,14 @@ class InputFile:
         raw = io.BufferedReader(self._raw(), _BUFFER)
         try:
             magic = raw.peek(16)[:16]
-            self._check_text(magic)
+            check_text(self.name, self.path, magic)
             inner = unpacked(raw, magic, self.name, self.random)
             if isinstance(inner, io.BufferedReader):
-                self._check_text(inner.peek(16)[:16])
+                check_text(self.name, self.path, inner.peek(16)[:16])
         except BaseException:
             raw.close()
             raise
         return cast(BinaryIO, raw) if inner is None else inner
-
-    def _check_text(self, magic: bytes) -> None:
-        if magic.startswith(ZIP) and self.path.suffix.lower() in (".xlsx", ".xlsm", ".xlsb", ".ods"):
-            raise DataError(f"{self.name} is a workbook, not text", hint=_READ)
-        for known, (what, hint) in _NO_TEXT.items():
-            if magic.startswith(known):
-                raise DataError(
-                    f"{self.name} is {what}, not text",
-                    hint=hint.replace("{python}", quoted(sys.executable)).replace("{name}", quoted(self.name)),
-                )
 
     def _raw(self) -> io.RawIOBase:
         if self._remote is not None:

@@ -14,6 +14,8 @@ from conftest import Command, WriteTable
 from follow import follow, last_line
 from PIL import Image
 
+from tensorize import prepare
+from tensorize.core import registry
 from tensorize.look.doors import made_by_us
 
 TABLE = "x,y\n" + "".join(f"{at * 7 % 13 / 2},{at % 3}\n" for at in range(40))
@@ -115,3 +117,16 @@ def test_damaged_and_swollen_torch_files_are_looked_at_in_bounds(tmp_path: Path)
     assert sign is not None
     assert sign.what == "a torch file that tensorize did not write"
     assert peak < 32 << 20
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in registry.EXPORTERS if getattr(registry.load("exporters", name), "reads", True)]
+)
+def test_what_tensorize_wrote_is_known_in_every_format(warm: Command, tmp_path: Path, name: str) -> None:
+    file = f"x{registry.load('exporters', name).suffixes[0]}"
+    prepare("table", {"a": [1.0, 2.0, 3.0]}, out=tmp_path / file)
+    for call in ([file], ["text", file, "-o", "y.h5"]):
+        said = warm(*call)
+        assert said.returncode == 1
+        assert said.stderr.startswith(f"error: {file} is a prepared file\n")
+        assert said.stderr.rstrip().endswith(f"tensorize inspect {file}")
