@@ -21,6 +21,7 @@ from tensorize.core.errors import TensorizeError
 from tensorize.exporters.hdf5.index import MAGIC
 from tensorize.exporters.pt.dense import NotPlainError
 from tensorize.exporters.pt.unpickled import unpickled
+from tensorize.exporters.rowwise.index import MAGIC as ROWS_MAGIC
 from tensorize.loaders import read_table
 from tensorize.storage.digest import DIGEST_SIZE
 
@@ -130,6 +131,31 @@ def read_hdf5(data: bytes) -> None:
     if data[:1] == b"i":
         data = b"i" + hdf5_head() + data[1:] + struct.pack("<Q8s", len(data) - 1, MAGIC) + b"0" * DIGEST_SIZE
     read_all(file(data[1:], ".h5"))
+
+
+ROW_END = struct.Struct("<Q8s")
+
+
+def row_file(suffix: str) -> tuple[bytes, bytes, bytes]:
+    """A file of rows: what lies before its index, the index, and what comes after it."""
+    whole = prepared(suffix)
+    end = whole.rindex(ROWS_MAGIC) - 8
+    size, _ = ROW_END.unpack_from(whole, end)
+    return whole[: end - size], whole[end - size : end], whole[end + ROW_END.size :]
+
+
+def row_files(suffix: str) -> Iterable[bytes]:
+    yield b"f" + prepared(suffix)
+    yield b"i" + row_file(suffix)[1]
+
+
+def read_rows(data: bytes, suffix: str) -> None:
+    """A whole file, or the index alone in the place of a good one."""
+    body = data[1:]
+    if data[:1] == b"i":
+        head, _, tail = row_file(suffix)
+        body = head + body + ROW_END.pack(len(body), ROWS_MAGIC) + tail
+    read_all(file(body, suffix))
 
 
 CSV = [
@@ -250,5 +276,7 @@ TARGETS = {
     "hdf5": Target(hdf5_files, read_hdf5, b"i"),
     "safetensors": Target(safetensors_files, read_safetensors, b"h"),
     "npz": Target(numpy_archives, lambda data: read_all(file(data, ".npz"))),
+    "parquet": Target(lambda: row_files(".parquet"), lambda data: read_rows(data, ".parquet"), b"i"),
+    "arrow": Target(lambda: row_files(".arrow"), lambda data: read_rows(data, ".arrow"), b"i"),
     "csv": Target(tables, read_csv),
 }

@@ -8,7 +8,7 @@ import pytest
 from targets import TARGETS
 
 FOUND = sorted((Path(__file__).parent / "found").glob("*-*"))
-CHANGES = {"recipe": 150, "pt": 400, "hdf5": 400, "safetensors": 400, "npz": 400, "csv": 150}
+CHANGES = {"recipe": 150, "pt": 400, "hdf5": 400, "safetensors": 400, "npz": 400, "parquet": 400, "arrow": 400, "csv": 150}
 WORDS = [
     b"-1",
     b"1e999",
