@@ -111,6 +111,9 @@ EACH = pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.kind}-{ca
 SUFFIX = pytest.mark.parametrize("suffix", [registry.load("exporters", name).suffixes[0] for name in registry.EXPORTERS])
 
 
+READ = [registry.load("exporters", name).suffixes[0] for name in registry.EXPORTERS if registry.load("exporters", name).reads]
+
+
 def test_every_loader_has_a_case():
     assert {case.kind for case in CASES} == set(registry.LOADERS)
 
@@ -141,6 +144,21 @@ def test_same_bits_whatever_the_threads_and_the_chunks(tmp_path, case, suffix):
         prepare(case.kind, str(source), **case.options, split=SPLIT, out=out, threads=threads, chunk_bytes=size)
         made.add(bytes_of(out))
     assert len(made) == 1
+
+
+@EACH
+@pytest.mark.parametrize("split", [SPLIT, None])
+def test_every_format_converts_into_every_other_without_a_change(tmp_path, case, split):
+    """The same bits, recipe, labels and texts; and the same file, from whichever format it was converted."""
+    made = prepare(case.kind, str(case.write(tmp_path)), **case.options, split=split)
+    able = [suffix for suffix in READ if not registry.exporter_for(f"x{suffix}").refusal(made.layout)]
+    assert len(able) >= 5
+    direct = {suffix: bytes_of(made.save(tmp_path / f"direct{suffix}")) for suffix in able}
+    for first in able:
+        with read(tmp_path / f"direct{first}") as ts:
+            assert ts.equals(made)
+            for second in able:
+                assert bytes_of(ts.save(tmp_path / f"again{second}", force=True)) == direct[second], (first, second)
 
 
 class Sending(ThreadEngine):
