@@ -5,7 +5,7 @@ import io
 import json
 import pickle
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -118,30 +118,39 @@ def test_every_loader_has_a_case():
     assert {case.kind for case in CASES} == set(registry.LOADERS)
 
 
-def refused(case: Case, source: Path, suffix: str) -> bool:
-    """Whether a format cannot hold the set of a case, such as documents in a format of samples: then it says so."""
+def exporter_of(case: Case, source: Path, suffix: str) -> Any:
+    """The exporter of a suffix, for one tensor if it holds one; None if it refuses the set, such as documents as samples.
+
+    Where it refuses, it says so before anything is written.
+    """
     made = prepare(case.kind, str(source), **case.options, split=SPLIT)
-    refusal = registry.exporter_for(f"x{suffix}").refusal(made.layout)
-    if refusal:
-        out = source.parent / f"refused{suffix}"
-        with pytest.raises(UsageError) as caught:
-            prepare(case.kind, str(source), **case.options, split=SPLIT, out=out)
-        assert str(caught.value).startswith(refusal)
-        with pytest.raises(UsageError):
-            made.save(out)
-        assert not out.exists()
-    return bool(refusal)
+    exporter = registry.exporter_for(f"x{suffix}")
+    if hasattr(exporter, "tensor"):
+        exporter = replace(exporter, tensor=made.layout.tensors[0].key)
+    refusal = exporter.refusal(made.layout)
+    if not refusal:
+        return exporter
+    out = source.parent / f"refused{suffix}"
+    with pytest.raises(UsageError) as caught:
+        prepare(case.kind, str(source), **case.options, split=SPLIT, out=out, format=exporter)
+    assert str(caught.value).startswith(refusal)
+    with pytest.raises(UsageError):
+        made.save(out, format=exporter)
+    assert not out.exists()
+    return None
 
 
 @EACH
 @SUFFIX
 def test_same_bits_whatever_the_threads_and_the_chunks(tmp_path, case, suffix):
     source, made = case.write(tmp_path), set()
-    if refused(case, source, suffix):
+    exporter = exporter_of(case, source, suffix)
+    if exporter is None:
         return
     for number, (threads, size) in enumerate([(1, None), (2, 700), (5, 4096), (1, 301)]):
         out = tmp_path / f"{number}{suffix}"
-        prepare(case.kind, str(source), **case.options, split=SPLIT, out=out, threads=threads, chunk_bytes=size)
+        settings = {"out": out, "format": exporter, "threads": threads, "chunk_bytes": size}
+        prepare(case.kind, str(source), **case.options, split=SPLIT, **settings)
         made.add(bytes_of(out))
     assert len(made) == 1
 

@@ -109,6 +109,16 @@ EXPORTERS = {
         "Zarr version 3: a folder of uncompressed shards (.zarr).",
         (".zarr",),
     ),
+    "npy": (
+        "tensorize.exporters.npy:Npy",
+        "A NumPy array: one tensor, written only (.npy).",
+        (".npy",),
+    ),
+    "webdataset": (
+        "tensorize.exporters.webdataset:WebDataset",
+        "WebDataset: a tar archive of samples, written only (.tar).",
+        (".tar",),
+    ),
 }
 """With the suffixes, so that looking one up imports no exporter."""
 

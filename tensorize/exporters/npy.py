@@ -34,13 +34,21 @@ _END = struct.Struct("<Q8s")
 def array_header(spec: TensorSpec) -> bytes:
     r"""What comes before the numbers of an array, in C order: a multiple of 64 bytes.
 
-    >>> array_header(TensorSpec("x", (3, 2), "float32", ("row", "column"), "input"))[10:68]
+    >>> array_header(TensorSpec("x", (3, 2), "float32", ("row", "column"), "input"))[10:69]
     b"{'descr': '<f4', 'fortran_order': False, 'shape': (3, 2), }"
     """
     kind = np.dtype(spec.dtype).newbyteorder("<").str
     text = f"{{'descr': {kind!r}, 'fortran_order': False, 'shape': {spec.shape!r}, }}".encode()
     text += b" " * (-(len(_BEGIN) + 2 + len(text) + 1) % ALIGNMENT) + b"\n"
     return _BEGIN + struct.pack("<H", len(text)) + text
+
+
+def written_only(path: Path, stock: str) -> UsageError:
+    """The error for a file that other programs read; `stock` is the line of Python that does."""
+    return UsageError(
+        f"{path} is for other programs: tensorize writes {path.suffix} files and does not read them",
+        hint=f"in Python: {stock}\nto go on with tensorize, use the set that it was written from, such as an .h5 file",
+    )
 
 
 @dataclass(frozen=True)
@@ -77,10 +85,7 @@ class Npy:
 
     def open(self, path: Path) -> NoReturn:
         """Raise UsageError: the format is written only."""
-        raise UsageError(
-            f"tensorize writes .npy files and does not read them: {path}",
-            hint=f'in Python: numpy.load("{path}"); to go on with tensorize, keep the whole set as .h5, .npz or .safetensors',
-        )
+        raise written_only(path, f'numpy.load("{path}")')
 
     def verify(self, path: Path) -> None:
         """Raise DataError if a byte has changed, or if the file is not ours."""

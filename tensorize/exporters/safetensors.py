@@ -97,7 +97,7 @@ class Safetensors:
     def create(self, path: Path, layout: Layout, *, force: bool = False) -> SlotWriter:
         """Lay the file out. Raises UsageError for a layout that is refused, and UsageError, RunError as `SlotWriter.create`."""
         if refused := self.refusal(layout):
-            raise UsageError(f"{path} cannot be written: {refused}")
+            raise UsageError(refused)
         return SlotWriter.create(path, _plan(layout), self.open, force=force)
 
     def open(self, path: Path) -> TensorSet:

@@ -32,6 +32,8 @@ from tensorize.core.tensorset import MemoryStore, TensorSet
 from tensorize.storage.layout import padded
 
 SUFFIXES = [registry.load("exporters", name).suffixes[0] for name in registry.EXPORTERS]
+READ = [registry.load("exporters", name).suffixes[0] for name in registry.EXPORTERS if registry.load("exporters", name).reads]
+"""The others are only written, and verified."""
 ODD = (
     "plain",
     "with space",
@@ -88,6 +90,21 @@ def small(rows=5):
     return layout([spec]), {"features": np.arange(rows * 2, dtype=np.float32).reshape(rows, 2)}
 
 
+def fitting(suffix, made):
+    """A layout and its numbers, or a small one where the format cannot hold that."""
+    return small() if registry.exporter_for(f"x{suffix}").refusal(made[0]) else made
+
+
+def look(path):
+    """Read the first tensor, or verify what is only written."""
+    exporter = registry.exporter_for(path)
+    if exporter.reads:
+        with tensorize.read(path) as ts:
+            ts["features"]
+    else:
+        exporter.verify(path)
+
+
 def left(folder):
     return sorted(os.listdir(folder))
 
@@ -95,7 +112,7 @@ def left(folder):
 # round trips ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("suffix", READ)
 def test_everything_comes_back(tmp_path, rich, suffix):
     plan, arrays = rich
     with tensorize.read(written(tmp_path / f"x{suffix}", plan, arrays)) as ts:
@@ -111,7 +128,7 @@ def test_everything_comes_back(tmp_path, rich, suffix):
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_the_same_input_gives_the_same_bytes_under_any_name(tmp_path, rich, suffix):
-    plan, arrays = rich
+    plan, arrays = fitting(suffix, rich)
     (tmp_path / "elsewhere").mkdir()
     one = content_of(written(tmp_path / f"one{suffix}", plan, arrays))
     time.sleep(1.1)
@@ -121,7 +138,7 @@ def test_the_same_input_gives_the_same_bytes_under_any_name(tmp_path, rich, suff
 def test_conversion_there_and_back_is_exact(tmp_path, rich):
     plan, arrays = rich
     first = written(tmp_path / f"x{SUFFIXES[0]}", plan, arrays)
-    for suffix in SUFFIXES:
+    for suffix in READ:
         with tensorize.read(first) as ts:
             ts.save(tmp_path / f"y{suffix}")
         with tensorize.read(tmp_path / f"y{suffix}") as ts:
@@ -132,12 +149,14 @@ def test_conversion_there_and_back_is_exact(tmp_path, rich):
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_a_set_without_rows(tmp_path, suffix):
     plan, arrays = small(rows=0)
-    with tensorize.read(written(tmp_path / f"x{suffix}", plan, arrays)) as ts:
-        assert ts["features"].shape == (0, 2)
-    registry.exporter_for(f"x{suffix}").verify(tmp_path / f"x{suffix}")
+    path = written(tmp_path / f"x{suffix}", plan, arrays)
+    if suffix in READ:
+        with tensorize.read(path) as ts:
+            assert ts["features"].shape == (0, 2)
+    registry.exporter_for(path).verify(path)
 
 
-@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("suffix", READ)
 def test_a_recipe_of_fifty_megabytes(tmp_path, suffix):
     plan, arrays = small()
     plan = layout(plan.tensors, recipe=json.dumps({"words": "wörd " * 10_000_000}, ensure_ascii=False))
@@ -207,7 +226,7 @@ def test_a_file_that_was_cut_off_says_so(tmp_path, suffix):
         for size in {0, 1, 7, min(100, len(good) - 1), len(good) // 2, len(good) - 1}:
             file.write_bytes(good[:size])
             with pytest.raises(TensorizeError):
-                tensorize.read(path)["features"]
+                look(path)
         file.write_bytes(good)
 
 
@@ -216,17 +235,17 @@ def test_what_is_no_file_of_ours_says_so(tmp_path, suffix):
     path = tmp_path / f"x{suffix}"
     path.write_text("hello")
     with pytest.raises(DataError):
-        tensorize.read(path)
+        look(path)
     if suffix == ".h5":
         with h5py.File(path, "w") as file:
             file["features"] = [1, 2]
     else:
         torch.save({"features": torch.ones(2)}, path)
     with pytest.raises(DataError, match="was not written by tensorize"):
-        tensorize.read(path)
+        look(path)
 
 
-@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("suffix", READ)
 def test_a_newer_format_says_update(tmp_path, suffix, monkeypatch):
     plan, arrays = small()
     path = written(tmp_path / f"x{suffix}", plan, arrays)
@@ -302,8 +321,9 @@ def test_a_recipe_whose_numbers_were_learned_meanwhile_makes_the_same_bytes(tmp_
     writer.write("features", 0, arrays["features"])
     writer.commit(told([-0.123456789012345, 1e-300]))
     assert content_of(tmp_path / f"x{suffix}") == content_of(known)
-    with tensorize.read(known) as ts:
-        assert ts.layout.recipe == told([-0.123456789012345, 1e-300])
+    if suffix in READ:
+        with tensorize.read(known) as ts:
+            assert ts.layout.recipe == told([-0.123456789012345, 1e-300])
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
@@ -334,7 +354,7 @@ def test_a_padded_recipe_is_as_long_whatever_its_numbers_are(numbers, text):
     assert padded(one).rstrip(" ") == one
 
 
-@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("suffix", READ)
 def test_a_recipe_without_blanks_behind_it_is_read_as_before(tmp_path, rich, suffix, monkeypatch):
     """Files of earlier versions have none."""
     plan, arrays = rich
@@ -452,7 +472,7 @@ def test_a_full_disk_is_an_error_before_the_first_row(tiny_disk, suffix):
 # reading ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("suffix", READ)
 def test_rows_are_read_in_any_order_and_only_those_that_are(tmp_path, suffix):
     plan, arrays = small(rows=50)
     with tensorize.read(written(tmp_path / f"x{suffix}", plan, arrays)) as ts:
@@ -466,7 +486,7 @@ def test_rows_are_read_in_any_order_and_only_those_that_are(tmp_path, suffix):
             ts.store.read("features", 40, 51)
 
 
-@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("suffix", READ)
 @pytest.mark.parametrize("start", ["fork", "spawn"])
 def test_workers_of_a_data_loader_read_the_file_themselves(tmp_path, suffix, start):
     table = {"a": [float(n) for n in range(64)], "y": [n % 2 for n in range(64)]}
@@ -477,7 +497,7 @@ def test_workers_of_a_data_loader_read_the_file_themselves(tmp_path, suffix, sta
     assert torch.cat([y for _, y in batches]).tolist() == table["y"]
 
 
-@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("suffix", READ)
 def test_what_is_asked_of_a_set_and_is_not_there(tmp_path, suffix, rich):
     plan, arrays = rich
     with tensorize.read(written(tmp_path / f"x{suffix}", plan, arrays)) as ts:

@@ -14,6 +14,7 @@ from pathlib import Path
 from outputs import copy, files_of, remove
 
 import tensorize
+from tensorize.core import registry
 from tensorize.core.errors import TensorizeError
 
 MEMORY = 8 << 30
@@ -44,7 +45,7 @@ def read(path: Path) -> None:
         from tensorize.train.checkpoint import Checkpoint
 
         Checkpoint.load(path).build()
-    else:
+    elif registry.exporter_for(path).reads:
         with tensorize.read(path) as ts:
             for key in ts:
                 ts.numpy(key)

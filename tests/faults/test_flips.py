@@ -15,6 +15,7 @@ from tensorize.core import registry
 
 FLIPS = 10 * KILLS
 """2,000 for each format in a full run."""
+OPTIONS = {"npy": {"tensor": "train/features"}}
 
 
 @pytest.fixture(scope="module")
@@ -30,8 +31,9 @@ def files(tmp_path_factory):
     }
     made = {}
     for name in registry.EXPORTERS:
-        made[name] = folder / f"x{registry.load('exporters', name).suffixes[0]}"
-        tensorize.prepare("table", table, target="c", id="d", split="0.6,0.2,0.2", out=made[name])
+        exporter = registry.load("exporters", name)(**OPTIONS.get(name, {}))
+        made[name] = folder / f"x{exporter.suffixes[0]}"
+        tensorize.prepare("table", table, target="c", id="d", split="0.6,0.2,0.2", out=made[name], format=exporter)
     made["recipe"] = tensorize.Recipe.read(made["hdf5"]).save(folder / "x.json")
     from tensorize.train import fit
 
