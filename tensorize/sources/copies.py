@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from tensorize.core import registry
 from tensorize.core.errors import DataError, RunError, TensorizeError, UsageError
 from tensorize.core.limits import pipe_limit
 from tensorize.core.units import size
@@ -37,8 +38,14 @@ class LocalCopy:
         self._folder.close()
 
     def read(self, address: str | os.PathLike[str]) -> Path:
-        """Copy one file, of any size. Raises UsageError where it is not there, or there are several."""
+        """Copy one file, or a folder that is one set, of any size.
+
+        Raises UsageError where it is not there, or there are several.
+        """
         name = os.fspath(address)
+        if _is_set(name) and is_folder(name):
+            self.take(InputFile.elsewhere(name, list(files_below(name))), name, limited=False)
+            return Path(self.path_of(name))
         files = InputFile.elsewhere(name)
         if len(files) > 1:
             raise UsageError(f"{shown_source(name)} names several files", hint="name one of them")
@@ -67,13 +74,16 @@ class LocalCopy:
 
         Nothing happens where nothing was written.
         """
-        from tensorize.sources.places.objects import upload
-
         root = Path(self.path_of(os.fspath(address)))
-        files = [root] if root.is_file() else [path for path in root.rglob("*") if path.is_file()]
-        for path in sorted(files, key=lambda path: (path.parent == root, path)):
-            inner = path.relative_to(root).as_posix()
-            upload(path, parse_address(os.fspath(address).rstrip("/") + (f"/{inner}" if path != root else "")))
+        if root.exists():
+            from tensorize.sources.places.objects import is_stored_folder, remove_stored, upload
+
+            if root.is_dir() and is_stored_folder(parse_address(address)):
+                remove_stored(parse_address(address))
+            files = [root] if root.is_file() else [path for path in root.rglob("*") if path.is_file()]
+            for path in sorted(files, key=lambda path: (path.parent == root, path)):
+                inner = path.relative_to(root).as_posix()
+                upload(path, parse_address(os.fspath(address).rstrip("/") + (f"/{inner}" if path != root else "")))
 
     def path_of(self, address: str) -> str:
         """Where the copy of an address lies. Raises UsageError for an address that leads out of its folder."""
@@ -124,6 +134,13 @@ class LocalCopy:
                 raise
             raise RunError(f"{file.name} cannot be copied to {self.root}: {error.strerror}", hint="is there room?") from None
         return str(path)
+
+
+def _is_set(name: str) -> bool:
+    """Whether a name is that of a folder which is one set."""
+    known = registry.suffixes()
+    suffix = Path(parse_address(name).path.rstrip("/")).suffix.lower()
+    return suffix in known and bool(getattr(registry.load("exporters", known[suffix]), "folder", False))
 
 
 def is_elsewhere(source: Any) -> bool:

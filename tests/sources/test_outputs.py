@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from conftest import Command
+from outputs import bytes_of, content_of
 from servers import bucket, moto
 
 from tensorize import prepare, read
@@ -68,6 +69,32 @@ def test_a_file_is_written_read_and_used_there(run: Command, store: tuple[str, A
     assert content(store, "a/p.csv").count(b"\n") == 201
     assert b"tensorize-copy" not in content(store, "a/model.pt") + content(store, "a/y.h5")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["d.csv", "local.h5"]
+
+
+def test_a_folder_that_is_a_set_is_written_and_replaced_there(run: Command, store: tuple[str, Any], tmp_path: Path) -> None:
+    from pyarrow import fs
+
+    address, split = "s3://outputs/z/x.zarr", ("--split", "0.7,0.3")
+    assert run("table", "d.csv", *split, "-o", "local.zarr").returncode == 0
+    assert run("table", "d.csv", *split, "-o", address).returncode == 0
+
+    def stored() -> dict[str, bytes]:
+        infos = store[1].get_file_info(fs.FileSelector("outputs/z", recursive=True))
+        keys = [info.path.removeprefix("outputs/z/") for info in infos if info.type == fs.FileType.File]
+        return {key.removeprefix("x.zarr/"): content(store, f"z/{key}") for key in keys}
+
+    local = content_of(tmp_path / "local.zarr")
+    assert stored() == local
+    for call in (("inspect", address), ("verify", address), ("convert", address, "back.zarr")):
+        done = run(*call)
+        assert done.returncode == 0, (call, done.stderr)
+    assert bytes_of(tmp_path / "back.zarr") == bytes_of(tmp_path / "local.zarr")
+    done = run("table", "d.csv", "-o", address)
+    assert (done.returncode, "exists" in done.stderr) == (2, True)
+    assert stored() == local
+    assert run("table", "d.csv", "-o", address, "--force").returncode == 0
+    assert run("table", "d.csv", "-o", "whole.zarr").returncode == 0
+    assert stored() == content_of(tmp_path / "whole.zarr")
 
 
 def test_an_object_is_not_replaced_without_force(run: Command, store: tuple[str, Any]) -> None:

@@ -275,11 +275,11 @@ def _exists(store: Any, key: str, name: str, seconds: float) -> bool:
 
 
 def check_absent(address: Address) -> None:
-    """Raise UsageError where there is an object of that address, or it names none."""
+    """Raise UsageError where there is an object of that address, or objects lie below it, or it names none."""
     key, seconds = key_of(address), timeout()
     if "/" not in key or address.path.endswith("/"):
         raise UsageError(f"{address.shown} names no object", hint="say what the file is to be called")
-    if _exists(store_of(address, seconds), key, address.shown, seconds):
+    if _exists(store_of(address, seconds), key, address.shown, seconds) or is_stored_folder(address):
         raise UsageError(f"{address.shown} exists", hint="say --force to replace it, or name another file with -o")
 
 
@@ -297,6 +297,20 @@ def upload(path: Path, address: Address) -> None:
                 raise MayPassError("it did not arrive whole")
 
     persistent(address.shown, seconds, copied)
+
+
+def remove_stored(address: Address) -> None:
+    """Remove the objects below a folder, those that lie in it directly first: so it is no set any more, then it is nothing."""
+    key, seconds = key_of(address), timeout()
+    store = store_of(address, seconds)
+    below = sorted(stored_below(address), key=lambda name: (name.count("/"), name))
+
+    def removed(_: Patience) -> None:
+        with _mapped(address.shown, verb="written"):
+            for name in below:
+                store.delete_file(f"{key}/{name}")
+
+    persistent(address.shown, seconds, removed)
 
 
 def is_stored_folder(address: Address) -> bool:
