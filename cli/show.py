@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tensorize.core import registry
 from tensorize.core.contracts import Facts, Layout, TensorSpec
 from tensorize.core.errors import TensorizeError, TensorizeWarning, joined, some
 from tensorize.core.units import seconds, size
@@ -149,8 +150,9 @@ def _print_output(result: Result) -> None:
     say(f"{path}   {size(stored_bytes(path))}   {seconds(result.seconds)}")
     if is_stdout(path):
         return
-    say(f"next: tensorize inspect {path}")
-    for source, _ in result.facts.unlabelled:
+    reads = getattr(registry.exporter_for(path, result.output.format), "reads", True)
+    say(f"next: tensorize {joined(('inspect' if reads else 'verify', str(path)))}")
+    for source, _ in result.facts.unlabelled if reads else ():
         new = path.with_stem(f"{path.stem}-{os.path.basename(os.path.normpath(source))}")
         say(f"      tensorize apply {joined((str(path), source, '-o', str(new)))}")
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -390,3 +391,11 @@ def test_an_interrupt_in_mid_write_leaves_nothing(tmp_path):
 
 def digest(path):
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize(("out", "named"), [("my file.h5", "inspect 'my file.h5'"), ("x.tar", "verify x.tar")])
+def test_the_next_command_works(warm, source, out, named):
+    done = warm("table", source, "-o", out)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == f"next: tensorize {named}"
+    assert warm(*shlex.split(named)).returncode == 0
