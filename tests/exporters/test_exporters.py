@@ -17,6 +17,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import torch
 from hypothesis import given
@@ -25,6 +26,7 @@ from outputs import content_of, files_of, remove
 from torch.utils.data import DataLoader
 
 import tensorize
+from tensorize import prepare
 from tensorize.core import registry
 from tensorize.core.contracts import Layout, TensorSpec
 from tensorize.core.errors import DataError, RunError, TensorizeError, UsageError
@@ -563,3 +565,25 @@ def test_an_interrupt_that_hdf5_loses_is_one_all_the_same(tmp_path, samples, nam
     )
     assert (done.returncode, done.stderr) == (130, "interrupted\n")
     assert not list(tmp_path.iterdir())
+
+
+def test_an_exporter_with_options_can_be_named_or_handed_in(tmp_path):
+    from tensorize.exporters import Parquet
+
+    rows = {"a": [1.0, 2.0], "b": [3.0, 5.0]}
+    made = prepare("table", rows, out=tmp_path / "x.parquet", format=Parquet(columns=True))
+    made.save(tmp_path / "y.parquet", columns=True)
+    assert (tmp_path / "x.parquet").read_bytes() == (tmp_path / "y.parquet").read_bytes()
+    assert pq.read_schema(tmp_path / "x.parquet").names[:2] == ["a", "b"]
+    with pytest.raises(UsageError, match=r"\.h5 files have no --columns") as caught:
+        made.save(tmp_path / "z.h5", columns=True)
+    assert ".parquet" in caught.value.hint
+    with pytest.raises(AttributeError):
+        tensorize.exporters.Nothing  # noqa: B018
+
+
+def test_a_set_that_was_written_in_a_format_nobody_reads_tells_what_it_is(tmp_path):
+    made = prepare("table", {"a": [1.0, 2.0]}, out=tmp_path / "x.tar")
+    assert (made.keys(), made.num_rows) == (("features", "row"), 2)
+    with pytest.raises(UsageError, match=r"features cannot be read back: \.tar files are only written"):
+        made["features"]
