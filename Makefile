@@ -8,7 +8,7 @@ python := $(VENV)/bin/python
 pip := $(python) -m pip --quiet --disable-pip-version-check install --constraint constraints.txt
 inputs := $(python) pyproject.toml constraints.txt
 
-.PHONY: demo test test-long test-pollution test-hints try-headers try-flips try-tables test-faults check install bench bench-train cifar10 train-cifar clean
+.PHONY: demo test test-long test-clients test-pollution test-hints try-headers try-flips try-tables test-faults check install bench bench-train cifar10 train-cifar clean
 
 demo: $(VENV)/.base ## prepare the synthetic wine file and show what was made
 	$(VENV)/bin/tensorize wine samples/wine-synthetic.csv --onehot quality --split 0.8,0.1,0.1 -o $(VENV)/wine.h5 --force
@@ -30,6 +30,15 @@ test-faults: $(VENV)/.test ## kill, starve and interrupt it, 200 times for each 
 
 fuzz: $(VENV)/.fuzz ## ten minutes of fuzzing for each reader; FUZZ_SECONDS=60 for less
 	for target in $(FUZZ); do $(python) tests/fuzz/fuzz.py $$target $(FUZZ_SECONDS) || exit 1; done
+
+CLIENTS ?= build/clients
+test-clients: $(VENV)/.test ## have stock clients read every format; writes the table in docs/files.md; installs what it can, and skips the rest
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends octave r-cran-hdf5r hdf5-tools; true; fi
+	test -d $(CLIENTS) || $(PYTHON) -m venv $(CLIENTS)
+	while read client; do $(CLIENTS)/bin/python -m pip --quiet --disable-pip-version-check install --constraint constraints.txt $$client \
+		|| echo "$$client cannot be had"; done < tests/clients/requirements.txt
+	TENSORIZE_CLIENTS=$(CURDIR)/$(CLIENTS)/bin/python TENSORIZE_CLIENTS_PAGE=docs/files.md $(python) -m pytest tests/clients $(ARGS)
 
 test-pollution: $(VENV)/.test ## read 2,680 polluted CSV files whose cells are known, and print the figures
 	TENSORIZE_POLLUTED=2680 $(python) -m pytest tests/readers/csv/test_pollution.py -s $(ARGS)
