@@ -49,7 +49,8 @@ def prepare(
         a DataFrame, an Arrow table, a mapping of columns, or rows.
     out: a file to stream to, or an address in an object store; the set that comes back is then lazy. Without it the tensors
         are held in memory.
-    format: the name of a format where the suffix does not tell, or an exporter with options, such as `Parquet(columns=True)`.
+    format: the name of a format where the suffix does not tell, or an exporter with options, such as
+        `tensorize.exporters.ParquetSamples(columns=True)`.
     max_size: bytes that the output may take; by default 2 GiB or 4 × the input, whichever is more.
     rejects: with `on_bad="skip"`, a file to list in what is left out, one JSON object a line.
     engine: what runs the work: `threads`, `processes`, or a plug-in's engine.

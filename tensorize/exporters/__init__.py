@@ -1,4 +1,4 @@
-"""One file or folder for each file format; the classes are here, too: `from tensorize.exporters import Parquet`."""
+"""One file or folder for each file format; the classes are here, too: `from tensorize.exporters import ParquetSamples`."""
 
 from typing import Any
 

@@ -568,10 +568,10 @@ def test_an_interrupt_that_hdf5_loses_is_one_all_the_same(tmp_path, samples, nam
 
 
 def test_an_exporter_with_options_can_be_named_or_handed_in(tmp_path):
-    from tensorize.exporters import Parquet
+    from tensorize.exporters import ParquetSamples
 
     rows = {"a": [1.0, 2.0], "b": [3.0, 5.0]}
-    made = prepare("table", rows, out=tmp_path / "x.parquet", format=Parquet(columns=True))
+    made = prepare("table", rows, out=tmp_path / "x.parquet", format=ParquetSamples(columns=True))
     made.save(tmp_path / "y.parquet", columns=True)
     assert (tmp_path / "x.parquet").read_bytes() == (tmp_path / "y.parquet").read_bytes()
     assert pq.read_schema(tmp_path / "x.parquet").names[:2] == ["a", "b"]
