@@ -574,7 +574,7 @@ def test_an_exporter_with_options_can_be_named_or_handed_in(tmp_path):
     made = prepare("table", rows, out=tmp_path / "x.parquet", format=ParquetSamples(columns=True))
     made.save(tmp_path / "y.parquet", columns=True)
     assert (tmp_path / "x.parquet").read_bytes() == (tmp_path / "y.parquet").read_bytes()
-    assert pq.read_schema(tmp_path / "x.parquet").names[:2] == ["a", "b"]
+    assert {"a", "b"} < set(pq.read_schema(tmp_path / "x.parquet").names)
     with pytest.raises(UsageError, match=r"\.h5 files have no --columns") as caught:
         made.save(tmp_path / "z.h5", columns=True)
     assert ".parquet" in caught.value.hint
