@@ -149,6 +149,31 @@ def of_duckdb(path, index):
     return of_table(stacked({name: np.ma.getdata(values) for name, values in found.items()}), index)
 
 
+def of_webdataset(path, index):
+    """Samples by split: arrays, a class, and whole numbers, which JSON gives without a type."""
+    import webdataset
+
+    samples, found = {}, {}
+    for key, spec in index.items():
+        split, _, name = key.rpartition("/")
+        if split not in samples:
+            # The last member holds what is of no sample.
+            only = (
+                (lambda member, split=split: member.startswith(f"{split}/")) if split else (lambda member: member[:1].isdigit())
+            )
+            samples[split] = list(webdataset.WebDataset(str(path), shardshuffle=False, select_files=only).decode())
+        first = samples[split][0]
+        if f"{name}.npy" in first:
+            found[key] = np.stack([sample[f"{name}.npy"] for sample in samples[split]])
+        elif name in first["json"]:
+            found[key] = np.array([sample["json"][name] for sample in samples[split]], spec["dtype"])
+        elif name == "images":
+            found[key] = np.stack([sample["npy"] for sample in samples[split]])
+        else:
+            found[key] = np.array([sample["cls"] for sample in samples[split]])
+    return found
+
+
 TYPES = {"H5T_IEEE_F32LE": "float32", "H5T_IEEE_F64LE": "float64"} | {
     f"H5T_STD_{sign}{bits}LE": f"{word}int{bits}" for sign, word in (("I", ""), ("U", "u")) for bits in (8, 16, 32, 64)
 }

@@ -41,7 +41,7 @@ def prepared(folder: Path) -> dict[str, tensorize.TensorSet]:
 
 
 def make(folder: Path) -> None:
-    """Write every set in every format that can be read back, and as plain bytes."""
+    """Write every set in every format that holds whole sets, and as plain bytes."""
     for name, tensors in prepared(folder).items():
         index = {}
         for number, (key, spec) in enumerate(tensors.specs.items()):
@@ -51,5 +51,5 @@ def make(folder: Path) -> None:
         (folder / f"{name}.json").write_text(json.dumps(index))
         for exporter in registry.EXPORTERS:
             found = registry.load("exporters", exporter)
-            if found.reads:
+            if not found().refusal(tensors.layout):
                 tensors.save(folder / f"{name}{found.suffixes[0]}")

@@ -54,6 +54,7 @@ CLIENTS = {
     "pandas": Client("pandas", (".parquet", ".arrow")),
     "polars": Client("polars", (".parquet", ".arrow")),
     "duckdb": Client("DuckDB", (".parquet",)),
+    "webdataset": Client("WebDataset", (".tar",), "sample by sample; whole numbers of role meta come as JSON, without a type"),
 }
 HERE_TOO = ("h5py", "numpy", "pyarrow")
 """Those of `make test`."""
