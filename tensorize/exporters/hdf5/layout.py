@@ -165,8 +165,8 @@ def _cut(name: str) -> str:
 
 
 def _write_text(file: h5py.File, key: str, values: Sequence[str]) -> h5py.Dataset:
-    """Strings as a fixed-length UTF-8 dataset."""
+    """Strings as a fixed-length dataset: UTF-8, or ASCII where that is enough: GNU Octave loads no other."""
     data = [value.encode() for value in values]
     width = max((len(value) for value in data), default=0) or 1
-    kind = h5py.string_dtype("utf-8", width)
+    kind = h5py.string_dtype("ascii" if all(map(str.isascii, values)) else "utf-8", width)
     return file.create_dataset(key, data=np.array(data, dtype=f"S{width}").astype(kind), dtype=kind, track_times=False)

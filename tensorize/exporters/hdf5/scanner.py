@@ -167,7 +167,8 @@ def _unpack(path: str) -> str:
 def _strings(found: _Found, key: str, item: Any) -> dict[str, int]:
     kind, at = item.id.get_type(), _offset(found, key, item)
     width = kind.get_size()
-    if len(item.shape) != 1 or kind != h5py.h5t.py_create(h5py.string_dtype("utf-8", width), logical=True):
+    known = [h5py.h5t.py_create(h5py.string_dtype(name, width), logical=True) for name in ("ascii", "utf-8")]
+    if len(item.shape) != 1 or kind not in known:
         raise _RefusedError(f"{shown(key)} does not hold strings of a fixed length")
     return {"at": at, "width": width, "count": len(item)}
 
