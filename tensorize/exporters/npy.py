@@ -69,7 +69,8 @@ class Npy:
             return "" if self.tensor in keys else f'there is no tensor "{self.tensor}"{known}'
         if len(_main(layout)) == 1:
             return ""
-        return f"an .npy file holds one tensor, and this set has {len(keys)}: {', '.join(keys)}; choose one with --tensor KEY"
+        first = (_main(layout) or layout.tensors)[0].key
+        return f"an .npy file holds one tensor, and this set has {len(keys)}: {', '.join(keys)}; choose one: --tensor {first}"
 
     def create(self, path: Path, layout: Layout, *, force: bool = False) -> SlotWriter:
         """Lay the file out; rows of other tensors are not kept.
@@ -77,9 +78,7 @@ class Npy:
         Raises UsageError for a layout that is refused, and UsageError, RunError as `SlotWriter.create`.
         """
         if refused := self.refusal(layout):
-            key = (_main(layout) or layout.tensors)[0].key
-            hint = f"write the set as .h5, then one of its tensors: tensorize convert SET.h5 {path.name} --tensor {key}"
-            raise UsageError(refused, hint=hint)
+            raise UsageError(refused)
         chosen = next(spec for spec in layout.tensors if spec.key == self.tensor or (not self.tensor and spec in _main(layout)))
         return SlotWriter.create(path, _plan(layout, chosen), _check, force=force)
 

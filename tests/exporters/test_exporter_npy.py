@@ -60,7 +60,7 @@ def test_several_tensors_and_no_name_are_refused_with_the_names_and_the_way_out(
     with pytest.raises(UsageError, match="holds one tensor") as caught:
         Npy().create(tmp_path / "x.npy", plan)
     assert "train/features, train/x_float32" in str(caught.value)
-    assert str(caught.value).endswith("tensorize convert SET.h5 x.npy --tensor train/features")
+    assert str(caught.value).endswith("choose one: --tensor train/features")
     with pytest.raises(UsageError, match='no tensor "train/feature"; did you mean "train/features"') as caught:
         Npy("train/feature").create(tmp_path / "x.npy", plan)
     assert list(tmp_path.iterdir()) == []
