@@ -48,7 +48,7 @@ options.add_argument("--seed", type=int, default=2)
 given = options.parse_args()
 
 pictures = prepared(given.source, given.share)
-print("pictures:", *(f"{part} {pictures.split(part).rows:,}" for part in pictures.splits))
+print("pictures:", *(f"{part} {pictures.split(part).num_rows:,}" for part in pictures.splits))
 
 torch.manual_seed(given.seed)
 model = LeNet(inputs=(3, 32, 32))

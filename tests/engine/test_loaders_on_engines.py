@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import signal
 from collections.abc import Callable
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from outputs import digest_of
 from test_contracts import CASES, SPLIT, Case, exporter_of
 
 from tensorize import pipeline
@@ -36,7 +36,7 @@ def made(
     run = pipeline.make_run(engine=engine, workers=workers, chunk_bytes=size)
     output = pipeline.make_output(out, exporter, force=True)
     result = pipeline.prepare(case.kind, str(source), {**case.options, "split": SPLIT}, run, output)
-    return hashlib.sha256(out.read_bytes()).hexdigest(), result.notes
+    return digest_of(out), result.notes
 
 
 @pytest.mark.parametrize("case", [pytest.param(case, id=f"{case.kind}-{case.name}") for case in CASES])
@@ -68,7 +68,7 @@ class DiesOnce:
 @pytest.mark.parametrize(("case", "stage"), working())
 def test_a_killed_worker_changes_nothing(tmp_path, monkeypatch, case, stage):
     source, stages = case.write(tmp_path), ["learn"]
-    wanted, notes = made(case, source, tmp_path / "wanted.h5", "threads", 1, 300)
+    wanted, notes = made(case, source, tmp_path / "wanted.h5", None, "threads", 1, 300)
     loader, send = registry.load("loaders", case.kind), ProcessEngine.map
     apply = loader.apply
 
@@ -81,6 +81,6 @@ def test_a_killed_worker_changes_nothing(tmp_path, monkeypatch, case, stage):
 
     monkeypatch.setattr(loader, "apply", begin)
     monkeypatch.setattr(ProcessEngine, "map", deadly)
-    found, told = made(case, source, tmp_path / "found.h5", "processes", 2, 300)
+    found, told = made(case, source, tmp_path / "found.h5", None, "processes", 2, 300)
     assert told == (*notes, "1 worker process was killed and replaced")
     assert found == wanted

@@ -514,7 +514,7 @@ def test_windows_of_groups_in_any_order_are_those_of_the_plain_loop(groups, wind
     assume(expected)
     options = {"group": "g", "step": "1h", "unsorted": "sort", "gaps": gaps, "encode": encode}
     ts = series(frame, window=window, stride=stride, **options)
-    found, _ = ts.batch(slice(0, ts.rows))
+    found, _ = ts.batch(slice(0, ts.num_rows))
     ours, theirs = (np.argsort(places, kind="stable") for places in (ts.numpy("row"), rows))  # groups in order are not sorted
     np.testing.assert_allclose(found[ours, 0], np.array(expected)[theirs], rtol=1e-6)
     assert ts.numpy("row")[ours].tolist() == np.array(rows)[theirs].tolist()
@@ -669,13 +669,13 @@ def test_an_index_of_windows_expands_to_the_windows(tmp_path, options, gaps):
     assert index.recipe.apply(table).keys() == ("start", "row", "observed", "series", "target")
     for name in full.splits or [None]:
         one, other = (ts.split(name) if name else ts for ts in (full, index))
-        assert other.rows == one.rows
+        assert other.num_rows == one.num_rows
         assert other["series"].ndim == 2
         for rows in (slice(0, 1000), np.array([3, 0, 1])):
             for expected, found in zip(one.batch(rows), other.batch(rows), strict=True):
                 assert torch.equal(expected, found)
         assert torch.equal(one["row"], other["row"])
-        assert len(other.dataset()) == one.rows
+        assert len(other.dataset()) == one.num_rows
 
 
 UNEVEN = {
@@ -708,8 +708,8 @@ def test_an_index_tells_the_source_rows_of_whatever_is_kept(tmp_path, name, chun
     asked = {"group": "who", "window": 6, "stride": 3, "gaps": "drop", "step": "1h", "chunk_bytes": chunk_bytes} | options
     full, index = (series(tmp_path / "s.csv", **asked, **encode) for encode in ({}, {"encode": "index"}))
     assert torch.equal(full["row"], index["row"])
-    assert full.rows > 20
-    assert torch.equal(full["series"], index.batch(np.arange(full.rows))[0])
+    assert full.num_rows > 20
+    assert torch.equal(full["series"], index.batch(np.arange(full.num_rows))[0])
     for row, window in zip(full["row"].tolist(), full["series"][:, 0, 0].tolist(), strict=True):
         assert lines[row].endswith(f",{window}")
 

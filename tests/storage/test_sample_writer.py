@@ -181,7 +181,7 @@ def test_what_an_encoder_raises_comes_out_and_nothing_is_left(tmp_path):
 FULL = """
 import sys, numpy as np
 sys.path.insert(0, sys.argv[2])
-import test_samples as t
+import test_sample_writer as t
 from tensorize.core.errors import RunError
 layout, _ = t.made([("train", 1), ("test", 300_000)])
 from pathlib import Path
