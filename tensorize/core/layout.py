@@ -83,6 +83,27 @@ class Layout:
         return sum(spec.nbytes for spec in self.tensors)
 
 
+def uneven_rows(layout: Layout) -> str:
+    """Why a set does not consist of samples: tensors of a split with different numbers of rows. "" if it does.
+
+    >>> uneven_rows(Layout("text", (TensorSpec("ids", (9,), "uint8", ("token",), "input"),
+    ...                             TensorSpec("row", (2,), "int64", ("row",), "meta")), "{}"))
+    'its tensors have different numbers of rows: ids 9, row 2'
+    """
+    for specs in by_split(layout).values():
+        if len({spec.shape[0] for spec in specs}) > 1:
+            return "its tensors have different numbers of rows: " + ", ".join(f"{s.key} {s.shape[0]:,}" for s in specs)
+    return ""
+
+
+def by_split(layout: Layout) -> dict[str | None, list[TensorSpec]]:
+    """The tensors of each split, in the order of the layout."""
+    found: dict[str | None, list[TensorSpec]] = {}
+    for spec in layout.tensors:
+        found.setdefault(spec.split, []).append(spec)
+    return found
+
+
 class Store(Protocol):
     """Where the numbers of a `TensorSet` are stored: in memory, or in a file that is read on demand."""
 

@@ -14,7 +14,7 @@ import numpy as np
 from tensorize.core import registry
 from tensorize.core.errors import UsageError, near
 from tensorize.core.layout import SHARED, Array, Layout, Named, Role, Store, TensorSpec
-from tensorize.core.tensors.views import joined, rows_of, split_of
+from tensorize.core.tensors.views import concatenated, rows_of, split_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -421,7 +421,7 @@ def concat(sets: Sequence[TensorSet]) -> TensorSet:
     """
     if not sets:
         raise UsageError("there is no set to go by")
-    return TensorSet(*joined([ts.layout for ts in sets], [ts.store for ts in sets]))
+    return TensorSet(*concatenated([ts.layout for ts in sets], [ts.store for ts in sets]))
 
 
 def one_or_named(tensors: Mapping[str, torch.Tensor]) -> Named:

@@ -20,11 +20,12 @@ import numpy as np
 
 from tensorize.core.contracts import Array, Layout, TensorSpec
 from tensorize.core.errors import DataError, UsageError
+from tensorize.core.layout import by_split, uneven_rows
 from tensorize.exporters.npy import array_header, written_only
 from tensorize.storage.digest import DIGEST_SIZE, check_digest
 from tensorize.storage.layout import to_plain
 from tensorize.storage.output import HashedOutput
-from tensorize.storage.samples import SampleGroup, SampleWriter, by_split, uneven_rows
+from tensorize.storage.samples import SampleGroup, SampleWriter
 
 ABOUT = "__tensorize__"
 """The last member: everything but the samples, as JSON. Readers skip names like this, and names without a dot."""

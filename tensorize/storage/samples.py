@@ -20,6 +20,7 @@ from typing import IO, NamedTuple, Protocol, Self
 import numpy as np
 
 from tensorize.core.contracts import Array, Layout, TensorSpec
+from tensorize.core.layout import by_split
 from tensorize.storage.background import BackgroundCalls
 from tensorize.storage.layout import padded
 from tensorize.storage.output import HashedOutput
@@ -60,27 +61,6 @@ class Encoder(Protocol):
         ...
 
 
-def uneven_rows(layout: Layout) -> str:
-    """Why a set does not consist of samples: tensors of a split with different numbers of rows. "" if it does.
-
-    >>> uneven_rows(Layout("text", (TensorSpec("ids", (9,), "uint8", ("token",), "input"),
-    ...                             TensorSpec("row", (2,), "int64", ("row",), "meta")), "{}"))
-    'its tensors have different numbers of rows: ids 9, row 2'
-    """
-    for specs in by_split(layout).values():
-        if len({spec.shape[0] for spec in specs}) > 1:
-            return "its tensors have different numbers of rows: " + ", ".join(f"{s.key} {s.shape[0]:,}" for s in specs)
-    return ""
-
-
-def by_split(layout: Layout) -> dict[str | None, list[TensorSpec]]:
-    """The tensors of each split, in the order of the layout."""
-    found: dict[str | None, list[TensorSpec]] = {}
-    for spec in layout.tensors:
-        found.setdefault(spec.split, []).append(spec)
-    return found
-
-
 def group_rows(layout: Layout, size: int = GROUP_BYTES) -> int:
     """Rows in a group of at most `size` bytes: a power of two, the same for all splits; the last of a split may be shorter."""
     widths = [sum(spec.nbytes for spec in specs) // max(1, specs[0].shape[0]) for specs in by_split(layout).values()]
@@ -114,7 +94,7 @@ class _Scratch:
         view, at = values.reshape(-1).view(np.uint8).data, at + start * size
         try:
             if self._file is None:
-                self._file = tempfile.TemporaryFile(dir=self._part.target.parent, buffering=0)  # noqa: SIM115
+                self._file = tempfile.TemporaryFile(dir=self._part.target.parent, buffering=0)  # noqa: SIM115 - close() closes it
             while view:
                 count = os.pwrite(self._file.fileno(), view, at)
                 view, at = view[count:], at + count

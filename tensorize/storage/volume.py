@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import threading
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import accumulate
 from pathlib import Path
 
@@ -149,7 +149,7 @@ def check_volume(folder: Path, volume: Volume, digest_at: int) -> None:
         found = dict(list_files(folder))
         if found != dict(volume.files):
             raise changed(folder)
-        read: Callable[[memoryview, int], int] = lambda buffer, at: read_volume(folder, volume, buffer, at)  # noqa: E731
+        read = partial(read_volume, folder, volume)
         said = memoryview(bytearray(DIGEST_SIZE))
         read(said, digest_at)
         if digest_of(read, volume.size, digest_at).encode() != bytes(said):

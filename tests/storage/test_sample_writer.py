@@ -15,10 +15,11 @@ import pytest
 
 from tensorize.core.contracts import Layout, TensorSpec
 from tensorize.core.errors import DataError, RunError, UsageError
+from tensorize.core.layout import uneven_rows
 from tensorize.storage import samples
 from tensorize.storage.digest import DIGEST_SIZE, NO_DIGEST, check_digest, check_end
 from tensorize.storage.layout import padded
-from tensorize.storage.samples import SampleWriter, group_rows, uneven_rows
+from tensorize.storage.samples import SampleWriter, group_rows
 
 SHAPES = {"features": ("float32", (3,)), "flag": ("bool", (2, 3)), "target": ("int64", ()), "none": ("float32", (0,))}
 

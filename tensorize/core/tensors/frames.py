@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tensorize.core.errors import UsageError
-from tensorize.core.layout import Array, Layout, TensorSpec
+from tensorize.core.layout import Array, TensorSpec, uneven_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,7 +25,8 @@ def to_arrow(ts: TensorSet) -> pa.Table:
     """One row for each sample; see `TensorSet.to_arrow`."""
     import pyarrow as pa
 
-    _check_samples(ts.layout)
+    if uneven := uneven_rows(ts.layout):
+        raise UsageError(f"this set is no table: {uneven}", hint="take some of them: ts.select([…])")
     parts = [ts.split(name) for name in ts.splits] or [ts]
     tables = [pa.table(dict(_columns(part))) for part in parts]
     if not ts.splits:
@@ -78,20 +79,6 @@ def _axis(spec: TensorSpec, axis: str, size: int, taken: dict[str, int], labels:
             taken[name], labels[name] = size, own
             return name
     return f"{spec.name}_{axis}_{size}"
-
-
-def _check_samples(layout: Layout) -> None:
-    """Raise UsageError for a set that does not consist of rows."""
-    rows: dict[str | None, dict[str, int]] = {}
-    for spec in layout.tensors:
-        rows.setdefault(spec.split, {})[spec.key] = spec.shape[0]
-    for found in rows.values():
-        if len(set(found.values())) > 1:
-            told = ", ".join(f"{key} {count:,}" for key, count in found.items())
-            raise UsageError(
-                f"this set is no table: its tensors have different numbers of rows ({told})",
-                hint="take some of them: ts.select([…])",
-            )
 
 
 def _columns(ts: TensorSet) -> Iterator[tuple[str, Any]]:

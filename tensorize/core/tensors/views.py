@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate
 from pathlib import Path
 from typing import NoReturn
 
-import numpy as np
-
 from tensorize.core.errors import UsageError
 from tensorize.core.layout import SHARED, Array, Layout, Store, TensorSpec
+from tensorize.core.tensors.joined import Joined, JoinedStore
 
 
 def split_of(layout: Layout, store: Store, name: str) -> tuple[Layout, Store]:
@@ -38,7 +35,7 @@ def rows_of(layout: Layout, store: Store, count: int, rows: Array) -> tuple[Layo
     return Layout(layout.kind, specs, layout.recipe, texts), Picked(store, rows, shared)
 
 
-def joined(layouts: Sequence[Layout], stores: Sequence[Store]) -> tuple[Layout, Store]:
+def concatenated(layouts: Sequence[Layout], stores: Sequence[Store]) -> tuple[Layout, Store]:
     """The rows of several sets, one after the other. Raises UsageError where their tensors or recipes differ."""
     first = layouts[0]
     for layout in layouts[1:]:
@@ -58,8 +55,8 @@ def joined(layouts: Sequence[Layout], stores: Sequence[Store]) -> tuple[Layout, 
     columns = list(zip(*(layout.tensors for layout in layouts), strict=True))
     specs = tuple(replace(parts[0], shape=(sum(part.shape[0] for part in parts), *parts[0].shape[1:])) for parts in columns)
     texts = {key: tuple(text for layout in layouts for text in layout.texts[key]) for key in first.texts}
-    counts = {parts[0].key: tuple(part.shape[0] for part in parts) for parts in columns}
-    return Layout(first.kind, specs, first.recipe, texts), Chained(tuple(stores), counts)
+    joined = {parts[0].key: Joined(parts[0].key, stores, [part.shape[0] for part in parts]) for parts in columns}
+    return Layout(first.kind, specs, first.recipe, texts), JoinedStore(joined)
 
 
 def _without_rows(spec: TensorSpec) -> TensorSpec:
@@ -117,54 +114,6 @@ class Picked:
     def close(self) -> None:
         """See `Store.close`."""
         self.store.close()
-
-
-@dataclass(frozen=True)
-class Chained:
-    """Stores one after the other: `counts` are the rows that each has of a tensor. See `Store`."""
-
-    stores: tuple[Store, ...]
-    counts: dict[str, tuple[int, ...]]
-
-    def _starts(self, key: str) -> list[int]:
-        return [0, *accumulate(self.counts[key])]
-
-    def read(self, key: str, start: int, stop: int) -> Array:
-        """See `Store.read`."""
-        starts = self._starts(key)
-        parts: list[Array] = []
-        first = min(max(bisect_right(starts, start) - 1, 0), len(self.stores) - 1)
-        for number in range(first, len(self.stores)):
-            at, end = max(start, starts[number]), min(stop, starts[number + 1])
-            if at < end or not parts:
-                parts.append(self.stores[number].read(key, at - starts[number], max(at, end) - starts[number]))
-            if end >= stop:
-                break
-        return np.concatenate(parts) if len(parts) > 1 else parts[0]
-
-    def take(self, key: str, rows: Array) -> Array:
-        """See `Store.take`."""
-        starts = self._starts(key)
-        of = np.searchsorted(starts[1:], rows, side="right")
-        found: Array | None = None
-        for number in np.unique(of):
-            part = self.stores[number].take(key, rows[of == number] - starts[number])
-            if found is None:
-                found = np.empty((len(rows), *part.shape[1:]), part.dtype)
-            found[of == number] = part
-        return self.stores[0].take(key, rows) if found is None else found
-
-    def expect(self, key: str, rows: Array) -> None:
-        """See `Store.expect`."""
-        starts = self._starts(key)
-        of = np.searchsorted(starts[1:], rows, side="right")
-        for number in np.unique(of):
-            self.stores[number].expect(key, rows[of == number] - starts[number])
-
-    def close(self) -> None:
-        """See `Store.close`."""
-        for store in self.stores:
-            store.close()
 
 
 @dataclass(frozen=True)

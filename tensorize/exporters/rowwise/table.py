@@ -12,8 +12,9 @@ from typing import Any
 import pyarrow as pa
 
 from tensorize.core.contracts import Layout, TensorSpec
+from tensorize.core.layout import by_split, uneven_rows
 from tensorize.storage.layout import FORMAT, escape, padded
-from tensorize.storage.samples import by_split, group_rows, uneven_rows
+from tensorize.storage.samples import group_rows
 
 SPLIT = "split"
 """The column with the name of the split, where there is one."""

@@ -19,10 +19,10 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from tensorize.core.contracts import Layout, TensorSpec
 from tensorize.core.errors import DataError, TensorizeError, UsageError
 from tensorize.core.limits import check_header
+from tensorize.core.tensors.joined import Joined, JoinedStore
 from tensorize.core.tensorset import TensorSet
 from tensorize.exporters.zarr.layout import KEY, RowCut, ZarrFolder, digest_place, parsed_root, shards, strings_path
 from tensorize.exporters.zarr.metadata import ROOT, unpacked_strings
-from tensorize.storage.joined import Joined, JoinedStore
 from tensorize.storage.layout import Plain, checked, unescape
 from tensorize.storage.partfolder import PartFolder
 from tensorize.storage.plan import Slot

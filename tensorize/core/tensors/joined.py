@@ -9,7 +9,7 @@ from itertools import accumulate
 
 import numpy as np
 
-from tensorize.core.contracts import Array, Store
+from tensorize.core.layout import Array, Store
 
 
 @dataclass(frozen=True)
