@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from tensorize.core.contracts import Array, TensorSpec
 from tensorize.storage.digest import ReadInto
 from tensorize.storage.plan import NEVER, Piece
-from tensorize.storage.store import SMALL, OpenedFile, check_rows
+from tensorize.storage.store import SlotStore
 
 Form = Literal["plain", "int32", "bits"]
 """How numbers are stored: as they are, little-endian; 16 bits in 32; booleans as bits, the lowest first."""
@@ -106,48 +105,29 @@ def _packed(flags: Array, at: int, lead: int, read: ReadInto) -> Piece:
     return at, np.packbits(flags, bitorder="little").data
 
 
-class GroupStore(OpenedFile):
-    """Reads tensors in groups of rows. Safe to pickle, and to use from forked or spawned workers."""
+class GroupStore(SlotStore[GroupSlot]):
+    """Reads tensors in groups of rows."""
 
-    def __init__(self, path: Path, slots: Mapping[str, GroupSlot]) -> None:
-        super().__init__(path)
-        self._slots = dict(slots)
-        self._small: dict[str, Array] = {}
+    def _load(self, slot: GroupSlot, start: int, out: Array) -> None:
+        for first, last, group in slot.runs(start, start + len(out)):
+            self._load_group(slot, group, first % slot.rows, out[first - start : last - start])
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {"path": self.path, "_slots": self._slots, "_fd": None, "_small": {}}
-
-    def read(self, key: str, start: int, stop: int) -> Array:
-        """Rows `start:stop` of a tensor, (row, …) in its dtype.
-
-        Raises DataError if the file is too short, IndexError for rows outside the tensor.
-        """
-        slot = self._slots[key]
-        check_rows(slot.spec, start, stop)
-        out = np.empty((stop - start, *slot.spec.shape[1:]), dtype=slot.spec.dtype)
-        if out.size:
-            for first, last, group in slot.runs(start, stop):
-                self._load(slot, group, first % slot.rows, out[first - start : last - start])
-        return out
-
-    def take(self, key: str, rows: Array) -> Array:
-        """The rows at int64 positions (row), in that order; neighbours are read at once."""
-        slot = self._slots[key]
-        if len(rows):
-            check_rows(slot.spec, int(rows.min()), int(rows.max()) + 1)
-        if 0 < slot.spec.nbytes <= SMALL:
-            return self._whole(key)[rows]
-        out = np.empty((len(rows), *slot.spec.shape[1:]), dtype=slot.spec.dtype)
-        if out.size and slot.form == "bits":
+    def _gather(self, slot: GroupSlot, rows: Array, out: Array) -> None:
+        if slot.form == "bits":
             for first, last, group, within in _stretches(slot, rows):
-                self._load(slot, group, within, out[first:last])
-        elif out.size:
-            columns = out.reshape(len(rows), len(slot.inner), slot.width)
-            for column in range(len(slot.inner)):
-                self._gather(slot, column, rows, columns[:, column])
-        return out
+                self._load_group(slot, group, within, out[first:last])
+            return
+        columns = out.reshape(len(rows), len(slot.inner), slot.width)
+        for column in range(len(slot.inner)):
+            self._gather_column(slot, column, rows, columns[:, column])
 
-    def _gather(self, slot: GroupSlot, column: int, rows: Array, out: Array) -> None:
+    def _places(self, slot: GroupSlot, rows: Array) -> Iterator[tuple[int, int]]:
+        for first, last, group, within in _stretches(slot, rows):
+            for column in range(len(slot.inner)):
+                at = slot.at(group, column) + slot.size(within * slot.width)
+                yield at, slot.size((last - first) * slot.width)
+
+    def _gather_column(self, slot: GroupSlot, column: int, rows: Array, out: Array) -> None:
         """Fill `out` (row, number) with rows of a column, one call for each run of neighbours."""
         size, fd = slot.size(slot.width), self.opened()
         held = np.empty((len(rows), slot.width), "<i4" if slot.form == "int32" else slot.spec.dtype)
@@ -162,24 +142,7 @@ class GroupStore(OpenedFile):
                 self.fill(held[first:last], offsets[first])
         out[:] = held
 
-    def _whole(self, key: str) -> Array:
-        """A small tensor, read once."""
-        if key not in self._small:
-            self._small[key] = self.read(key, 0, self._slots[key].spec.shape[0])
-        return self._small[key]
-
-    def expect(self, key: str, rows: Array) -> None:
-        """Have the system fetch rows at once: a disk that is asked for one after the other mostly waits."""
-        slot = self._slots[key]
-        if slot.spec.nbytes <= SMALL or not hasattr(os, "posix_fadvise"):
-            return
-        fd = self.opened()
-        for first, last, group, within in _stretches(slot, rows):
-            for column in range(len(slot.inner)):
-                at = slot.at(group, column) + slot.size(within * slot.width)
-                os.posix_fadvise(fd, at, slot.size((last - first) * slot.width), os.POSIX_FADV_WILLNEED)
-
-    def _load(self, slot: GroupSlot, group: int, within: int, out: Array) -> None:
+    def _load_group(self, slot: GroupSlot, group: int, within: int, out: Array) -> None:
         """Fill `out` (row, …) with the rows of a group from its row `within` on."""
         done, count = within * slot.width, len(out) * slot.width
         if slot.form == "plain" and len(slot.inner) == 1:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import numpy as np
+
 from tensorize.core.contracts import Array, TensorSpec
 from tensorize.storage.digest import ReadInto
 
@@ -108,3 +110,17 @@ class FilePlan:
     files: Sequence[tuple[str, int]] = ()
     """The files of a folder, (path inside of it, bytes): they count as one file, each after the one before it, and no tensor's
     run of rows and no patch lies in two of them. Empty where the output is a file."""
+
+
+def check_next(spec: TensorSpec, done: int, start: int, values: Array) -> None:
+    """Raise ValueError unless `values` (row, …) are the next rows of a tensor, of which `done` are written."""
+    if start != done or values.dtype != np.dtype(spec.dtype) or values.shape[1:] != spec.shape[1:]:
+        raise ValueError(f"{spec.key}: rows from {start} of {values.dtype} {values.shape} do not follow row {done} of {spec}")
+    if start + len(values) > spec.shape[0]:
+        raise ValueError(f"{spec.key}: {start + len(values)} rows, where {spec.shape[0]} were laid out")
+
+
+def check_complete(spec: TensorSpec, done: int) -> None:
+    """Raise ValueError unless all rows of a tensor are written."""
+    if done != spec.shape[0]:
+        raise ValueError(f"{spec.key}: {done} rows were written of {spec.shape[0]}")

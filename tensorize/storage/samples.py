@@ -25,6 +25,7 @@ from tensorize.storage.background import BackgroundCalls
 from tensorize.storage.layout import padded
 from tensorize.storage.output import HashedOutput
 from tensorize.storage.partfile import PartFile
+from tensorize.storage.plan import check_complete, check_next
 
 GROUP_BYTES = 8 << 20
 """A group of samples has at most so many bytes, unless one sample has more."""
@@ -171,11 +172,8 @@ class SampleWriter:
 
         They may be encoded later, in a thread: `values` must not change any more.
         """
-        spec, done = self._specs[key], self._rows[key]
-        if start != done or values.dtype != np.dtype(spec.dtype) or values.shape[1:] != spec.shape[1:]:
-            raise ValueError(f"{key}: rows from {start} of {values.dtype} {values.shape} do not follow row {done} of {spec}")
-        if start + len(values) > spec.shape[0]:
-            raise ValueError(f"{key}: {start + len(values)} rows, where {spec.shape[0]} were laid out")
+        spec = self._specs[key]
+        check_next(spec, self._rows[key], start, values)
         if len(values):
             self._keep(spec, start, np.ascontiguousarray(values))
             self._rows[key] = start + len(values)
@@ -245,8 +243,7 @@ class SampleWriter:
         Raises ValueError if rows are lacking or the recipe differs from the planned one in more than its numbers; RunError.
         """
         for key, spec in self._specs.items():
-            if self._rows[key] != spec.shape[0]:
-                raise ValueError(f"{key}: {self._rows[key]} rows were written of {spec.shape[0]}")
+            check_complete(spec, self._rows[key])
         check_length(recipe, self.layout.recipe)
         self._go_on()
         self._encodes.submit(lambda _: self.encoder.finish(recipe, self.out), memoryview(b""))

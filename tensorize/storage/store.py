@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
@@ -68,10 +68,22 @@ class OpenedFile:
         self.close()
 
 
-class FileStore(OpenedFile):
-    """Reads tensors at known offsets. Safe to pickle, and to use from forked or spawned workers."""
+class HasSpec(Protocol):
+    """What says where a tensor lies."""
 
-    def __init__(self, path: Path, slots: Mapping[str, Slot]) -> None:
+    @property
+    def spec(self) -> TensorSpec:
+        """The tensor."""
+        ...
+
+
+S = TypeVar("S", bound=HasSpec)
+
+
+class SlotStore(OpenedFile, Generic[S]):
+    """Reads tensors at places of one kind. Safe to pickle, and to use from forked or spawned workers."""
+
+    def __init__(self, path: Path, slots: Mapping[str, S]) -> None:
         super().__init__(path)
         self._slots = dict(slots)
         self._small: dict[str, Array] = {}
@@ -86,9 +98,9 @@ class FileStore(OpenedFile):
         """
         slot = self._slots[key]
         check_rows(slot.spec, start, stop)
-        out = np.empty((max(stop - start, 0), *slot.spec.shape[1:]), dtype=slot.spec.dtype)
+        out = np.empty((stop - start, *slot.spec.shape[1:]), dtype=slot.spec.dtype)
         if out.size:
-            self.fill(out, slot.at + start * slot.row_bytes)
+            self._load(slot, start, out)
         return out
 
     def take(self, key: str, rows: Array) -> Array:
@@ -103,25 +115,46 @@ class FileStore(OpenedFile):
             self._gather(slot, rows, out)
         return out
 
+    def expect(self, key: str, rows: Array) -> None:
+        """Have the system fetch rows at once: a disk that is asked for one after the other mostly waits."""
+        slot = self._slots[key]
+        if slot.spec.nbytes > SMALL and hasattr(os, "posix_fadvise"):
+            fd = self.opened()
+            for at, size in self._places(slot, rows):
+                os.posix_fadvise(fd, at, size, os.POSIX_FADV_WILLNEED)
+
     def _whole(self, key: str) -> Array:
         """A small tensor, read once: a call for each row would cost more."""
         if key not in self._small:
             self._small[key] = self.read(key, 0, self._slots[key].spec.shape[0])
         return self._small[key]
 
-    def expect(self, key: str, rows: Array) -> None:
-        """Have the system fetch rows at once: a disk that is asked for one after the other mostly waits."""
-        slot = self._slots[key]
-        if slot.spec.nbytes <= SMALL or not hasattr(os, "posix_fadvise"):
-            return
-        size, fd = slot.row_bytes, self.opened()
-        for first, last, at in _stretches(slot, rows):
-            os.posix_fadvise(fd, at, (last - first) * size, os.POSIX_FADV_WILLNEED)
+    def _load(self, slot: S, start: int, out: Array) -> None:
+        """Fill `out` (row, …) with the rows from `start` on."""
+        raise NotImplementedError
+
+    def _gather(self, slot: S, rows: Array, out: Array) -> None:
+        """Fill `out` (row, …) with rows in no order, one call for each run of neighbours."""
+        raise NotImplementedError
+
+    def _places(self, slot: S, rows: Array) -> Iterator[tuple[int, int]]:
+        """Yield (offset, bytes) of each run of neighbours."""
+        raise NotImplementedError
+
+
+class FileStore(SlotStore[Slot]):
+    """Reads tensors that lie in one piece."""
+
+    def _load(self, slot: Slot, start: int, out: Array) -> None:
+        self.fill(out, slot.at + start * slot.row_bytes)
 
     def _gather(self, slot: Slot, rows: Array, out: Array) -> None:
-        """Fill `out` with rows, one call for each run of neighbours."""
         size, fd, view = slot.row_bytes, self.opened(), out.data.cast("B")
         for first, last, at in _stretches(slot, rows):
             part = view[first * size : last * size]
             if os.preadv(fd, [part], at) != len(part):
                 self.fill(out[first:last], at)
+
+    def _places(self, slot: Slot, rows: Array) -> Iterator[tuple[int, int]]:
+        for first, last, at in _stretches(slot, rows):
+            yield at, (last - first) * slot.row_bytes

@@ -16,7 +16,7 @@ from tensorize.core.contracts import Array
 from tensorize.storage.background import BackgroundCalls
 from tensorize.storage.digest import hashed_bytes
 from tensorize.storage.partfile import PartFile
-from tensorize.storage.plan import FilePlan, Patch
+from tensorize.storage.plan import FilePlan, Patch, check_complete, check_next
 
 _SYNCED = 64 << 20
 """Bytes that are written before they are synced to the disk, in a thread."""
@@ -107,11 +107,7 @@ class SlotWriter:
 
         They are written in a thread while the next rows are made: `values` must not change any more.
         """
-        spec, done = self.plan.slots[key].spec, self._rows.get(key, 0)
-        if start != done or values.dtype != np.dtype(spec.dtype) or values.shape[1:] != spec.shape[1:]:
-            raise ValueError(f"{key}: rows from {start} of {values.dtype} {values.shape} do not follow row {done} of {spec}")
-        if start + len(values) > spec.shape[0]:
-            raise ValueError(f"{key}: {start + len(values)} rows, where {spec.shape[0]} were laid out")
+        check_next(self.plan.slots[key].spec, self._rows.get(key, 0), start, values)
         values = np.ascontiguousarray(values)
         data = values.data.cast("B") if values.size else memoryview(b"")
         self._writes.submit(partial(self._put, key, start, values), data)
@@ -172,8 +168,7 @@ class SlotWriter:
         Raises ValueError if rows are lacking or the recipe differs from the planned one in more than its numbers; RunError.
         """
         for key, slot in self.plan.slots.items():
-            if self._rows.get(key, 0) != slot.spec.shape[0]:
-                raise ValueError(f"{key}: {self._rows.get(key, 0)} rows were written of {slot.spec.shape[0]}")
+            check_complete(slot.spec, self._rows.get(key, 0))
         self._writes.finish()
         self.part.truncate(self.plan.size)
         for at, data in self._late(recipe):

@@ -127,7 +127,7 @@ def test_everything_comes_back_however_the_rows_were_written(tmp_path, format, c
 
 @EACH
 def test_rows_of_large_tensors_are_read_one_by_one(tmp_path, format, monkeypatch):
-    monkeypatch.setattr("tensorize.storage.groups.SMALL", 0)
+    monkeypatch.setattr("tensorize.storage.store.SMALL", 0)
     layout, arrays = made()
     for columns in (False, True):
         with tensorize.read(write(tmp_path / f"{columns}.{format}", layout, arrays, FORMATS[format](columns))) as ts:
@@ -342,7 +342,7 @@ def rows_in_a_process(store, key, rows, out):
 @EACH
 @pytest.mark.parametrize("start", ["fork", "spawn"])
 def test_a_store_works_in_other_processes(tmp_path, format, start, monkeypatch):
-    monkeypatch.setattr("tensorize.storage.groups.SMALL", 0)
+    monkeypatch.setattr("tensorize.storage.store.SMALL", 0)
     layout, arrays = made()
     with tensorize.read(write(tmp_path / f"x.{format}", layout, arrays)) as ts:
         ts.numpy("train/x_bool")

@@ -3,48 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar
 
 from tensorize.core.contracts import Layout
-from tensorize.core.errors import UsageError
-from tensorize.core.tensorset import TensorSet
 from tensorize.exporters.parquet.layout import MAGIC, plan_parquet
-from tensorize.exporters.rowwise.index import open_rows, verify_rows
-from tensorize.exporters.rowwise.table import refusal
-from tensorize.storage.writer import SlotWriter
-
-_FORMAT = "a Parquet file"
+from tensorize.exporters.rowwise.exporter import RowExporter
+from tensorize.storage.plan import FilePlan
 
 
 @dataclass(frozen=True)
-class ParquetSamples:
+class ParquetSamples(RowExporter):
     """See `tensorize.core.contracts.Exporter`."""
 
-    columns: bool = False
-    """Whether each named channel of a (row, channel) tensor is a column of its own."""
-    reads: ClassVar[bool] = True
-    folder: ClassVar[bool] = False
-    by_sample: ClassVar[bool] = True
     suffixes: ClassVar[tuple[str, ...]] = (".parquet", ".pq")
+    magic: ClassVar[bytes] = MAGIC
+    called: ClassVar[str] = "a Parquet file"
 
-    def refusal(self, layout: Layout) -> str:
-        """Why the layout is not one row per sample; "" if it is."""
-        return refusal(layout)
-
-    def create(self, path: Path, layout: Layout, *, force: bool = False) -> SlotWriter:
-        """Lay the file out.
-
-        Raises UsageError for a layout that is not one row per sample; UsageError, RunError as `SlotWriter.create` does.
-        """
-        if found := self.refusal(layout):
-            raise UsageError(found)
-        return SlotWriter.create(path, plan_parquet(layout, by_channel=self.columns), self.open, force=force)
-
-    def open(self, path: Path) -> TensorSet:
-        """Read the index. Raises DataError if the file is not ours or is damaged, UsageError for a newer format."""
-        return open_rows(path, MAGIC, _FORMAT)
-
-    def verify(self, path: Path) -> None:
-        """Raise DataError if a byte has changed."""
-        verify_rows(path, MAGIC, _FORMAT)
+    def plan(self, layout: Layout) -> FilePlan:
+        """See `RowExporter.plan`."""
+        return plan_parquet(layout, by_channel=self.columns)
