@@ -7,6 +7,7 @@ stands on the class, so that the two can never disagree.
 from __future__ import annotations
 
 import difflib
+import json
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -123,6 +124,16 @@ def quoted(word: str) -> str:
 def joined(words: Iterable[str]) -> str:
     """Words as one command line."""
     return " ".join(map(quoted, words))
+
+
+def in_python(path: Any) -> str:
+    r"""A path as Python reads it back.
+
+    >>> print(in_python("x.npz"), in_python('a "b".npz'))
+    "x.npz" "a \"b\".npz"
+    """
+    text = str(path)
+    return json.dumps(text, ensure_ascii=not text.isprintable())
 
 
 def _escaped(char: str) -> str:

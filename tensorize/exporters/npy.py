@@ -17,7 +17,7 @@ from typing import ClassVar, NoReturn
 import numpy as np
 
 from tensorize.core.contracts import Array, Layout, TensorSpec
-from tensorize.core.errors import DataError, UsageError, near
+from tensorize.core.errors import DataError, UsageError, in_python, near
 from tensorize.storage.digest import DIGEST_SIZE, NO_DIGEST, ReadInto, check_end
 from tensorize.storage.layout import to_plain
 from tensorize.storage.plan import NEVER, FilePlan, Patch, Piece, Placed, Slot
@@ -84,7 +84,7 @@ class Npy:
 
     def open(self, path: Path) -> NoReturn:
         """Raise UsageError: the format is written only."""
-        raise written_only(path, f'numpy.load("{path}")')
+        raise written_only(path, f"numpy.load({in_python(path)})")
 
     def verify(self, path: Path) -> None:
         """Raise DataError if a byte has changed, or if the file is not ours."""

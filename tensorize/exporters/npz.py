@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from tensorize.core.contracts import Layout, TensorSpec
-from tensorize.core.errors import DataError
+from tensorize.core.errors import DataError, in_python
 from tensorize.core.tensorset import TensorSet
 from tensorize.exporters.npy import array_header
 from tensorize.storage.archive import Place, Stored, plan_archive, read_member, read_members
@@ -89,5 +89,5 @@ def _foreign(path: Path, error: Exception) -> DataError:
     what = f"{path} was not written by tensorize, or it was cut off or changed"
     if not zipfile.is_zipfile(path):
         return DataError(f"{what}: {error}", hint="make it again from the source")
-    hint = f'if numpy wrote it, read its arrays in Python, as columns: tensorize.prepare("table", dict(numpy.load("{path}")))'
-    return DataError(what, hint=hint)
+    call = f'tensorize.prepare("table", dict(numpy.load({in_python(path)})))'
+    return DataError(what, hint=f"if numpy wrote it, read its arrays in Python, as columns: {call}")

@@ -16,7 +16,7 @@ from typing import Annotated, Any, BinaryIO, ClassVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from tensorize.core.contracts import Layout, TensorSpec
-from tensorize.core.errors import DataError, UsageError
+from tensorize.core.errors import DataError, UsageError, in_python
 from tensorize.core.limits import check_header
 from tensorize.core.tensorset import TensorSet
 from tensorize.core.units import size as told_size
@@ -199,7 +199,8 @@ def _parsed(path: Path, data: bytes) -> _Header:
     if not isinstance(metadata, dict) or "tensorize" not in metadata:
         raise DataError(
             f"{path} was not written by tensorize: it has no recipe",
-            hint=f'read its tensors in Python, as columns: tensorize.prepare("table", safetensors.numpy.load_file("{path}"))',
+            hint='read its tensors in Python, as columns: tensorize.prepare("table", '
+            f"safetensors.numpy.load_file({in_python(path)}))",
         )
     return checked(_Header, {"metadata": metadata, "entries": found}, path)
 

@@ -19,7 +19,7 @@ from typing import Any, ClassVar, Literal, NoReturn
 import numpy as np
 
 from tensorize.core.contracts import Array, Layout, TensorSpec
-from tensorize.core.errors import DataError, UsageError
+from tensorize.core.errors import DataError, UsageError, in_python
 from tensorize.core.layout import by_split, uneven_rows
 from tensorize.exporters.npy import array_header, written_only
 from tensorize.storage.digest import DIGEST_SIZE, check_digest
@@ -93,7 +93,7 @@ class WebDataset:
 
     def open(self, path: Path) -> NoReturn:
         """Raise UsageError: the format is written only."""
-        raise written_only(path, f'webdataset.WebDataset("{path}", shardshuffle=False).decode()')
+        raise written_only(path, f"webdataset.WebDataset({in_python(path)}, shardshuffle=False).decode()")
 
     def verify(self, path: Path) -> None:
         """Raise DataError if a byte has changed, or if the file is not ours."""

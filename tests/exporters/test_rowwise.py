@@ -15,6 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pyarrow import feather
 
 import tensorize
 from tensorize.core import registry
@@ -259,11 +260,25 @@ def test_a_file_of_another_program_is_refused_and_told_how_to_read_it(tmp_path, 
     path = tmp_path / f"x.{format}"
     frame = pd.DataFrame({"a": [1.0, 2.0]})
     frame.to_parquet(path) if format == "parquet" else frame.to_feather(path, compression="uncompressed")
-    with pytest.raises(DataError, match="was not written by tensorize") as caught:
+    with pytest.raises(DataError, match="is raw data, not a prepared file") as caught:
         tensorize.read(path)
-    assert f"tensorize table {path}" in caught.value.hint
-    with pytest.raises(DataError, match="was not written by tensorize"):
+    assert caught.value.command == f"tensorize auto {path} -o x.h5"
+    with pytest.raises(DataError, match="is raw data, not a prepared file"):
         registry.exporter_for(path).verify(path)
+
+
+@EACH
+def test_a_file_that_another_program_has_written_again_is_refused_and_told_how_to_read_it(tmp_path, format):
+    path, again = tmp_path / f"x.{format}", tmp_path / f"my copy.{format}"
+    tensorize.prepare("table", {"a": [1.0, 2.0]}, out=path)
+    if format == "parquet":
+        table = pq.read_table(path).replace_schema_metadata(pq.read_metadata(path).metadata)
+        pq.write_table(table, again)
+    else:
+        feather.write_feather(feather.read_table(path), str(again), compression="uncompressed")
+    with pytest.raises(DataError, match="was not written by tensorize, or it was cut off or changed by another") as caught:
+        tensorize.read(again)
+    assert caught.value.hint.endswith(f"tensorize table '{again}' -o 'my copy.h5'")
 
 
 # damage ------------------------------------------------------------------------------------------------------------

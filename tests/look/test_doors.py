@@ -68,7 +68,7 @@ DOORS = [
     ("inspect one.png", "one.png is raw data, not a prepared file", True),
     ("inspect m.pt", "m.pt is a trained model", False),
     ("inspect r.json", "r.json is a recipe", False),
-    ("train d.parquet", "d.parquet was not written by tensorize", True),
+    ("train d.parquet", "d.parquet is raw data, not a prepared file", True),
     ("verify d.csv", "d.csv is raw data, not a prepared file", True),
     ("convert d.csv x.h5", "d.csv is raw data, not a prepared file", True),
     ("apply d.csv d.csv", "d.csv is raw data, not a prepared file", True),

@@ -18,7 +18,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from tensorize.core.contracts import Layout
-from tensorize.core.errors import DataError
+from tensorize.core.errors import DataError, joined
 from tensorize.core.limits import check_header
 from tensorize.core.tensorset import TensorSet
 from tensorize.storage.digest import DIGEST_SIZE, NO_DIGEST, check_digest
@@ -27,6 +27,9 @@ from tensorize.storage.layout import Plain, checked, parse_json, unescape
 
 MAGIC = b"tzgroups"
 _END = struct.Struct("<Q8s")
+_MARK = b"tensorize_format"
+"""In the footer of every file of ours, also once another program has written it again with its metadata."""
+_TOLD_BYTES = 64 << 20
 Offset = Annotated[int, Field(ge=0, lt=1 << 62)]
 
 
@@ -99,15 +102,24 @@ def read_ends(path: Path, magic: bytes, format: str) -> Ends:
         footer = stop - int.from_bytes(tail[:4], "little")
         end = footer - DIGEST_SIZE - _END.size
         found = os.pread(file.fileno(), _END.size, end) if tail[4:] == magic and end >= 0 else b""
+        told = os.pread(file.fileno(), min(stop - footer, _TOLD_BYTES), footer) if tail[4:] == magic and footer >= 0 else b""
     length, word = _END.unpack(found) if len(found) == _END.size else (0, b"")
     if word != MAGIC or length > end:
-        raise DataError(
-            f"{path} was not written by tensorize, or it was cut off or changed by another program",
-            hint=f"to read it as data: tensorize table {path} -o {path.stem}.h5"
-            if tail[4:] == magic
-            else f"it is not {format}",
-        )
+        raise _foreign(path, told, format)
     return Ends(index=end - length, digest=footer - DIGEST_SIZE, footer=footer, stop=stop)
+
+
+def _foreign(path: Path, footer: bytes, format: str) -> DataError:
+    """The error for a file without an index; `footer` is what stands at its end, b"" if that is not of the format."""
+    if footer and _MARK not in footer:
+        error = DataError(f"{path} is raw data, not a prepared file", hint="prepare it first:")
+        error.command = f"tensorize auto {joined((str(path), '-o', path.stem + '.h5'))}"
+        return error
+    command = f"tensorize table {joined((str(path), '-o', path.stem + '.h5'))}"
+    return DataError(
+        f"{path} was not written by tensorize, or it was cut off or changed by another program",
+        hint=f"to read it as data: {command}" if footer else f"it is not {format}",
+    )
 
 
 def read_index(path: Path, ends: Ends) -> RowIndex:
