@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from tensorize.core.errors import quoted
+
 from . import flags
-from .running import only, output_of, running
+from .running import only, output_of, running, saving_words
 from .show import print_json, print_result, result_body, say
 from .stdout import to_stdout
 from .suggest import As, Query, Sheet, Split, Table, Target, body
@@ -60,4 +62,4 @@ def command(
     if not quiet:
         for choice in found.choices:
             say(f"  chose: {choice.flag}   {choice.reason}")
-        say(f"the same: {found.command}")
+        say("the same: " + " ".join([found.command, *map(quoted, saving_words(format, saving))]))

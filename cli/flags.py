@@ -50,7 +50,7 @@ Columns = Annotated[
 Tensor = Annotated[
     str | None,
     typer.Option(
-        "--tensor", metavar="NAME", help="Numpy (.npy): the tensor to write, such as train/features.", rich_help_panel=OUTPUT
+        "--tensor", metavar="NAME", help="NumPy (.npy): the tensor to write, such as train/features.", rich_help_panel=OUTPUT
     ),
 ]
 Pictures = Annotated[

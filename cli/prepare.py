@@ -12,7 +12,7 @@ from tensorize.core.errors import DataError, TensorizeError, UsageError
 from tensorize.core.options import Options
 
 from . import flags
-from .running import only, output_of, running
+from .running import only, output_of, running, saving_words
 from .show import print_result, safe
 from .stdout import to_stdout
 
@@ -68,7 +68,8 @@ def run_loader(
         try:
             result = pipeline.prepare(kind, only(source), options, run, output)
         except DataError as error:
-            more = _kept({"--format": format, "--rejects": rejects, "--max-size": max_size}, force or _was_listed(rejects))
+            more = _kept({"--rejects": rejects, "--max-size": max_size}, force or _was_listed(rejects))
+            more = saving_words(format, saving) + more
             raise mended(error, kind, only(source), options, out=str(output.path), more=more) from None
         except UsageError as error:
             raise signed(error, kind, only(source)) from None

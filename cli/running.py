@@ -35,8 +35,16 @@ def output_of(
 
 def exporter_of(path: Path, format: str | None, options: dict[str, Any]) -> Any:
     """The exporter with its options; the name of the format, if any, where no option is given."""
-    given = {name: value for name, value in options.items() if value}
+    given = {name: value for name, value in options.items() if value is not None and value is not False}
     return registry.exporter_for(path, format, **given) if given else format
+
+
+def saving_words(format: str | None, options: dict[str, Any]) -> list[str]:
+    """The flags of a call that say how its output is written."""
+    words = ["--format", format] if format is not None else []
+    for name, value in options.items():
+        words += [f"--{name}"] if value is True else [f"--{name}", value] if value else []
+    return words
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """What a format wrote, whether it is a file or a folder of files."""
 
 import hashlib
+import random
 import shutil
 from pathlib import Path
 
@@ -39,3 +40,17 @@ def remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink()
+
+
+def write_mixed(writer, arrays, recipe, seed, most):
+    """Write all rows and commit: in order for each tensor, the tensors and splits mixed, at most so many rows at a time."""
+    rng, done = random.Random(seed), dict.fromkeys(arrays, 0)
+    try:
+        while left := [key for key, values in arrays.items() if done[key] < len(values)]:
+            key = left[0] if seed == 0 else left[-1] if seed == 1 else rng.choice(left)
+            stop = done[key] + rng.randrange(1, most)
+            writer.write(key, done[key], arrays[key][done[key] : stop])
+            done[key] = min(stop, len(arrays[key]))
+        writer.commit(recipe)
+    finally:
+        writer.abort()

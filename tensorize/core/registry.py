@@ -213,6 +213,11 @@ def exporter_for(path: Any, format: Any = None, **options: Any) -> Any:
     has not; and for a value that is none of its own.
     """
     if format is not None and not isinstance(format, str):
+        if options:
+            raise UsageError(
+                f"an exporter has its options already: --{next(iter(options))} comes too late",
+                hint=f"say them to {type(format).__name__}",
+            )
         return format
     exporter = load("exporters", format) if format is not None else _by_suffix(path)
     given = {name: value for name, value in options.items() if value is not None}

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import h5py
+import pyarrow.parquet as pq
 import pytest
 import torch
 from tensorize_cli.group import load_command
@@ -399,3 +400,17 @@ def test_the_next_command_works(warm, source, out, named):
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == f"next: tensorize {named}"
     assert warm(*shlex.split(named)).returncode == 0
+
+
+def test_a_command_that_is_proposed_keeps_how_the_output_is_written(warm, tmp_path):
+    (tmp_path / "gap.csv").write_text("a,b\n1,2\n,4\n5,6\n")
+    done = warm("table", "gap.csv", "-o", "x.parquet", "--columns")
+    assert done.returncode == 1
+    words = shlex.split(done.stderr.splitlines()[-1].removeprefix("  tensorize"))
+    assert "--columns" in words
+    assert warm(*words).returncode == 0
+    assert {"a", "b"} <= set(pq.read_schema(tmp_path / "x.parquet").names)
+    done = warm("auto", "gap.csv", "-o", "y.parquet", "--columns")
+    same = next(line for line in done.stdout.splitlines() if line.startswith("the same: tensorize"))
+    assert warm(*shlex.split(same.removeprefix("the same: tensorize")), "--force").returncode == 0
+    assert {"a", "b"} <= set(pq.read_schema(tmp_path / "y.parquet").names)

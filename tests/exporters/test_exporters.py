@@ -578,6 +578,8 @@ def test_an_exporter_with_options_can_be_named_or_handed_in(tmp_path):
     with pytest.raises(UsageError, match=r"\.h5 files have no --columns") as caught:
         made.save(tmp_path / "z.h5", columns=True)
     assert ".parquet" in caught.value.hint
+    with pytest.raises(UsageError, match="--columns comes too late"):
+        made.save(tmp_path / "z.parquet", format=ParquetSamples(), columns=True)
     with pytest.raises(AttributeError):
         tensorize.exporters.Nothing  # noqa: B018
 

@@ -15,6 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from outputs import write_mixed
 from pyarrow import feather
 
 import tensorize
@@ -68,17 +69,7 @@ def made(splits=ROWS):
 
 def write(path, layout, arrays, exporter=None, seed=0):
     """Write all rows in an order of its own: in order for each tensor, the tensors and splits mixed."""
-    rng, done = random.Random(seed), dict.fromkeys(arrays, 0)
-    writer = (exporter or registry.exporter_for(path)).create(path, layout)
-    try:
-        while left := [key for key, values in arrays.items() if done[key] < len(values)]:
-            key = left[0] if seed == 0 else left[-1] if seed == 1 else rng.choice(left)
-            stop = done[key] + rng.randrange(1, 30)
-            writer.write(key, done[key], arrays[key][done[key] : stop])
-            done[key] = min(stop, len(arrays[key]))
-        writer.commit(layout.recipe)
-    finally:
-        writer.abort()
+    write_mixed((exporter or registry.exporter_for(path)).create(path, layout), arrays, layout.recipe, seed, 30)
     return path
 
 

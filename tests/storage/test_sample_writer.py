@@ -2,7 +2,6 @@
 
 import json
 import os
-import random
 import resource
 import signal
 import subprocess
@@ -12,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from outputs import write_mixed
 
 from tensorize.core.contracts import Layout, TensorSpec
 from tensorize.core.errors import DataError, RunError, UsageError
@@ -62,17 +62,7 @@ def writer_for(path, layout, encoder=None, check=lambda _: None):
 
 def write(path, layout, arrays, encoder, seed, recipe=None):
     """Write all rows in an order of its own: in order for each tensor, the tensors and splits mixed."""
-    rng, done = random.Random(seed), dict.fromkeys(arrays, 0)
-    writer = writer_for(path, layout, encoder)
-    try:
-        while left := [key for key, values in arrays.items() if done[key] < len(values)]:
-            key = left[0] if seed == 0 else left[-1] if seed == 1 else rng.choice(left)
-            stop = done[key] + rng.randrange(1, 90)
-            writer.write(key, done[key], arrays[key][done[key] : stop])
-            done[key] = min(stop, len(arrays[key]))
-        writer.commit(recipe or layout.recipe)
-    finally:
-        writer.abort()
+    write_mixed(writer_for(path, layout, encoder), arrays, recipe or layout.recipe, seed, 90)
     return path.read_bytes()
 
 
