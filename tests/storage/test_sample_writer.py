@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -169,9 +170,10 @@ def test_what_an_encoder_raises_comes_out_and_nothing_is_left(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
+HERE = Path(__file__).parent
 FULL = """
 import sys, numpy as np
-sys.path.insert(0, sys.argv[2])
+sys.path[:0] = sys.argv[2:]
 import test_sample_writer as t
 from tensorize.core.errors import RunError
 layout, _ = t.made([("train", 1), ("test", 300_000)])
@@ -193,7 +195,7 @@ def test_a_full_disk_under_scratch_is_an_error(tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
 
     done = subprocess.run(
-        [sys.executable, "-c", FULL, tmp_path / "x", os.path.dirname(__file__)],
+        [sys.executable, "-c", FULL, tmp_path / "x", HERE, HERE.parent],
         preexec_fn=limit,
         capture_output=True,
         text=True,
